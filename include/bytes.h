@@ -1,0 +1,36 @@
+/* include/bytes.h - a run of bytes that somebody else owns.
+ * Owner     whoever owns the memory; a struct bytes is only a view.
+ * Locks     none.
+ * Crash     private memory, gone with the process.
+ * Survives  no.
+ * Fails     never.
+ * Tests     tests/unit/test_number.c */
+#ifndef SKEP_BYTES_H
+#define SKEP_BYTES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <strings.h>
+
+struct bytes {
+    const char *p;
+    size_t n;
+};
+
+#define BYTES_LIT(s) ((struct bytes){(s), sizeof(s) - 1})
+
+static inline bool bytes_equal(struct bytes a, struct bytes b)
+{
+    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+}
+
+/* Compares with a C string, ignoring ASCII case: how option words are recognised. */
+static inline bool bytes_is(struct bytes a, const char *word)
+{
+    size_t n = strlen(word);
+    return a.n == n && strncasecmp(a.p, word, n) == 0;
+}
+
+#endif

@@ -1,0 +1,141 @@
+/* worker/dispatch/command.h - the one command table: a row for every command and subcommand.
+ * Owner     the program text; counters of the rows lie in the worker's slot.
+ * Locks     none here; a row says which locks dispatch takes (its key specs).
+ * Crash     read-only.
+ * Survives  yes, it is code.
+ * Fails     a lookup answers NULL.
+ * Tests     tests/unit/test_command.c  tests/regress/command.cmd */
+#ifndef SKEP_COMMAND_H
+#define SKEP_COMMAND_H
+
+#include "include/bytes.h"
+#include "include/rc.h"
+
+struct call;
+typedef void command_fn(struct call *c);
+
+/* Flags in the order and with the names in which COMMAND INFO shows them, then our own. */
+enum {
+    F_WRITE = 1u << 0,
+    F_READONLY = 1u << 1,
+    F_DENYOOM = 1u << 2,
+    F_ADMIN = 1u << 3,
+    F_PUBSUB = 1u << 4,
+    F_NOSCRIPT = 1u << 5,
+    F_BLOCKING = 1u << 6,
+    F_LOADING = 1u << 7,
+    F_STALE = 1u << 8,
+    F_SKIP_MONITOR = 1u << 9,
+    F_SKIP_SLOWLOG = 1u << 10,
+    F_ASKING = 1u << 11,
+    F_FAST = 1u << 12,
+    F_NO_AUTH = 1u << 13,
+    F_MAY_REPLICATE = 1u << 14,
+    F_NO_ASYNC_LOADING = 1u << 15,
+    F_NO_MULTI = 1u << 16,
+    F_MOVABLEKEYS = 1u << 17,
+    F_ALLOW_BUSY = 1u << 18,
+    F_SENTINEL = 1u << 19,
+    /* ours: always runs in the slow lane */
+    F_SLOW = 1u << 20,
+    /* ours: the gate is closed while it runs (whole-keyspace writes such as SWAPDB) */
+    F_GATE = 1u << 21,
+    /* ours: the keys are read only for their metadata: no LRU touch, expired keys are still hidden */
+    F_NOTOUCH = 1u << 22,
+};
+
+/* Key specification flags, as COMMAND INFO shows them. */
+enum {
+    K_RO = 1u << 0,
+    K_RW = 1u << 1,
+    K_OW = 1u << 2,
+    K_RM = 1u << 3,
+    K_ACCESS = 1u << 4,
+    K_UPDATE = 1u << 5,
+    K_INSERT = 1u << 6,
+    K_DELETE = 1u << 7,
+    K_NOT_KEY = 1u << 8,
+    K_INCOMPLETE = 1u << 9,
+    K_VARIABLE = 1u << 10,
+};
+
+enum group {
+    G_GENERIC,
+    G_STRING,
+    G_LIST,
+    G_SET,
+    G_SORTEDSET,
+    G_HASH,
+    G_PUBSUB,
+    G_TRANSACTIONS,
+    G_CONNECTION,
+    G_SERVER,
+    G_SCRIPTING,
+    G_HYPERLOGLOG,
+    G_CLUSTER,
+    G_SENTINEL,
+    G_GEO,
+    G_STREAM,
+    G_BITMAP,
+};
+
+/* ACL categories beyond those that follow from flags and group. */
+enum {
+    A_KEYSPACE = 1u << 0,
+    A_DANGEROUS = 1u << 1,
+    A_CONNECTION = 1u << 2,
+};
+
+/* One key spec: begin_search index + find_keys range, which is all that the groups so far need
+ * (find_keys keynum and begin_search keyword are told by .kind when types need them). */
+struct key_spec {
+    int16_t first;  /* index of the first key; 0: this spec is unused */
+    int16_t last;   /* relative to first as COMMAND INFO counts it: 0 one key, -1 to the last argument */
+    int16_t step;
+    uint16_t flags; /* K_* */
+    const char *notes;
+};
+
+#define KEY_AT(pos, f)               { .first = (pos), .last = 0, .step = 1, .flags = (f) }
+#define KEY_RANGE(pos, end, st, f)   { .first = (pos), .last = (end), .step = (st), .flags = (f) }
+
+struct command_arg; /* COMMAND DOCS' argument tree: dispatch/docs.h */
+
+struct command {
+    const char *name;     /* lower case; a subcommand's own word ("getname") */
+    const char *parent;   /* "client" for CLIENT GETNAME; NULL for a command */
+    command_fn *run;      /* NULL: a container whose subcommands do the work */
+    int16_t arity;        /* as Redis counts: the name included, negative means at least */
+    uint32_t flags;       /* F_* */
+    uint16_t acl;         /* A_* */
+    enum group group;
+    struct key_spec keys[3];
+    const char *since;
+    const char *cost;     /* the complexity, in our words */
+    const char *syntax;   /* as a person reads it: "key [NX|XX] value"; COMMAND DOCS' arguments come from it */
+    const char *brief;    /* one sentence */
+    const char *tips;     /* space separated: "nondeterministic_output request_policy:all_shards" */
+    const char *history;  /* "6.2.0:Added the GET option.;7.0.0:..." or NULL */
+    const char *replaced_by, *deprecated_since; /* deprecated commands */
+    uint16_t id;          /* the row's number, which its counters go by; filled by table.c */
+    uint16_t first_sub, nsubs; /* rows of the subcommands; filled by table.c */
+};
+
+/* Every group's .def lists CMD(ID, function, .field = ...) and SUB(PARENT, ID, function, ...) rows. */
+extern struct command command_rows[];
+extern const unsigned command_rows_n;
+
+void command_table_init(void);
+/* The command of this name, any case; NULL if there is none. Containers are found too. */
+const struct command *command_find(struct bytes name);
+const struct command *command_find_sub(const struct command *parent, struct bytes name);
+
+/* Key positions of an argument vector: at most max are stored, the number found is returned;
+ * -1 when the arguments do not fit the command. */
+struct key_pos {
+    int index;
+    uint16_t flags;
+};
+int command_keys(const struct command *cmd, const struct bytes *argv, int argc, struct key_pos *out, int max);
+
+#endif
