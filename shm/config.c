@@ -219,8 +219,8 @@ static bool parse_number(const struct directive *d, struct bytes v, int64_t *out
                 *out = -*out;
                 return true;
             }
-        } else if (number_to_memory(v, &size) && (d->kind == KIND_UINT || size <= INT64_MAX)) {
-            *out = (int64_t)size;
+        } else if (number_to_memory(v, &size) && (size <= INT64_MAX || !(d->flags & DIR_PCT))) {
+            *out = (int64_t)size; /* too large a signed one is negative by now, and out of range by that */
             return true;
         }
         return config_refuse(err, errlen,
@@ -241,8 +241,8 @@ static bool parse_number(const struct directive *d, struct bytes v, int64_t *out
            config_refuse(err, errlen, "argument couldn't be parsed into an integer");
 }
 
-static bool set_number(struct shm_config *cfg, const struct directive *d, struct bytes v, char *err,
-                       size_t errlen)
+static bool set_number(struct shm_config *cfg, const struct directive *d, struct bytes v,
+                       enum config_from from, char *err, size_t errlen)
 {
     int64_t n = 0;
     if (!parse_number(d, v, &n, err, errlen))
@@ -266,6 +266,8 @@ static bool set_number(struct shm_config *cfg, const struct directive *d, struct
     }
     if (d == &directives[D_hz]) /* as Redis: taken, and bent into what a timer can do */
         n = n < 1 ? 1 : n > 500 ? 500 : n;
+    if (d == &directives[D_repl_backlog_size] && from == CONFIG_FROM_CLIENT && n < 16384)
+        n = 16384; /* as Redis, whose backlog is one block or more */
     store_number(cfg, d, n);
     return true;
 }
@@ -384,7 +386,7 @@ static enum rc set_row(struct shm_config *cfg, const struct directive *d, const 
     else if (d->kind == KIND_BOOL)
         good = set_bool(cfg, d, words[0], from, err, errlen);
     else
-        good = set_number(cfg, d, words[0], err, errlen);
+        good = set_number(cfg, d, words[0], from, err, errlen);
     return good ? RC_OK : RC_INVALID;
 }
 

@@ -54,12 +54,13 @@ size_t config_format_memory(char *buf, size_t cap, uint64_t bytes)
     return (size_t)snprintf(buf, cap, "%llu%s", (unsigned long long)(bytes / units[i].bytes), units[i].name);
 }
 
-/* strtoll's idea of an integer, which Redis uses for save and a few others: spaces, plus and zeros are fine.
+/* strtoll's idea of an integer, which Redis uses for save and a few others: spaces, plus and zeros are fine,
+ * nothing is 0.
  */
 static bool loose_integer(struct bytes b, long long *out)
 {
     char buf[32], *end;
-    if (b.n == 0 || b.n >= sizeof(buf))
+    if (b.n >= sizeof(buf))
         return false;
     memcpy(buf, b.p, b.n);
     buf[b.n] = '\0';
