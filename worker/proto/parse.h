@@ -26,7 +26,7 @@ enum parse_result { PARSE_DONE, PARSE_MORE, PARSE_ERROR };
 struct parse_limits {
     size_t max_bulk;         /* proto-max-bulk-len */
     long long max_multibulk; /* most arguments of a command; Redis's own limit is INT_MAX */
-    size_t max_inline;       /* the longest line: an inline command, or a header; Redis's is 64 KB */
+    size_t max_inline;       /* the longest line, of at least 16 bytes; Redis has 64 KB */
     bool authenticated;      /* false: ten arguments of 16 KB are all that a stranger may send */
 };
 
