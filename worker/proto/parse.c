@@ -25,7 +25,7 @@ enum {
     PLAIN_DIGITS = 9, /* so many fit 32 bits; a longer count is for the slow reader */
 };
 
-/* request.left, when it is no count */
+/* request.left, when it is no count (parse.h names them) */
 enum { LEFT_FRESH = -2, LEFT_STREAM = -1 };
 
 /* ---- the fast reader ---- */

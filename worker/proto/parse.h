@@ -42,7 +42,7 @@ struct request {
     char *scratch;
     /* Where a command stands that has not arrived in full. */
     size_t pos;       /* the next byte to look at, from the command's first one */
-    long long left;   /* arguments to come, or one of the two below */
+    long long left;   /* arguments to come; -1: streamed, a dot ends them; -2: nothing read yet */
     long long bulk;   /* the header said so many bytes; -1: a header comes next */
     size_t string_at; /* in a streamed string: where in the scratch it begins */
     bool in_string;   /* between $? and ;0 */
