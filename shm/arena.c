@@ -1,4 +1,5 @@
 #include "shm/arena.h"
+#include "shm/crashpoint.h"
 #include "shm/nest.h"
 #include "shm/shape.h"
 

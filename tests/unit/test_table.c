@@ -7,6 +7,13 @@
 
 static struct shm_ctx ctx;
 
+static void next_batch(void) /* retired blocks wait until every batch that began before has ended */
+{
+    batch_leave(&ctx);
+    CHECK(batch_enter(&ctx));
+    retire_reclaim(&ctx);
+}
+
 static struct key_ref ref_of(char *buf, unsigned i)
 {
     struct key_ref k = {.key = {buf, (size_t)sprintf(buf, "key:%012u", i)}};
@@ -88,6 +95,8 @@ int main(void)
     enum { N = 300000 };
     for (unsigned i = 0; i < N; i++) {
         put(i, i, i % 3 == 0);
+        if (i % 64 == 0)
+            next_batch();
         if (i == 10 || i == 1000 || i == 50000)
             check();
     }
@@ -113,10 +122,8 @@ int main(void)
     for (unsigned i = 0; i < N; i++)
         if (i % 10) {
             del(i);
-            if (i % 1000 == 1) {
-                batch_leave(&ctx);
-                CHECK(batch_enter(&ctx));
-            }
+            if (i % 64 == 1)
+                next_batch();
         }
     check();
     for (unsigned i = 0; i < N; i++)
