@@ -1,6 +1,9 @@
 #include "shm/session.h"
 #include "shm/shape.h"
 
+_Static_assert(offsetof(struct shm_session, state) == 0 && offsetof(struct shm_session, owner) == 4,
+               "claimed by one store of 8 bytes");
+
 uint64_t shape_session_bytes(void)
 {
     return sizeof(struct shm_session);
@@ -10,16 +13,16 @@ enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **
 {
     uint32_t n = ctx->root->nsessions;
     for (uint32_t tries = 0; tries < n; tries++) {
-        uint32_t i = (*hint + tries) % n, was = SESSION_FREE;
+        uint32_t i = (*hint + tries) % n;
         struct shm_session *s = session_at(i);
-        if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) != SESSION_FREE)
+        uint64_t *both = (uint64_t *)s, was = __atomic_load_n(both, __ATOMIC_RELAXED);
+        if ((uint32_t)was != SESSION_FREE)
             continue;
-        /* The owner is written first: a claimed session without an owner could not be repaired. A loser
-         * of the race overwrites nothing that counts, since the winner stores it again. */
-        if (!__atomic_compare_exchange_n(&s->state, &was, SESSION_OPENING, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
+        /* State and owner in one store: at no moment has a claimed session the owner of long ago, whose
+         * death would set it free. */
+        if (!__atomic_compare_exchange_n(both, &was, SESSION_OPENING | (uint64_t)ctx->id << 32, false,
+                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
-        __atomic_store_n(&s->owner, ctx->id, __ATOMIC_RELEASE);
         uint32_t state = s->state;
         memset((char *)s + offsetof(struct shm_session, id), 0, sizeof(*s) - offsetof(struct shm_session, id));
         s->state = state;
