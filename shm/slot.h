@@ -152,6 +152,7 @@ struct shm_slot {
     uint64_t heartbeat_ms;
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
+    uint32_t watchers, spare; /* clients that MONITOR */
     uint64_t seen_stats_epoch;
     /* The gate's mark and the reclaiming epoch in one: 0 outside a batch, else the epoch seen at its start. */
     _Alignas(64) uint64_t inside;

@@ -15,6 +15,7 @@
 struct call;
 typedef void command_fn(struct call *c);
 
+
 /* Flags in the order and with the names in which COMMAND INFO shows them, then our own. */
 enum {
     F_WRITE = 1u << 0,
