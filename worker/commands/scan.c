@@ -7,6 +7,7 @@
 
 #include <ctype.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 /* A cursor is a position in hash order without its lowest bits, to stay below 2^53 for clients that keep
