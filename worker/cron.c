@@ -41,9 +41,16 @@ void memory_limit(struct worker *w)
 {
     static uint64_t commands; /* at the last call */
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
-    unsigned evicted = 0, most = EVICT_STEP + 2 * (unsigned)(now - commands);
-    enum rc rc = limit ? evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted) : RC_OK;
+    unsigned evicted, most = EVICT_STEP + 2 * (unsigned)(now - commands);
     commands = now;
+    if (LIKELY(!limit)) {
+        w->over_maxmemory = false;
+        return;
+    }
+    if (!batch_enter(&w->ctx))
+        return;
+    enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
+    batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;
     w->ctx.slot->stats.evicted += evicted;
 }
