@@ -284,7 +284,8 @@ unsigned arena_check(char *why, size_t why_bytes)
     c.seen = calloc(root->nunits, sizeof(*c.seen));
     check_units(&c);
     check_lists(&c);
-    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) || root->gate)
+    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) ||
+        latch_owner(root->config_latch.word) || root->gate)
         fault(&c, "a latch of the root or the gate is held");
     for (uint32_t i = 0; i < root->nslots; i++)
         check_slot(&c, i);
