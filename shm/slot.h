@@ -183,6 +183,7 @@ struct shm_slot {
     uint64_t heartbeat_ms;
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
+    uint32_t watchers, spare; /* clients that MONITOR */
     uint64_t seen_stats_epoch;
     /* Published every 100 ms by worker/publish.c: what this process costs. */
     uint64_t cpu_user_us, cpu_sys_us;

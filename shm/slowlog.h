@@ -12,9 +12,9 @@
 
 /* An entry of three short arguments takes some 130 bytes: 2000 of them a slot, in pages that only exist
  * once they are written. */
-#define SLOWLOG_RING     262144u
-#define SLOWLOG_ARGS     32u  /* a longer command's last shown argument tells how many are missing */
-#define SLOWLOG_ARG_MAX  128u /* likewise the bytes of an argument */
+#define SLOWLOG_RING    262144u
+#define SLOWLOG_ARGS    32u  /* a longer command's last shown argument tells how many are missing */
+#define SLOWLOG_ARG_MAX 128u /* likewise the bytes of an argument */
 
 struct shm_slowlog {
     uint64_t head, tail; /* positions that only grow: [tail, head) is valid, each modulo the ring's size */
@@ -22,7 +22,7 @@ struct shm_slowlog {
 };
 
 struct slow_entry {
-    uint32_t bytes; /* the whole record, a multiple of 8 */
+    uint32_t bytes;  /* the whole record, a multiple of 8 */
     uint16_t nparts; /* 0: filler up to the ring's end */
     uint16_t spare;
     uint64_t id, usec;
