@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct inspection {
     struct shm_root *root;
@@ -284,8 +285,11 @@ unsigned arena_check(char *why, size_t why_bytes)
     c.seen = calloc(root->nunits, sizeof(*c.seen));
     check_units(&c);
     check_lists(&c);
-    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) || root->gate)
-        fault(&c, "a latch of the root or the gate is held");
+    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) ||
+        latch_owner(root->config_latch.word))
+        fault(&c, "a latch of the root is held");
+    if (root->gate && slot_at(root->gate - 1)->pid != getpid()) /* DEBUG ARENA CHECK closes it itself */
+        fault(&c, "the gate is held by slot %llu", (unsigned long long)root->gate - 1);
     for (uint32_t i = 0; i < root->nslots; i++)
         check_slot(&c, i);
     for (uint32_t i = 0; i < root->ndbs; i++)
