@@ -1,0 +1,22 @@
+# RESET
+CLIENT SETNAME me
+SELECT 5
+SET k v
+@resp 3
+GET nosuch
+RESET
+CLIENT GETNAME
+GET nosuch
+GET k
+RESET
+reset
+RESET x
+@match  db=0 .*resp=2
+CLIENT INFO
+CLIENT NO-EVICT on
+RESET
+@match  flags=N 
+CLIENT INFO
+CLIENT REPLY OFF
+RESET
+PING
