@@ -30,6 +30,7 @@ For the next command only:
 Otherwise:
     @raw "BYTES"      send bytes, show the raw answer up to a pause or the close
     @raw-until-close "BYTES"
+    @raw-silent "BYTES"      nothing may arrive for 300 ms: the request is not complete
     @send COMMAND     send without waiting             @recv       show one reply
     @nothing MS       nothing may arrive for so long
     @pipeline begin / @pipeline end      send all commands between at once, then show the replies
@@ -218,11 +219,17 @@ class Script:
             self.conn().send_raw(data)
         except resp.Closed:
             pass
-        got, closed = self.conn().read_rest(idle_s=20.0 if until_close else 0.4)
-        for line in got.split(b"\r\n")[:-1] if got.endswith(b"\r\n") else got.split(b"\r\n"):
+        got, closed = self.conn().read_rest(idle_s=10.0 if until_close else 0.4)
+        lines = got.split(b"\r\n")
+        if not lines[-1]:
+            lines.pop()
+        for line in lines:
             self.emit("| " + resp.show_bytes(line)[1:-1])
         if closed:
             self.emit("(closed)")
+            self.drop()
+        elif until_close:
+            self.emit("(still open)")
             self.drop()
         elif not got:
             self.emit("(no reply)")
@@ -256,7 +263,7 @@ class Script:
         elif word == "close":
             self.drop()
         elif word == "expect-close":
-            got, closed = self.conn().read_rest(idle_s=20.0)
+            got, closed = self.conn().read_rest(idle_s=10.0)
             if got:
                 self.emit("| " + resp.show_bytes(got)[1:-1])
             self.emit("(closed)" if closed else "(still open)")
@@ -265,6 +272,9 @@ class Script:
             self.conn().command("HELLO", arg)
         elif word in ("raw", "raw-until-close"):
             self.raw(arg, word == "raw-until-close")
+        elif word == "raw-silent":
+            self.conn().send_raw(b"".join(self.args(arg)))
+            self.emit("(nothing)" if self.conn().quiet_for(0.3) else "(something arrived)")
         elif word == "send":
             self.conn().send(self.args(arg))
         elif word == "recv":

@@ -47,7 +47,7 @@ CLIENT GETNAME
 @conn fifth
 QUIT
 @conn sixth
-@raw "*10\r\n"
+@raw-silent "*10\r\n"
 @raw "PING\r\n"
 @conn main
 CONFIG SET requirepass ""

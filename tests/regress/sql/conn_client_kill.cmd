@@ -45,6 +45,7 @@ CLIENT KILL ID %{id3} SKIPME yes TYPE normal
 @conn v4
 PING
 @conn main
+@sleep 100
 CLIENT KILL TYPE normal SKIPME yes
 @conn v4
 @expect-close

@@ -26,13 +26,10 @@ CLIENT PAUSE 100 write
 SET a 3
 CLIENT PAUSE 150
 GET a
-CLIENT PAUSE 60000 ALL
+CLIENT PAUSE 1000 ALL
 @conn w
 @send PING
-@nothing 200
-@conn main
-CLIENT UNPAUSE
-@conn w
+@nothing 300
 @recv
 @conn main
 SET x v

@@ -1,9 +1,9 @@
 # HELLO
-@pick 4-11
+@pick 4-5,8-11
 HELLO
-@pick 4-11
+@pick 4-5,8-11
 HELLO 2
-@pick 4-7
+@pick 4-5
 HELLO 3
 PING
 GET nosuch
@@ -41,7 +41,6 @@ HELLO 3
 HELLO 2
 @pick 0,1
 HELLO
-@sort
-@fields
+@pick 4-5
 HELLO 2 SETNAME a SETNAME b
 CLIENT GETNAME

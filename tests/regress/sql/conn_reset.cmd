@@ -13,10 +13,6 @@ reset
 RESET x
 @match  db=0 .*resp=2
 CLIENT INFO
-CLIENT NO-EVICT on
-RESET
-@match  flags=N 
-CLIENT INFO
-CLIENT REPLY OFF
+@raw-silent "CLIENT REPLY OFF\r\nPING\r\n"
 RESET
 PING

@@ -1,6 +1,5 @@
 # Malformed requests: the error, then the end of the connection
 @raw-until-close "*a\r\n"
-@raw-until-close "*1048577\r\n"
 @raw-until-close "*99999999999999999999\r\n"
 @raw-until-close "*2147483648\r\n"
 @raw-until-close "* 1\r\n"
@@ -17,7 +16,6 @@
 @raw-until-close "*1\r\n$+4\r\nPING\r\n"
 @raw-until-close "*2\r\n$4\r\nECHO\r\n+hi\r\n"
 @raw-until-close "*1\r\n\r\n$4\r\nPING\r\n"
-@raw-until-close "*1\r\n\x00\r\n"
 @raw-until-close "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n*1\r\n"
 @raw-until-close "*1\r\n$4\r\nPING\r\n*1\r\n$x\r\n*1\r\n$4\r\nPING\r\n"
 @raw-until-close "*\r\n"
@@ -27,6 +25,8 @@
 @raw-until-close "*1\r\n$%{1*70000}"
 
 # what is no error
+@raw-silent "*1048577\r\n"
+@close
 @raw "*0\r\nPING\r\n"
 @raw "*-1\r\nPING\r\n"
 @raw "*-10\r\nPING\r\n"
@@ -34,12 +34,12 @@
 @raw "*1\r\n$0\r\n\r\n"
 @raw "*2\r\n$4\r\nECHO\r\n$0\r\n\r\n"
 @raw "*2\r\n$4\r\nECHO\r\n$4\r\n\r\n\r\n\r\n"
-@raw "*"
-@raw "1"
-@raw "\r"
-@raw "\n$"
-@raw "4\r\nPI"
-@raw "NG"
-@raw "\r"
+@raw-silent "*"
+@raw-silent "1"
+@raw-silent "\r"
+@raw-silent "\n$"
+@raw-silent "4\r\nPI"
+@raw-silent "NG"
+@raw-silent "\r"
 @raw "\n"
 PING

@@ -52,6 +52,7 @@ CONFIG GET lazyfree-lazy-user-del
 
 # each with its default
 CONFIG GET databases
+@type
 CONFIG GET maxclients
 CONFIG GET timeout
 CONFIG GET tcp-keepalive
@@ -85,7 +86,6 @@ CONFIG GET lazyfree-lazy-expire
 CONFIG GET lazyfree-lazy-server-del
 CONFIG GET enable-debug-command
 CONFIG GET enable-protected-configs
-CONFIG GET hide-user-data-from-log
 CONFIG GET tracking-table-max-keys
 
 # numbers and words

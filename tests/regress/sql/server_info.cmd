@@ -1,4 +1,5 @@
 # INFO: its sections and the names that tools look for
+@sleep 100
 @match ^# Server\r\n
 INFO server
 @match ^# Clients\r\n
@@ -56,14 +57,14 @@ INCR
 SELECT 0
 SET str abc
 INCR str
-@match cmdstat_get:calls=2,usec=\d+,usec_per_call=[0-9.]+,rejected_calls=0,failed_calls=0\r\n
+@match cmdstat_get:calls=3,usec=\d+,usec_per_call=[0-9.]+,rejected_calls=0,failed_calls=0\r\n
 INFO commandstats
 GET a
 @match cmdstat_incr:calls=1,usec=\d+,usec_per_call=[0-9.]+,rejected_calls=1,failed_calls=1\r\n
 INFO commandstats
 @match errorstat_ERR:count=3\r\n
 INFO errorstats
-@match keyspace_hits:2\r\nkeyspace_misses:2\r\n
+@match keyspace_hits:1\r\nkeyspace_misses:3\r\n
 INFO stats
 @match latency_percentiles_usec_get:p50=
 INFO latencystats

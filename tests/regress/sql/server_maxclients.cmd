@@ -1,5 +1,6 @@
 # maxclients
 @config --maxclients 3
+@sleep 100
 @conn a
 PING
 @conn b
@@ -10,6 +11,7 @@ PING
 @expect-close
 @conn b
 @close
+@sleep 200
 @conn main
 CONFIG SET maxclients 10
 @conn d2
