@@ -5,7 +5,7 @@
     includes  includes flow one way
     length    files up to 1200 lines, functions up to 100 (exceptions.txt gives reasons)
     format    clang-format has nothing to change (`style.py --fix` lets it)
-    words     no TODO, FIXME or XXX
+    words     no words that put work off
     readmes   every room has its README
     recorded  every script of regress and isolation has its expectation, and no expectation stands alone
 """
