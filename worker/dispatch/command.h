@@ -1,7 +1,8 @@
 /* worker/dispatch/command.h - the one command table: a row for every command and subcommand.
- * Owner     the program text; counters of the rows lie in the worker's slot.
+ * Owner     the program text; counters of the rows lie in the worker's slot. The master fills in ids and the
+ *           lookup table once, before it forks.
  * Locks     none here; a row says which locks dispatch takes (its key specs).
- * Crash     read-only.
+ * Crash     read-only after command_table_init().
  * Survives  yes, it is code.
  * Fails     a lookup answers NULL.
  * Tests     tests/unit/test_command.c  tests/regress/command.cmd */
@@ -13,6 +14,7 @@
 
 struct call;
 typedef void command_fn(struct call *c);
+
 
 /* Flags in the order and with the names in which COMMAND INFO shows them, then our own. */
 enum {
@@ -42,7 +44,12 @@ enum {
     F_GATE = 1u << 21,
     /* ours: the keys are read only for their metadata: no LRU touch, expired keys are still hidden */
     F_NOTOUCH = 1u << 22,
+    /* ours: not for users; COMMAND DOCS shows "syscmd" */
+    F_SYSCMD = 1u << 23,
 };
+
+/* How many of the flags above, from the first on, COMMAND INFO shows. */
+#define F_SHOWN 20
 
 /* Key specification flags, as COMMAND INFO shows them. */
 enum {
@@ -79,11 +86,30 @@ enum group {
     G_BITMAP,
 };
 
-/* ACL categories beyond those that follow from flags and group. */
+/* ACL categories, in the order in which COMMAND INFO shows them. A row's .acl names only what does not follow
+ * from its flags and its group; command_acl() gives all. */
 enum {
     A_KEYSPACE = 1u << 0,
-    A_DANGEROUS = 1u << 1,
-    A_CONNECTION = 1u << 2,
+    A_READ = 1u << 1,
+    A_WRITE = 1u << 2,
+    A_SET = 1u << 3,
+    A_SORTEDSET = 1u << 4,
+    A_LIST = 1u << 5,
+    A_HASH = 1u << 6,
+    A_STRING = 1u << 7,
+    A_BITMAP = 1u << 8,
+    A_HYPERLOGLOG = 1u << 9,
+    A_GEO = 1u << 10,
+    A_STREAM = 1u << 11,
+    A_PUBSUB = 1u << 12,
+    A_ADMIN = 1u << 13,
+    A_FAST = 1u << 14,
+    A_SLOW = 1u << 15,
+    A_BLOCKING = 1u << 16,
+    A_DANGEROUS = 1u << 17,
+    A_CONNECTION = 1u << 18,
+    A_TRANSACTION = 1u << 19,
+    A_SCRIPTING = 1u << 20,
 };
 
 /* One key spec: begin_search index + find_keys range, which is all that the groups so far need
@@ -96,23 +122,40 @@ struct key_spec {
     const char *notes;
 };
 
-#define KEY_AT(pos, f)               { .first = (pos), .last = 0, .step = 1, .flags = (f) }
-#define KEY_RANGE(pos, end, st, f)   { .first = (pos), .last = (end), .step = (st), .flags = (f) }
+#define KEY_AT(pos, f)             { .first = (pos), .last = 0, .step = 1, .flags = (f) }
+#define KEY_NOTED(pos, f, text)    { .first = (pos), .last = 0, .step = 1, .flags = (f), .notes = (text) }
+#define KEY_RANGE(pos, end, st, f) { .first = (pos), .last = (end), .step = (st), .flags = (f) }
+
+/* A row with K_VARIABLE says by this which K_* its arguments really ask for (SET reads only with GET). */
+typedef uint16_t key_flags_fn(const struct bytes *argv, int argc);
+
+/* A key that a command wants: its argument, and the database it lies in. */
+struct key_want {
+    int arg;
+    uint32_t db;
+};
+/* For commands whose keys are not all in the client's database (COPY, MOVE): all keys, in order, at most max
+ * stored; the number is returned. -1: the arguments are wrong, and the handler will say so (nkeys is 0). */
+struct call;
+typedef int key_wants_fn(const struct call *c, struct key_want *out, int max);
 
 struct command_arg; /* COMMAND DOCS' argument tree: dispatch/docs.h */
 
 struct command {
-    const char *name;     /* lower case; a subcommand's own word ("getname") */
+    const char *name;     /* lower case, made so by table.c; a subcommand's own word ("getname") */
     const char *parent;   /* "client" for CLIENT GETNAME; NULL for a command */
     command_fn *run;      /* NULL: a container whose subcommands do the work */
     int16_t arity;        /* as Redis counts: the name included, negative means at least */
     uint32_t flags;       /* F_* */
-    uint16_t acl;         /* A_* */
+    uint32_t acl;         /* A_* that neither flags nor group imply */
     enum group group;
     struct key_spec keys[3];
+    key_wants_fn *wants;     /* only where keys lie in several databases */
+    key_flags_fn *key_flags; /* only where a key has K_VARIABLE */
     const char *since;
     const char *cost;     /* the complexity, in our words */
-    const char *syntax;   /* as a person reads it: "key [NX|XX] value"; COMMAND DOCS' arguments come from it */
+    const char *syntax;   /* "key value [NX | XX]", in the language told in docs.h; COMMAND DOCS and HELP
+                           * are made from it */
     const char *brief;    /* one sentence */
     const char *tips;     /* space separated: "nondeterministic_output request_policy:all_shards" */
     const char *history;  /* "6.2.0:Added the GET option.;7.0.0:..." or NULL */
@@ -121,14 +164,28 @@ struct command {
     uint16_t first_sub, nsubs; /* rows of the subcommands; filled by table.c */
 };
 
-/* Every group's .def lists CMD(ID, function, .field = ...) and SUB(PARENT, ID, function, ...) rows. */
+/* The rows are in worker/commands/, a .def file a group, listed by all.def. There are three kinds:
+ *   CMD(GET, cmd_get, .field = ...)                        a command
+ *   BOX(CLIENT, .field = ...)                              a command that is nothing without its subcommands
+ *   SUB(client, NO_EVICT, cmd_client_no_evict, ...)        a subcommand; _ in its name stands for -
+ * The subcommands follow the row of their parent at once. */
 extern struct command command_rows[];
 extern const unsigned command_rows_n;
 
-void command_table_init(void);
+void command_table_init(void); /* again is harmless */
 /* The command of this name, any case; NULL if there is none. Containers are found too. */
 const struct command *command_find(struct bytes name);
 const struct command *command_find_sub(const struct command *parent, struct bytes name);
+
+/* The name as users see it: "get", "client|getname". */
+const char *command_fullname(const struct command *cmd);
+
+uint32_t command_acl(const struct command *cmd); /* all A_* of the command */
+/* What COMMAND INFO calls the bit of this number; NULL beyond the last. */
+const char *command_flag_name(unsigned bit);
+const char *command_acl_name(unsigned bit);
+const char *command_key_flag_name(unsigned bit);
+const char *command_group_name(enum group group);
 
 /* Key positions of an argument vector: at most max are stored, the number found is returned;
  * -1 when the arguments do not fit the command. */

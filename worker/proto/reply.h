@@ -14,8 +14,8 @@
 struct reply {
     char *buf;
     size_t len, cap;
-    uint8_t resp;   /* 2 or 3: what the reader of these bytes speaks */
-    bool is_error;  /* the last command answered with an error (for statistics) */
+    uint8_t resp;  /* 2 or 3: what the reader of these bytes speaks */
+    bool is_error; /* the last command answered with an error (for statistics) */
 };
 
 void reply_grow(struct reply *r, size_t more); /* afterwards cap - len >= more */
@@ -35,31 +35,60 @@ static inline void reply_ok(struct reply *r)
 {
     REPLY_LIT(r, "+OK\r\n");
 }
-void reply_status(struct reply *r, const char *text);                /* +text */
-void reply_status_bytes(struct reply *r, struct bytes text);
-/* The text carries its code: reply_error(r, "ERR syntax error"). Newlines inside become spaces. */
+void reply_status(struct reply *r, const char *text);        /* +text */
+void reply_status_bytes(struct reply *r, struct bytes text); /* newlines inside become spaces */
+/* The text carries its code: reply_error(r, "ERR syntax error"). Newlines at its end go, those inside become
+ * spaces. */
 void reply_error(struct reply *r, const char *text);
 __attribute__((format(printf, 2, 3))) void reply_errorf(struct reply *r, const char *fmt, ...);
-void reply_int(struct reply *r, long long v);
+void reply_int_long(struct reply *r, long long v);
+static inline void reply_int(struct reply *r, long long v)
+{
+    /* Most counts have one digit, and these four bytes are a single store. */
+    if ((unsigned long long)v < 10)
+        reply_raw(r, (const char[4]){':', (char)('0' + v), '\r', '\n'}, 4);
+    else
+        reply_int_long(r, v);
+}
 void reply_bulk(struct reply *r, const void *p, size_t n);
 void reply_bulk_str(struct reply *r, const char *s);
 __attribute__((format(printf, 2, 3))) void reply_bulkf(struct reply *r, const char *fmt, ...);
-void reply_bulk_int(struct reply *r, long long v);      /* the number as a bulk string */
+void reply_bulk_int(struct reply *r, long long v); /* the number as a bulk string */
 /* Room for a bulk string of n bytes; the caller fills what it gets before the next call. */
 char *reply_bulk_room(struct reply *r, size_t n);
-void reply_null(struct reply *r);        /* $-1 or _ */
-void reply_null_array(struct reply *r);  /* *-1 or _ */
-void reply_array(struct reply *r, size_t n);
-void reply_map(struct reply *r, size_t pairs);     /* an array of 2*pairs in RESP2 */
+static inline void reply_null(struct reply *r) /* $-1 or _ */
+{
+    if (r->resp == 3)
+        REPLY_LIT(r, "_\r\n");
+    else
+        REPLY_LIT(r, "$-1\r\n");
+}
+static inline void reply_null_array(struct reply *r) /* *-1 or _ */
+{
+    if (r->resp == 3)
+        REPLY_LIT(r, "_\r\n");
+    else
+        REPLY_LIT(r, "*-1\r\n");
+}
+void reply_array_long(struct reply *r, size_t n);
+static inline void reply_array(struct reply *r, size_t n)
+{
+    if (n < 10)
+        reply_raw(r, (const char[4]){'*', (char)('0' + n), '\r', '\n'}, 4);
+    else
+        reply_array_long(r, n);
+}
+void reply_map(struct reply *r, size_t pairs); /* an array of 2*pairs in RESP2 */
 void reply_set(struct reply *r, size_t n);
 void reply_push(struct reply *r, size_t n);
-void reply_attribute(struct reply *r, size_t pairs); /* RESP3 only: the caller writes none of it in RESP2 */
-void reply_bool(struct reply *r, bool v);          /* :1 / :0 in RESP2 */
-void reply_double(struct reply *r, double v);      /* bulk string in RESP2 */
+void reply_attribute(struct reply *r, size_t pairs); /* RESP3 only: in RESP2 the caller writes none of it */
+void reply_bool(struct reply *r, bool v);            /* :1 / :0 in RESP2 */
+void reply_double(struct reply *r, double v);        /* bulk string in RESP2 */
 void reply_bignum(struct reply *r, struct bytes digits);
 void reply_verbatim(struct reply *r, const char *ext3, struct bytes text);
 
-/* A header whose count is known only later: mark, write the members, then fill. The fill moves the members. */
+/* A header whose count is known only later: mark, write the members, then fill. The fill moves the members if
+ * the count has more than one digit. Marks inside each other are filled from the innermost outwards. */
 size_t reply_defer(struct reply *r);
 void reply_defer_array(struct reply *r, size_t mark, size_t n);
 void reply_defer_map(struct reply *r, size_t mark, size_t pairs);

@@ -1,0 +1,46 @@
+/* include/control.h - what passes over the unix socket between the master and each child.
+ * Owner     the sender; a message is one datagram (SOCK_SEQPACKET), descriptors ride along (SCM_RIGHTS).
+ * Locks     none.
+ * Crash     the other end sees EOF; sessions in shared memory say what was under way.
+ * Survives  no.
+ * Fails     EAGAIN: the sender queues and goes on.
+ * Tests     tests/crash */
+#ifndef SKEP_CONTROL_H
+#define SKEP_CONTROL_H
+
+#include <stdint.h>
+
+enum control_kind {
+    /* worker to master */
+    CTL_READY = 1, /* the child serves */
+    CTL_ADOPT,     /* session x is new, its socket rides along: keep a duplicate */
+    CTL_CLOSED,    /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
+    CTL_MOVE,      /* session x is SESSION_MOVING with its parcel: choose a worker for it */
+    CTL_LEFT,      /* all sessions are handed over: the child ends now */
+    CTL_REWRITE,   /* CONFIG REWRITE for token y: answer CTL_REWRITTEN with text */
+    CTL_SHUTDOWN,  /* SHUTDOWN: y holds SHUTDOWN_* bits */
+    CTL_LOG_REOPEN, /* the logfile's name changed */
+    /* master to worker */
+    CTL_TAKE,      /* session x is yours (owner has been stored); its socket rides along */
+    CTL_DROPPED,   /* the duplicate of session x is closed: close yours */
+    CTL_STOP,      /* y=1: hand all sessions over (CTL_MOVE), then leave; y=0: finish what runs and end */
+    CTL_REWRITTEN, /* y: token; text: empty, or the error */
+    CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too */
+    CTL_PAUSE_WRITES,
+};
+
+#define SHUTDOWN_NOSAVE 1u
+#define SHUTDOWN_SAVE   2u
+#define SHUTDOWN_NOW    4u
+#define SHUTDOWN_FORCE  8u
+#define SHUTDOWN_ABORT  16u
+
+struct control_msg {
+    uint32_t kind;
+    uint32_t spare;
+    uint64_t x, y;
+    char text[232];
+};
+_Static_assert(sizeof(struct control_msg) == 256, "one small datagram");
+
+#endif

@@ -1,0 +1,304 @@
+/* The arena checker. It believes nothing: whatever refers to a block marks it, and in the end every block of
+ * every run and every span must have been marked just once. */
+#include "shm/repair.h"
+#include "shm/table.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+struct inspection {
+    struct shm_root *root;
+    uint8_t **seen; /* per unit: one byte for each 16-byte step, allocated when first needed */
+    unsigned faults;
+    char *why;
+    size_t left;
+    int64_t bytes;         /* of blocks that are in use */
+    int64_t keys, expires; /* of the table being walked */
+};
+
+__attribute__((format(printf, 2, 3))) static void fault(struct inspection *c, const char *fmt, ...)
+{
+    va_list ap;
+    c->faults++;
+    va_start(ap, fmt);
+    int n = vsnprintf(c->why, c->left, fmt, ap);
+    va_end(ap);
+    if (n > 0 && (size_t)n + 1 < c->left) {
+        c->why += n;
+        c->left -= (size_t)n;
+        if (c->left > 1) {
+            *c->why++ = '\n';
+            *c->why = 0;
+            c->left--;
+        }
+    }
+}
+
+/* Blocks are at least 16 bytes apart but lie at multiples of 8: 8 bytes a step. */
+static bool mark(struct inspection *c, shm_ref r, const char *what)
+{
+    uint64_t unit = r / UNIT_BYTES;
+    if (unit < c->root->first_unit || unit >= c->root->nunits || r % 8) {
+        fault(c, "%s refers to %llx, which is no block", what, (unsigned long long)r);
+        return false;
+    }
+    struct shm_unit *units = arena_units();
+    uint64_t head = units[unit].state == UNIT_RUN_TAIL ? units[unit].head : unit;
+    struct shm_unit *u = &units[head];
+    uint64_t in = r - head * UNIT_BYTES;
+    bool block = u->state == UNIT_SPAN
+                     ? in == 0
+                     : u->state == UNIT_RUN && in >= u->first_offset &&
+                           (in - u->first_offset) % class_bytes(u->cls) == 0 &&
+                           (in - u->first_offset) / class_bytes(u->cls) < u->blocks;
+    if (!block) {
+        fault(c, "%s refers to %llx, which begins no block", what, (unsigned long long)r);
+        return false;
+    }
+    if (!c->seen[unit])
+        c->seen[unit] = calloc(1, UNIT_BYTES / 8);
+    uint8_t *m = &c->seen[unit][r % UNIT_BYTES / 8];
+    if (*m) {
+        fault(c, "block %llx is referred to twice, now by %s", (unsigned long long)r, what);
+        return false;
+    }
+    *m = 1;
+    return true;
+}
+
+static bool mark_used(struct inspection *c, shm_ref r, uint64_t bytes, const char *what)
+{
+    if (!mark(c, r, what))
+        return false;
+    if (slab_block_bytes(r) != block_bytes(bytes))
+        fault(c, "%s at %llx takes a block of %llu bytes for %llu", what, (unsigned long long)r,
+              (unsigned long long)slab_block_bytes(r), (unsigned long long)bytes);
+    c->bytes += (int64_t)block_bytes(bytes);
+    return true;
+}
+
+/* ---- what lies free ---- */
+
+static void check_run(struct inspection *c, struct shm_unit *u, uint32_t unit)
+{
+    uint32_t free_blocks = 0;
+    uint64_t *map = run_bitmap(u, unit);
+    for (uint32_t b = 0; b < u->blocks; b++)
+        if (map[b / 64] >> b % 64 & 1) {
+            free_blocks++;
+            mark(c, unit * UNIT_BYTES + u->first_offset + b * class_bytes(u->cls), "a run's bitmap");
+        }
+    if (free_blocks != u->nfree)
+        fault(c, "run %u says %u free blocks and has %u", unit, u->nfree, free_blocks);
+}
+
+static void check_lists(struct inspection *c)
+{
+    for (uint32_t cls = 0; cls < SHM_CLASSES; cls++) {
+        uint32_t prev = 0, seen = 0;
+        struct shm_class *k = &c->root->classes[cls];
+        if (latch_owner(k->latch.word))
+            fault(c, "the latch of class %u is held", cls);
+        for (uint32_t n = k->partial; n; prev = n, n = arena_units()[n].next) {
+            struct shm_unit *u = &arena_units()[n];
+            if (u->state != UNIT_RUN || u->cls != cls || !u->nfree || u->prev != prev ||
+                seen++ > c->root->nunits) {
+                fault(c, "the list of class %u is broken at unit %u", cls, n);
+                break;
+            }
+        }
+    }
+}
+
+static void check_units(struct inspection *c)
+{
+    struct shm_unit *units = arena_units();
+    const uint64_t *used = shm_at(c->root->unit_used);
+    for (uint64_t u = c->root->first_unit; u < c->root->nunits;) {
+        bool taken = used[u / 64] >> u % 64 & 1;
+        uint64_t n = 1;
+        if (!taken && !used[u / 64] && u % 64 == 0) {
+            u += 64; /* states of free units mean nothing */
+            continue;
+        }
+        if (taken && units[u].state == UNIT_RUN) {
+            n = units[u].nunits;
+            check_run(c, &units[u], (uint32_t)u);
+        } else if (taken && units[u].state == UNIT_SPAN) {
+            n = units[u].span_units;
+        } else if (taken) {
+            fault(c, "unit %llu is taken by nothing", (unsigned long long)u);
+        }
+        u += n ? n : 1;
+    }
+}
+
+static void check_slot(struct inspection *c, uint32_t i)
+{
+    struct shm_slot *s = slot_at(i);
+    if (s->lane.commit != LANE_IDLE || s->nest.open)
+        fault(c, "slot %u has an unfinished transaction", i);
+    for (uint32_t cls = 0; cls < SHM_CLASSES; cls++)
+        for (uint64_t b = 0; b < s->mag[cls].count; b++)
+            if (mark(c, s->mag[cls].block[b], "a magazine") &&
+                slab_block_bytes(s->mag[cls].block[b]) != class_bytes(cls))
+                fault(c, "slot %u: a block of another class in magazine %u", i, cls);
+    for (uint64_t r = s->retire.head; r != s->retire.tail; r++)
+        mark(c, BLOCK_REF(s->retire.ring[r % RETIRE_RING].block), "a retire ring");
+    for (unsigned k = 0; k < ARRAY_LEN(s->lane.store); k++)
+        if (s->lane.store[k])
+            mark(c, s->lane.store[k], "a lane's store");
+}
+
+/* ---- what is in use ---- */
+
+static void check_entry(struct inspection *c, shm_ref r, uint64_t tag, unsigned base)
+{
+    struct shm_entry *e = shm_at(r);
+    if (!mark(c, r, "a table's slot"))
+        return;
+    struct bytes key = entry_key(e);
+    if (slab_block_bytes(r) != block_bytes(entry_bytes_total(e)))
+        fault(c, "the entry at %llx does not fill its block", (unsigned long long)r);
+    c->bytes += (int64_t)slab_block_bytes(r);
+    if (e->flags & ENTRY_BIG)
+        mark_used(c, *entry_word_at(e), sizeof(struct shm_big) + entry_big(e)->room, "a long value");
+    uint64_t hash = key_hash(c->root, key);
+    if (hash << base >> (64 - TAG_BITS) != tag)
+        fault(c, "the entry of '%.*s' carries another key's tag", (int)(key.n < 40 ? key.n : 40), key.p);
+    c->keys++;
+    c->expires += e->flags & ENTRY_EXPIRES;
+}
+
+static void check_bucket(struct inspection *c, struct shm_bucket *b, unsigned idx, uint64_t dir)
+{
+    unsigned base = dir_base(dir), valid = TAG_BITS - (dir_depth(dir) - base);
+    uint64_t *slot = b->slot;
+    if (latch_owner(b->latch.word))
+        fault(c, "a bucket's latch is held by slot %u", latch_owner(b->latch.word) - 1);
+    for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
+        uint64_t *next = NULL;
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t tag = SLOT_TAG(slot[i]);
+            if (slot[i] & SLOT_LINK) {
+                if (i != n - 1)
+                    fault(c, "a link in the middle of a bucket");
+                if (mark_used(c, SLOT_REF(slot[i]), sizeof(struct shm_cell), "a link"))
+                    next = shm_at(SLOT_REF(slot[i]));
+            } else if (slot[i]) {
+                check_entry(c, SLOT_REF(slot[i]), tag, base);
+                if ((tag & ((1ull << valid) - 1)) * dir_buckets(dir) >> valid != idx)
+                    fault(c, "an entry stands in bucket %u, where its hash does not lead", idx);
+            }
+        }
+        slot = next;
+    }
+}
+
+struct dir_walk {
+    uint64_t dead_pos; /* what lies before has been freed */
+    bool entries;      /* false: only the nodes remain */
+};
+
+static void check_dir(struct inspection *c, uint64_t w, uint64_t pos, unsigned bits, const struct dir_walk *d)
+{
+    if (dir_kind(w) == DIR_NODE) {
+        uint64_t *node = shm_at(dir_ref(w)), last = 0;
+        if (!mark_used(c, dir_ref(w), NODE_WORDS * 8, "a directory word"))
+            return;
+        for (uint64_t i = 0; i < NODE_WORDS; i++)
+            if (node[i] != last) {
+                last = node[i];
+                check_dir(c, last, pos | i << (64 - bits - NODE_BITS), bits + NODE_BITS, d);
+            }
+        return;
+    }
+    if (dir_kind(w) != DIR_SEGMENT || !d->entries)
+        return;
+    unsigned depth = dir_depth(w), n = dir_buckets(w), valid = TAG_BITS - (depth - dir_base(w));
+    unsigned skip = 0;
+    uint64_t bucket_pos = pos;
+    while (skip < n && bucket_pos < d->dead_pos) {
+        uint64_t v = (((uint64_t)++skip << valid) + n - 1) / n;
+        bucket_pos = pos + (skip == n && !depth ? UINT64_MAX : v << (64 - depth - valid));
+        if (skip == n)
+            return;
+    }
+    if (!mark_used(c, dir_ref(w), n * sizeof(struct shm_bucket), "a directory word"))
+        return;
+    struct shm_bucket *b = shm_at(dir_ref(w));
+    for (unsigned i = skip; i < n; i++)
+        check_bucket(c, &b[i], i, w);
+}
+
+static void check_table(struct inspection *c, struct shm_table *t, bool dead)
+{
+    struct dir_walk d = {dead ? t->dead_pos : 0, !dead || t->dead_pos != BURIED};
+    size_t bytes = sizeof(*t) + c->root->nslots * sizeof(struct shm_table_count);
+    c->keys = c->expires = 0;
+    if (!mark_used(c, shm_ref_of(t), bytes, "a database"))
+        return;
+    check_dir(c, t->dir, 0, 0, &d);
+    if (!dead && (c->keys != table_keys(t) || c->expires != table_expires(t)))
+        fault(c, "a table counts %lld keys, %lld with expiry, and has %lld, %lld", (long long)table_keys(t),
+              (long long)table_expires(t), (long long)c->keys, (long long)c->expires);
+}
+
+/* ---- the sum ---- */
+
+static void check_all_marked(struct inspection *c)
+{
+    struct shm_unit *units = arena_units();
+    const uint64_t *used = shm_at(c->root->unit_used);
+    for (uint64_t u = c->root->first_unit; u < c->root->nunits; u++) {
+        if (!(used[u / 64] >> u % 64 & 1)) {
+            if (!used[u / 64] && u % 64 == 0)
+                u += 63;
+            continue;
+        }
+        uint64_t size = 0, n = 1, first = 0;
+        if (units[u].state == UNIT_RUN) {
+            size = class_bytes(units[u].cls), n = units[u].blocks, first = units[u].first_offset;
+        } else if (units[u].state == UNIT_SPAN && !c->seen[u]) {
+            fault(c, "the span at unit %llu is lost", (unsigned long long)u);
+            continue;
+        }
+        for (uint64_t b = 0; size && b < n; b++) {
+            shm_ref r = u * UNIT_BYTES + first + b * size;
+            const uint8_t *m = c->seen[r / UNIT_BYTES];
+            if (!m || !m[r % UNIT_BYTES / 8])
+                fault(c, "block %llx of %llu bytes is lost", (unsigned long long)r, (unsigned long long)size);
+        }
+        if (units[u].state == UNIT_SPAN)
+            u += units[u].span_units - 1;
+    }
+}
+
+unsigned arena_check(char *why, size_t why_bytes)
+{
+    struct shm_root *root = arena_root();
+    struct inspection c = {.root = root, .why = why, .left = why_bytes};
+    if (why_bytes)
+        *why = 0;
+    c.seen = calloc(root->nunits, sizeof(*c.seen));
+    check_units(&c);
+    check_lists(&c);
+    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) || root->gate)
+        fault(&c, "a latch of the root or the gate is held");
+    for (uint32_t i = 0; i < root->nslots; i++)
+        check_slot(&c, i);
+    for (uint32_t i = 0; i < root->ndbs; i++)
+        if (db_table(root, i))
+            check_table(&c, db_table(root, i), false);
+    for (shm_ref t = root->graveyard; t && !c.faults; t = ((struct shm_table *)shm_at(t))->next_dead)
+        check_table(&c, shm_at(t), true);
+    check_all_marked(&c);
+    if (c.bytes != slots_used_bytes())
+        fault(&c, "%lld bytes are in use and the slots count %lld", (long long)c.bytes,
+              (long long)slots_used_bytes());
+    for (uint64_t u = 0; u < root->nunits; u++)
+        free(c.seen[u]);
+    free(c.seen);
+    return c.faults;
+}

@@ -1,0 +1,21 @@
+#include "shm/repair.h"
+#include "shm/tx.h"
+
+void slot_repair(uint32_t i)
+{
+    struct shm_ctx ctx;
+    slot_ctx(&ctx, i);
+    lane_recover(&ctx);
+    /* A retired block whose way into a magazine was cut short: the magazine already has it. */
+    struct shm_retire *q = &ctx.slot->retire;
+    if (q->head != q->tail) {
+        uint64_t block = q->ring[q->head % RETIRE_RING].block;
+        struct shm_mag *m = &ctx.slot->mag[BLOCK_CLASS(block)];
+        if (m->count && m->block[m->count - 1] == BLOCK_REF(block))
+            q->head++;
+    }
+    if (ctx.root->gate == i + 1)
+        gate_open(&ctx);
+    __atomic_store_n(&ctx.slot->inside, 0, __ATOMIC_RELEASE);
+    ctx.slot->busy_since_ms = 0;
+}

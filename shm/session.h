@@ -1,0 +1,71 @@
+/* shm/session.h - what the server knows of a client, in shared memory, so that it outlives a worker.
+ * Owner     the worker named by owner; master_fd is the master's alone.
+ * Locks     none: one writer a field. kill is set by anyone, and the owner is woken.
+ * Crash     state tells what a death of the owner means: only an IDLE session is kept.
+ * Survives  worker death: if IDLE. Replacement and upgrade: always.
+ * Fails     session_claim: RC_MISSING when all are taken.
+ * Tests     tests/unit/test_session.c  tests/crash/sessions.py */
+#ifndef SKEP_SESSION_H
+#define SKEP_SESSION_H
+
+#include "shm/slot.h"
+
+enum session_state {
+    SESSION_FREE = 0,
+    SESSION_OPENING, /* claimed by a worker; the master does not hold its socket yet */
+    SESSION_IDLE,    /* nothing is half done: stored after the last byte of a reply was written */
+    SESSION_BUSY,    /* stored before read(2) */
+    SESSION_BOUND,   /* the worker's death ends it: MONITOR, REPLY OFF, MULTI and the like */
+    SESSION_MOVING,  /* handed over: its parcel waits for the next owner */
+    SESSION_CLOSING, /* the master is to drop its duplicate, then it is FREE */
+};
+
+/* What the others of CLIENT LIST's flags and CLIENT commands need. */
+#define SESSION_F_MONITOR   1u
+#define SESSION_F_NO_EVICT  2u
+#define SESSION_F_NO_TOUCH  4u
+#define SESSION_F_REPLY_OFF 8u
+#define SESSION_F_REPLY_SKIP 16u
+#define SESSION_F_UNIX      32u
+#define SESSION_F_PAUSED    64u /* waits for CLIENT UNPAUSE */
+#define SESSION_F_LANE      128u /* the slow lane works for it */
+#define SESSION_F_CLOSE_ASAP 256u
+
+#define SESSION_NAME_MAX 200u
+
+struct shm_session {
+    uint32_t state, owner;
+    uint64_t id;
+    int32_t master_fd; /* the master's duplicate of the socket, -1 none: written by the master */
+    int32_t fd;        /* the owner's descriptor, for CLIENT LIST */
+    uint32_t db;
+    uint8_t resp, authenticated, spare[2];
+    uint32_t flags;
+    uint32_t kill;     /* 1: the owner closes it when it sees this */
+    int64_t created_ms, last_ms;
+    uint64_t commands, net_in, net_out;
+    uint32_t qbuf, qbuf_free, argv_mem, obl, oll, spare2;
+    uint64_t omem, tot_mem, rbs, rbp;
+    uint32_t last_cmd; /* command row + 1 */
+    uint32_t lib_len;
+    shm_ref parcel;    /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */
+    uint64_t parcel_bytes;
+    char name[SESSION_NAME_MAX + 1];
+    char lib_name[63], lib_ver[32];
+    char addr[64], laddr[64];
+};
+
+static inline struct shm_session *session_at(uint32_t i)
+{
+    return (struct shm_session *)shm_at(arena_root()->sessions) + i;
+}
+static inline uint32_t session_index(const struct shm_session *s)
+{
+    return (uint32_t)(s - (struct shm_session *)shm_at(arena_root()->sessions));
+}
+
+/* Takes a free session for slot owner; hint (the caller's, any value) spreads the search. */
+enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **out);
+struct shm_session *session_by_id(uint64_t id); /* NULL: none open */
+
+#endif

@@ -1,0 +1,17 @@
+#include "shm/shape.h"
+#include "shm/table.h"
+
+uint64_t arena_shape(void)
+{
+    const uint64_t sizes[] = {
+        sizeof(struct shm_root),   sizeof(struct shm_unit), sizeof(struct shm_slot),  sizeof(struct shm_lane),
+        sizeof(struct shm_nest),   sizeof(struct shm_mag),  sizeof(struct shm_table), sizeof(struct shm_bucket),
+        sizeof(struct shm_entry),  sizeof(struct shm_big),  SLOT_STRIDE,              SHM_CLASSES,
+        shape_session_bytes(),     shape_mail_bytes(16),    TAG_BITS,                 SEG_MAX,
+        sizeof(struct shm_retire), SHM_CONFIG_BYTES,        STAT_COMMANDS,            NODE_BITS,
+    };
+    uint64_t h = 14695981039346656037ull;
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)
+        h = (h ^ sizes[i]) * 1099511628211ull;
+    return h;
+}

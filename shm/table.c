@@ -1,0 +1,299 @@
+#include "shm/table.h"
+#include "shm/base/hash.h"
+#include "shm/crashpoint.h"
+
+#include <stdlib.h>
+
+uint64_t key_hash(const struct shm_root *root, struct bytes key)
+{
+    return siphash13(root->seed, key.p, key.n);
+}
+
+int64_t table_keys(const struct shm_table *t)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; t && i < arena_root()->nslots; i++)
+        n += __atomic_load_n(&t->count[i].keys, __ATOMIC_RELAXED);
+    return n;
+}
+
+int64_t table_expires(const struct shm_table *t)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; t && i < arena_root()->nslots; i++)
+        n += __atomic_load_n(&t->count[i].expires, __ATOMIC_RELAXED);
+    return n;
+}
+
+/* ---- finding ---- */
+
+void key_locate(struct key_ref *k)
+{
+    uint64_t *at = &k->table->dir, w = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+    for (unsigned shift = 64 - NODE_BITS; dir_kind(w) == DIR_NODE; shift -= NODE_BITS) {
+        uint64_t *node = shm_at(dir_ref(w));
+        at = &node[(k->hash >> shift) & (NODE_WORDS - 1)];
+        w = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+    }
+    unsigned base = dir_base(w), valid = TAG_BITS - (dir_depth(w) - base);
+    k->dir_at = at;
+    k->dir = w;
+    k->tag = k->hash << base >> (64 - TAG_BITS);
+    uint64_t in_segment = k->tag & ((1ull << valid) - 1);
+    k->bucket = (struct shm_bucket *)shm_at(dir_ref(w)) + (in_segment * dir_buckets(w) >> valid);
+}
+
+/* Is this the entry of that name? With a version to check, nothing that it says is believed before a
+ * second look: the block may have been freed and filled with something else. */
+static inline bool names_key(const struct shm_entry *e, struct bytes key)
+{
+    if (LIKELY(key.n < KEY_SHORT && e->meta >> 24 == key.n))
+        return memcmp((const char *)e + entry_head_bytes(e), key.p, key.n) == 0;
+    return e->meta >> 24 == KEY_SHORT && bytes_equal(entry_key(e), key);
+}
+
+void key_find(struct key_ref *k)
+{
+    uint64_t *slot = k->bucket->slot, want = k->tag << 1;
+    unsigned n = BUCKET_SLOTS;
+    for (;;) {
+        for (unsigned i = 0; i < n; i++) {
+            uint64_t w = slot[i];
+            if (w >> 38 == want && w && names_key(shm_at(SLOT_REF(w)), k->key)) {
+                k->slot = &slot[i];
+                k->entry = SLOT_REF(w);
+                return;
+            }
+        }
+        uint64_t last = slot[n - 1];
+        if (LIKELY(!(last & SLOT_LINK)))
+            break;
+        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
+        n = CELL_SLOTS;
+    }
+    k->slot = NULL;
+    k->entry = 0;
+}
+
+static inline bool still(const struct key_ref *k, uint32_t version)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&k->bucket->latch.word, __ATOMIC_RELAXED) == version;
+}
+
+enum rc key_read_begin(struct key_ref *k, uint32_t *version)
+{
+    uint32_t v = latch_load(&k->bucket->latch);
+    if (UNLIKELY(!key_current(k)))
+        return RC_MISSING;
+    if (UNLIKELY(latch_owner(v)))
+        return RC_BUSY;
+    const uint64_t *slot = k->bucket->slot;
+    uint64_t want = k->tag << 1;
+    unsigned n = BUCKET_SLOTS;
+    *version = v;
+    k->entry = 0;
+    for (;;) {
+        uint64_t w = 0;
+        for (unsigned i = 0; i < n; i++) {
+            w = __atomic_load_n(&slot[i], __ATOMIC_RELAXED);
+            if (w >> 38 != want || !w)
+                continue;
+            /* A word from a freed cell may be anything: it is followed only while the version holds. */
+            const struct shm_entry *e = shm_at(SLOT_REF(w));
+            if (!still(k, v))
+                return RC_BUSY;
+            uint32_t len = __atomic_load_n(&e->meta, __ATOMIC_RELAXED) >> 24;
+            if (len != (k->key.n < KEY_SHORT ? k->key.n : KEY_SHORT))
+                continue;
+            struct bytes name = entry_key(e);
+            if (!still(k, v))
+                return RC_BUSY;
+            if (bytes_equal(name, k->key)) {
+                k->entry = SLOT_REF(w);
+                return RC_OK;
+            }
+        }
+        if (LIKELY(!(w & SLOT_LINK)))
+            return still(k, v) ? RC_OK : RC_BUSY;
+        if (!still(k, v))
+            return RC_BUSY;
+        slot = ((const struct shm_cell *)shm_at(SLOT_REF(w)))->slot;
+        n = CELL_SLOTS;
+    }
+}
+
+/* ---- latching ---- */
+
+enum rc key_latch(struct tx *tx, struct key_ref *k)
+{
+    for (;;) {
+        enum rc rc = tx_latch(tx, &k->bucket->latch);
+        if (UNLIKELY(rc)) {
+            if (rc == RC_BUSY && !key_current(k)) {
+                key_locate(k);
+                continue;
+            }
+            return rc;
+        }
+        if (LIKELY(key_current(k)))
+            break;
+        tx_unlatch_last(tx);
+        key_locate(k);
+    }
+    k->redo_from = UINT32_MAX;
+    k->owned = k->logged = false;
+    key_find(k);
+    return RC_OK;
+}
+
+static int by_position(const void *a, const void *b)
+{
+    const struct key_ref *x = a, *y = b;
+    if (x->db != y->db)
+        return x->db < y->db ? -1 : 1;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    if (x->key.n != y->key.n)
+        return x->key.n < y->key.n ? -1 : 1;
+    int c = memcmp(x->key.p, y->key.p, x->key.n);
+    return c ? c : (x->arg < y->arg ? -1 : x->arg > y->arg);
+}
+
+enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index)
+{
+    enum rc rc = tx_reserve(tx, n + 16);
+    if (rc)
+        return rc;
+    qsort(k, n, sizeof(*k), by_position);
+    for (unsigned i = 0; i < n; i++) {
+        struct key_ref *prev = i ? &k[index[k[i - 1].arg]] : NULL;
+        if (prev && prev->db == k[i].db && prev->hash == k[i].hash && bytes_equal(prev->key, k[i].key)) {
+            index[k[i].arg] = (uint32_t)(prev - k);
+            continue;
+        }
+        index[k[i].arg] = i;
+        key_locate(&k[i]);
+        /* The neighbour's bucket is latched: its segment stands, and so does what was found here. */
+        if (prev && prev->db == k[i].db && prev->bucket == k[i].bucket) {
+            prev->redo_from = k[i].redo_from = 0;
+            k[i].owned = k[i].logged = false;
+            key_find(&k[i]);
+            continue;
+        }
+        rc = key_latch(tx, &k[i]);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* ---- changing ---- */
+
+static uint64_t slot_word(const struct key_ref *k, shm_ref entry)
+{
+    return k->tag << 39 | entry >> 3;
+}
+
+/* Where the transaction sees the key's present entry. Another key's insert may have moved it to a cell. */
+static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
+{
+    uint64_t want = slot_word(k, k->entry), *slot = k->bucket->slot;
+    if (k->slot && tx_word(tx, k->slot, k->redo_from) == want)
+        return k->slot;
+    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
+        for (unsigned i = 0; i < n; i++)
+            if (tx_word(tx, &slot[i], k->redo_from) == want)
+                return &slot[i];
+        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
+        CHECK(last & SLOT_LINK);
+        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
+    }
+}
+
+/* Hangs a fresh cell behind the last place of a full chain: the word that stood there moves into it. */
+static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64_t word)
+{
+    shm_ref r;
+    enum rc rc = tx_alloc(tx, sizeof(struct shm_cell), &r);
+    if (rc)
+        return rc;
+    struct shm_cell *c = shm_at(r);
+    c->slot[0] = tx_word(tx, last, k->redo_from);
+    c->slot[1] = word;
+    c->slot[2] = c->slot[3] = 0;
+    k->slot = &c->slot[1];
+    k->overflowed = true;
+    return tx_set_word(tx, last, SLOT_LINK | r >> 3, k->redo_from);
+}
+
+static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
+{
+    uint64_t *slot = k->bucket->slot;
+    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
+        for (unsigned i = 0; i < n; i++)
+            if (!tx_word(tx, &slot[i], k->redo_from)) {
+                k->slot = &slot[i];
+                return tx_set_word(tx, &slot[i], word, k->redo_from);
+            }
+        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
+        if (!(last & SLOT_LINK))
+            return cell_add(tx, k, &slot[n - 1], word);
+        k->overflowed = true;
+        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
+    }
+}
+
+static void count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)
+{
+    const struct shm_entry *b = before ? shm_at(before) : NULL, *a = after ? shm_at(after) : NULL;
+    int64_t keys = !!a - !!b;
+    int64_t expires = (a && a->flags & ENTRY_EXPIRES) - (b && b->flags & ENTRY_EXPIRES);
+    if (keys | expires)
+        tx_count_add(tx, k->table, keys, expires);
+}
+
+static inline void redo_here(struct tx *tx, struct key_ref *k)
+{
+    if (k->redo_from == UINT32_MAX)
+        k->redo_from = tx->lane->nredo;
+}
+
+enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value)
+{
+    uint64_t word = slot_word(k, entry);
+    enum rc rc;
+    redo_here(tx, k);
+    if (k->entry) {
+        uint64_t *at = slot_of(tx, k);
+        k->slot = at;
+        rc = tx_set_word(tx, at, word, k->redo_from);
+        if (!rc)
+            rc = entry_free(tx, k->entry, !keep_value);
+    } else {
+        rc = slot_insert(tx, k, word);
+    }
+    if (UNLIKELY(rc))
+        return rc;
+    count_change(tx, k, k->entry, entry);
+    k->entry = entry;
+    k->owned = k->logged = true;
+    return RC_OK;
+}
+
+enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value)
+{
+    if (!k->entry)
+        return RC_MISSING;
+    redo_here(tx, k);
+    enum rc rc = tx_set_word(tx, slot_of(tx, k), 0, k->redo_from);
+    if (!rc)
+        rc = entry_free(tx, k->entry, !keep_value);
+    if (UNLIKELY(rc))
+        return rc;
+    count_change(tx, k, k->entry, 0);
+    k->entry = 0;
+    k->slot = NULL;
+    k->logged = true;
+    return RC_OK;
+}

@@ -1,0 +1,188 @@
+/* shm/table.h - the keyspace: hash tables of 64-byte buckets in hash order, grown a segment at a time.
+ * Owner     the database's word refers to the table; the graveyard to tables that were cut off.
+ * Locks     the bucket's latch (rank 1, in the order of database and hash position).
+ * Crash     slots and directory words change as redo, new segments are built aside.
+ * Survives  worker death: yes. Restart of the host: no, rebuilt from disk.
+ * Fails     RC_NOMEM, RC_BUSY before the first change.
+ * Tests     tests/unit/test_table.c  tests/crash/crash_points.c */
+#ifndef SKEP_TABLE_H
+#define SKEP_TABLE_H
+
+#include "shm/entry.h"
+
+#define BUCKET_SLOTS 7u
+#define CELL_SLOTS   4u  /* of an overflow cell */
+#define TAG_BITS     25u /* hash bits kept in a slot, from the segment's base on */
+#define SEG_MAX      64u /* buckets; a full segment of this size splits in two */
+#define SEG_MIN      4u
+#define NODE_BITS    6u
+#define NODE_WORDS   (1u << NODE_BITS)
+
+/* Interest: tells everyone who touches the bucket that there is more to see. */
+#define INTEREST_KEYLOCK 1u
+#define INTEREST_WAITER  2u
+#define INTEREST_WATCHED 4u
+#define INTEREST_TRACKED 8u
+
+/* A slot is one word: the entry's place in 8-byte units (38 bits), a link mark, 25 bits of the hash.
+ *
+ *   63        39  38  37                 0
+ *  +------------+----+-------------------+
+ *  |    tag     |link|       ref / 8     |     0: empty. link: the ref is an overflow cell of 4 slots,
+ *  +------------+----+-------------------+     whose last may again be a link. */
+#define SLOT_LINK (1ull << 38)
+#define SLOT_REF(w) (((w) & (SLOT_LINK - 1)) << 3)
+#define SLOT_TAG(w) ((w) >> 39)
+
+struct shm_bucket {
+    struct shm_latch latch;
+    uint8_t interest; /* INTEREST_*: set by others under the latch, in no log */
+    uint8_t spare[3];
+    uint64_t slot[BUCKET_SLOTS];
+};
+_Static_assert(sizeof(struct shm_bucket) == 64, "one line per bucket");
+
+struct shm_cell {
+    uint64_t slot[CELL_SLOTS];
+};
+
+/* A directory word: a segment (with its number of buckets, how many hash bits lead to it, and from which
+ * bit on its tags are) or a node of 64 further words.
+ *
+ *   63  62   57    52 51    46 45     39 38      0
+ *  +------+---------+--------+----------+---------+
+ *  | kind |  base   | depth  | buckets  | ref / 8 |
+ *  +------+---------+--------+----------+---------+ */
+#define DIR_SEGMENT 1ull
+#define DIR_NODE    2ull
+static inline unsigned dir_kind(uint64_t w)
+{
+    return (unsigned)(w >> 62);
+}
+static inline shm_ref dir_ref(uint64_t w)
+{
+    return (w & ((1ull << 38) - 1)) << 3;
+}
+static inline unsigned dir_buckets(uint64_t w)
+{
+    return (unsigned)(w >> 38) & 127;
+}
+static inline unsigned dir_depth(uint64_t w)
+{
+    return (unsigned)(w >> 46) & 63;
+}
+static inline unsigned dir_base(uint64_t w)
+{
+    return (unsigned)(w >> 52) & 63;
+}
+static inline uint64_t dir_segment(shm_ref r, unsigned buckets, unsigned depth, unsigned base)
+{
+    return DIR_SEGMENT << 62 | (uint64_t)base << 52 | (uint64_t)depth << 46 | (uint64_t)buckets << 38 | r >> 3;
+}
+static inline uint64_t dir_node(shm_ref r)
+{
+    return DIR_NODE << 62 | r >> 3;
+}
+
+struct shm_table_count { /* what one slot's process added: absolute, alone in its line */
+    int64_t keys, expires;
+    uint64_t spare[6];
+};
+
+#define BURIED UINT64_MAX /* dead_pos: all entries are gone, the directory remains */
+struct shm_table {
+    uint64_t dir;      /* the root's directory word */
+    shm_ref next_dead; /* in the graveyard */
+    uint64_t dead_pos; /* how far freeing it has come, in hash order */
+    uint64_t spare[5];
+    struct shm_table_count count[]; /* nslots of them */
+};
+
+static inline struct shm_table_count *table_count(struct shm_table *t, uint32_t slot)
+{
+    return &t->count[slot];
+}
+int64_t table_keys(const struct shm_table *t);
+int64_t table_expires(const struct shm_table *t);
+
+/* The table of a database, NULL while there is none. */
+static inline struct shm_table *db_table(const struct shm_root *root, uint32_t db)
+{
+    shm_ref r = __atomic_load_n(&((struct shm_db *)shm_at(root->dbs))[db].table, __ATOMIC_ACQUIRE);
+    return r ? shm_at(r) : NULL;
+}
+/* Makes it when it is missing; RC_BUSY or RC_NOMEM as a transaction of its own. */
+enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out);
+/* Cuts the tables of these databases off (to the graveyard), or swaps two. The gate must be closed. */
+enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n);
+enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b);
+/* Frees some of the graveyard: about max entries. True while there is more. */
+bool graveyard_step(struct shm_ctx *ctx, unsigned max);
+
+uint64_t key_hash(const struct shm_root *root, struct bytes key);
+
+/* One key of a command. */
+struct key_ref {
+    struct bytes key;
+    uint64_t hash;
+    uint32_t db;
+    struct shm_table *table;   /* NULL: the database is empty and the command only reads */
+    uint64_t *dir_at, dir;     /* the directory word that led here, and where it stands */
+    struct shm_bucket *bucket;
+    uint64_t *slot;            /* the word found, NULL: none */
+    shm_ref entry;             /* the entry as this transaction sees it, 0: none */
+    uint64_t tag;
+    uint32_t redo_from;        /* index of the first redo that may concern this bucket */
+    uint32_t arg;              /* the caller's number of this key */
+    bool owned;                /* entry was made by this very transaction */
+    bool logged;               /* the transaction has changed this key */
+    bool overflowed;           /* it was put behind a full bucket: the segment may want to grow */
+};
+
+static inline struct shm_entry *key_entry(const struct key_ref *k)
+{
+    return k->entry ? shm_at(k->entry) : NULL;
+}
+
+/* Walks the directory: fills dir_at, dir, bucket and tag. No lock; what it finds may be replaced meanwhile,
+ * which key_current tells once the bucket is latched. */
+void key_locate(struct key_ref *k);
+static inline bool key_current(const struct key_ref *k)
+{
+    return __atomic_load_n(k->dir_at, __ATOMIC_ACQUIRE) == k->dir;
+}
+/* Latches the key's bucket for the transaction (once only: other keys of tx in the same bucket share it)
+ * and looks the entry up. */
+enum rc key_latch(struct tx *tx, struct key_ref *k);
+/* Latches the buckets of all keys in lock order and looks all entries up. Keys that are named twice
+ * share one struct: k is sorted, and index[i] tells where the i-th key (arg i) is now. */
+enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index);
+void key_find(struct key_ref *k); /* the caller holds the latch */
+
+/* Stores the entry under the key and frees what was there; with keep_value the old entry's block alone is
+ * freed, since the new one refers to the same value. */
+enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value);
+enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value);
+
+/* A read without a lock: takes what it wants between two looks at the version.
+ * read_begin: RC_OK with k->entry (0: absent), RC_BUSY: latched by somebody, RC_MISSING: stale, locate again. */
+enum rc key_read_begin(struct key_ref *k, uint32_t *version);
+static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
+{
+    __atomic_thread_fence(__ATOMIC_ACQUIRE);
+    return __atomic_load_n(&k->bucket->latch.word, __ATOMIC_RELAXED) == version && key_current(k);
+}
+
+/* After a transaction that inserted into a full bucket, or emptied one: changes the segment's size when
+ * its load says so. Only tries locks; true when something was changed. */
+bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
+
+/* ---- walking in hash order ---- */
+
+typedef void visit_fn(void *arg, const struct shm_entry *e);
+/* Calls fn for each entry of the bucket that holds position pos, under its latch. RC_BUSY: not taken. */
+enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visit_fn *fn, void *arg,
+                    uint64_t *next);
+uint64_t table_buckets(const struct shm_table *t, uint64_t *segments, uint64_t *nodes);
+
+#endif

@@ -1,0 +1,223 @@
+/* Changing a segment's size. The new segment (or two) is built aside from the old one's words, since these
+ * carry the hash bits that the new places follow from; then the directory words that led to the old one are
+ * redone. All of the old segment's latches are held meanwhile, and are retired with it: whoever still comes
+ * by an old directory word sees that, and looks again. */
+#include "shm/base/hash.h"
+#include "shm/table.h"
+
+/* Entries a bucket, times 4: a segment grows above 5.9, and a fresh one has 5.25 (1/8 more buckets). It
+ * shrinks below 2.5. At 5.25 to 5.9 keys, 64 bytes a bucket and about a cell of 32 bytes for every fifth
+ * cost 12 to 13 bytes a key. */
+#define LOAD_GROW_X100   590u
+#define LOAD_FRESH_X100  525u
+#define LOAD_SHRINK_X100 250u
+#define TAG_VALID_MIN    13u /* with fewer hash bits left, the tags are made anew from the keys */
+
+struct plan {
+    struct shm_ctx *ctx;
+    struct tx tx;
+    struct shm_table *table;
+    struct key_ref k; /* where the segment was found */
+    struct shm_bucket *old;
+    unsigned n, depth, base;
+    unsigned count[2]; /* entries that go left and right, should it split */
+};
+
+struct half { /* a segment being built */
+    struct shm_bucket *bucket;
+    unsigned n, depth, base;
+    uint64_t word; /* for the directory */
+};
+
+static unsigned buckets_for(unsigned entries)
+{
+    unsigned n = (entries * 100 + LOAD_FRESH_X100 - 1) / LOAD_FRESH_X100;
+    n = (n + 3) / 4 * 4;
+    return n < SEG_MIN ? SEG_MIN : n;
+}
+
+typedef enum rc word_fn(struct plan *p, uint64_t word, void *arg);
+typedef enum rc cell_fn(struct plan *p, shm_ref cell, void *arg);
+
+static enum rc each_word(struct plan *p, word_fn *fn, cell_fn *on_cell, void *arg)
+{
+    for (unsigned b = 0; b < p->n; b++) {
+        uint64_t *slot = p->old[b].slot;
+        for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
+            uint64_t *next = NULL;
+            for (unsigned i = 0; i < n; i++) {
+                enum rc rc = RC_OK;
+                if (slot[i] & SLOT_LINK) {
+                    next = shm_at(SLOT_REF(slot[i]));
+                    rc = on_cell ? on_cell(p, SLOT_REF(slot[i]), arg) : RC_OK;
+                } else if (slot[i]) {
+                    rc = fn(p, slot[i], arg);
+                }
+                if (rc)
+                    return rc;
+            }
+            slot = next;
+        }
+    }
+    return RC_OK;
+}
+
+static enum rc count_word(struct plan *p, uint64_t word, void *arg)
+{
+    (void)arg;
+    unsigned valid = TAG_BITS - (p->depth - p->base);
+    p->count[SLOT_TAG(word) >> (valid - 1) & 1]++;
+    return RC_OK;
+}
+
+static enum rc free_cell(struct plan *p, shm_ref cell, void *arg)
+{
+    (void)arg;
+    return tx_free(&p->tx, cell, sizeof(struct shm_cell));
+}
+
+static enum rc half_create(struct plan *p, struct half *h, unsigned entries)
+{
+    shm_ref r;
+    unsigned char interest = 0;
+    h->n = buckets_for(entries) > SEG_MAX ? SEG_MAX : buckets_for(entries);
+    enum rc rc = tx_alloc(&p->tx, h->n * sizeof(struct shm_bucket), &r);
+    if (rc)
+        return rc;
+    for (unsigned i = 0; i < p->n; i++)
+        interest |= p->old[i].interest;
+    h->bucket = shm_at(r);
+    memset(h->bucket, 0, h->n * sizeof(struct shm_bucket));
+    for (unsigned i = 0; i < h->n; i++)
+        h->bucket[i].interest = interest; /* too much at worst: who looks for nothing clears it */
+    h->word = dir_segment(r, h->n, h->depth, h->base);
+    return RC_OK;
+}
+
+static enum rc place(struct plan *p, struct half *h, uint64_t word)
+{
+    unsigned valid = TAG_BITS - (h->depth - h->base);
+    uint64_t in_segment = SLOT_TAG(word) & ((1ull << valid) - 1);
+    uint64_t *slot = h->bucket[in_segment * h->n >> valid].slot;
+    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
+        for (unsigned i = 0; i < n; i++)
+            if (!slot[i]) {
+                slot[i] = word;
+                return RC_OK;
+            }
+        if (!(slot[n - 1] & SLOT_LINK)) {
+            shm_ref r;
+            enum rc rc = tx_alloc(&p->tx, sizeof(struct shm_cell), &r);
+            if (rc)
+                return rc;
+            struct shm_cell *c = shm_at(r);
+            *c = (struct shm_cell){{slot[n - 1], 0, 0, 0}};
+            slot[n - 1] = SLOT_LINK | r >> 3;
+        }
+        slot = ((struct shm_cell *)shm_at(SLOT_REF(slot[n - 1])))->slot;
+    }
+}
+
+/* Into the one or two new segments; with a new base the tag is cut from the key's hash again. */
+static enum rc move_word(struct plan *p, uint64_t word, void *arg)
+{
+    struct half *halves = arg;
+    unsigned valid = TAG_BITS - (p->depth - p->base);
+    unsigned right = halves[1].bucket ? SLOT_TAG(word) >> (valid - 1) & 1 : 0;
+    struct half *h = &halves[right];
+    if (h->base != p->base) {
+        uint64_t hash = key_hash(p->ctx->root, entry_key(shm_at(SLOT_REF(word))));
+        word = hash << h->base >> (64 - TAG_BITS) << 39 | (word & ((1ull << 39) - 1));
+    }
+    return place(p, h, word);
+}
+
+/* The directory words that lead to the old segment: an aligned run in their node. */
+static enum rc publish(struct plan *p, const struct half *halves)
+{
+    uint64_t *at = p->k.dir_at;
+    bool split = halves[1].bucket;
+    unsigned level = p->depth ? (p->depth - 1) / NODE_BITS : 0;
+    unsigned run = at == &p->table->dir ? 1 : 1u << ((level + 1) * NODE_BITS - p->depth);
+    if (split && run == 1) {
+        shm_ref r;
+        enum rc rc = tx_alloc(&p->tx, NODE_WORDS * 8, &r);
+        if (rc)
+            return rc;
+        uint64_t *node = shm_at(r);
+        for (unsigned i = 0; i < NODE_WORDS; i++)
+            node[i] = halves[i >= NODE_WORDS / 2].word;
+        return tx_redo(&p->tx, at, dir_node(r));
+    }
+    uint64_t *first = at;
+    if (run > 1) {
+        /* Nodes are 512 bytes and lie at multiples of 64, so the index comes from the hash. */
+        unsigned idx = (unsigned)(p->k.hash >> (64 - (level + 1) * NODE_BITS)) & (NODE_WORDS - 1);
+        first = at - (idx & (run - 1));
+    }
+    for (unsigned i = 0; i < run; i++) {
+        enum rc rc = tx_redo(&p->tx, &first[i], halves[split && i >= run / 2].word);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static enum rc latch_all(struct plan *p)
+{
+    for (unsigned i = 0; i < p->n; i++) {
+        enum rc rc = tx_latch_try(&p->tx, &p->old[i].latch);
+        if (rc)
+            return rc;
+    }
+    return key_current(&p->k) ? RC_OK : RC_BUSY;
+}
+
+static enum rc rebuild(struct plan *p)
+{
+    struct half halves[2] = {0};
+    unsigned entries = p->count[0] + p->count[1];
+    bool split = buckets_for(entries) > SEG_MAX;
+    unsigned depth = p->depth + split;
+    unsigned base = TAG_BITS - (depth - p->base) < TAG_VALID_MIN ? depth : p->base;
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i <= split && !rc; i++) {
+        halves[i].depth = depth;
+        halves[i].base = base;
+        rc = half_create(p, &halves[i], split ? p->count[i] : entries);
+    }
+    if (!rc)
+        rc = each_word(p, move_word, free_cell, halves);
+    if (!rc)
+        rc = publish(p, halves);
+    if (!rc)
+        rc = tx_retire(&p->tx, shm_ref_of(p->old), p->n * sizeof(struct shm_bucket));
+    for (unsigned i = 0; i < p->n && !rc; i++)
+        tx_latch_retire(&p->tx, i);
+    return rc;
+}
+
+bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
+{
+    struct plan p = {.ctx = ctx, .table = t, .k = {.table = t, .hash = hash}};
+    key_locate(&p.k);
+    p.n = dir_buckets(p.k.dir);
+    p.depth = dir_depth(p.k.dir);
+    p.base = dir_base(p.k.dir);
+    p.old = shm_at(dir_ref(p.k.dir));
+    tx_begin(&p.tx, ctx);
+    enum rc rc = latch_all(&p);
+    if (!rc) {
+        each_word(&p, count_word, NULL, NULL);
+        unsigned load_x100 = (p.count[0] + p.count[1]) * 100 / p.n;
+        bool grow = load_x100 > LOAD_GROW_X100, shrink = load_x100 < LOAD_SHRINK_X100 && p.n > SEG_MIN;
+        rc = grow || shrink ? rebuild(&p) : RC_MISSING;
+    }
+    if (rc) {
+        tx_abort(&p.tx);
+        return false;
+    }
+    tx_commit(&p.tx);
+    ctx->slot->stats.splits++;
+    return true;
+}

@@ -1,0 +1,242 @@
+/* Walking tables in hash order, and what concerns a database as a whole. */
+#include "shm/table.h"
+
+/* The position at which the bucket behind this one begins; 0: there is none. */
+static uint64_t next_position(const struct key_ref *k)
+{
+    unsigned depth = dir_depth(k->dir), base = dir_base(k->dir), n = dir_buckets(k->dir);
+    unsigned valid = TAG_BITS - (depth - base);
+    uint64_t i = (uint64_t)(k->bucket - (struct shm_bucket *)shm_at(dir_ref(k->dir))) + 1;
+    uint64_t prefix = depth ? k->hash >> (64 - depth) : 0;
+    if (i == n)
+        return depth && prefix + 1 < 1ull << depth ? (prefix + 1) << (64 - depth) : 0;
+    uint64_t v = ((i << valid) + n - 1) / n;
+    return (depth ? prefix << (64 - depth) : 0) | v << (64 - depth - valid);
+}
+
+static void visit_chain(struct shm_bucket *b, visit_fn *fn, void *arg)
+{
+    uint64_t *slot = b->slot;
+    for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
+        uint64_t *next = NULL;
+        for (unsigned i = 0; i < n; i++) {
+            if (slot[i] & SLOT_LINK)
+                next = shm_at(SLOT_REF(slot[i]));
+            else if (slot[i])
+                fn(arg, shm_at(SLOT_REF(slot[i])));
+        }
+        slot = next;
+    }
+}
+
+enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visit_fn *fn, void *arg,
+                    uint64_t *next)
+{
+    struct key_ref k = {.table = t, .hash = pos};
+    struct tx tx;
+    tx_begin(&tx, ctx);
+    for (;;) {
+        key_locate(&k);
+        enum rc rc = tx_latch(&tx, &k.bucket->latch);
+        if (rc == RC_OK && key_current(&k))
+            break;
+        if (rc == RC_OK)
+            tx_unlatch_last(&tx);
+        else if (key_current(&k)) {
+            tx_abort(&tx);
+            return rc;
+        }
+    }
+    visit_chain(k.bucket, fn, arg);
+    *next = next_position(&k);
+    tx_abort(&tx); /* nothing was changed: this only lets the latch go */
+    return RC_OK;
+}
+
+static void count_dir(uint64_t w, uint64_t *buckets, uint64_t *segments, uint64_t *nodes)
+{
+    if (dir_kind(w) == DIR_SEGMENT) {
+        *buckets += dir_buckets(w);
+        ++*segments;
+        return;
+    }
+    uint64_t *node = shm_at(dir_ref(w)), last = 0;
+    ++*nodes;
+    for (unsigned i = 0; i < NODE_WORDS; i++)
+        if (node[i] != last)
+            count_dir(last = node[i], buckets, segments, nodes);
+}
+
+uint64_t table_buckets(const struct shm_table *t, uint64_t *segments, uint64_t *nodes)
+{
+    uint64_t buckets = 0;
+    *segments = *nodes = 0;
+    if (t)
+        count_dir(t->dir, &buckets, segments, nodes);
+    return buckets;
+}
+
+/* ---- databases ---- */
+
+static struct shm_db *db_at(struct shm_ctx *ctx, uint32_t db)
+{
+    return (struct shm_db *)shm_at(ctx->root->dbs) + db;
+}
+
+static size_t table_bytes(const struct shm_root *root)
+{
+    return sizeof(struct shm_table) + root->nslots * sizeof(struct shm_table_count);
+}
+
+enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
+{
+    struct tx tx;
+    shm_ref t, seg;
+    size_t bytes = table_bytes(ctx->root);
+    tx_begin(&tx, ctx);
+    enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
+    if (!rc && db_at(ctx, db)->table) {
+        tx_abort(&tx);
+        *out = db_table(ctx->root, db);
+        return RC_OK;
+    }
+    if (!rc)
+        rc = tx_alloc(&tx, bytes, &t);
+    if (!rc)
+        rc = tx_alloc(&tx, SEG_MIN * sizeof(struct shm_bucket), &seg);
+    if (rc) {
+        tx_abort(&tx);
+        return rc;
+    }
+    memset(shm_at(t), 0, bytes);
+    memset(shm_at(seg), 0, SEG_MIN * sizeof(struct shm_bucket));
+    ((struct shm_table *)shm_at(t))->dir = dir_segment(seg, SEG_MIN, 0, 0);
+    rc = tx_redo(&tx, &db_at(ctx, db)->table, t);
+    CHECK(!rc);
+    tx_commit(&tx);
+    *out = shm_at(t);
+    return RC_OK;
+}
+
+enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
+{
+    struct tx tx;
+    tx_begin(&tx, ctx);
+    enum rc rc = tx_reserve(&tx, 3 * n + 8);
+    if (!rc)
+        rc = tx_latch(&tx, &ctx->root->db_latch);
+    shm_ref first = ctx->root->graveyard;
+    for (unsigned i = 0; i < n && !rc; i++) {
+        struct shm_table *t = db_table(ctx->root, dbs[i]);
+        if (!t)
+            continue;
+        rc = tx_redo(&tx, &db_at(ctx, dbs[i])->table, 0);
+        if (!rc)
+            rc = tx_redo(&tx, &t->next_dead, first);
+        first = shm_ref_of(t);
+    }
+    if (!rc)
+        rc = tx_redo(&tx, &ctx->root->graveyard, first);
+    if (rc)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+    return rc;
+}
+
+enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
+{
+    struct tx tx;
+    uint64_t *x = &db_at(ctx, a)->table, *y = &db_at(ctx, b)->table, was = *x;
+    tx_begin(&tx, ctx);
+    enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
+    if (!rc)
+        rc = tx_redo(&tx, x, *y);
+    if (!rc)
+        rc = tx_redo(&tx, y, was);
+    if (rc)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+    return rc;
+}
+
+/* ---- the graveyard: nobody can reach these tables, so no bucket latch is needed. What lies before
+ * dead_pos has been freed and is not looked at again, so it is left as it was. ---- */
+
+static enum rc bury_chain(struct tx *tx, struct shm_bucket *b, unsigned *freed)
+{
+    uint64_t *slot = b->slot;
+    for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
+        uint64_t *next = NULL;
+        for (unsigned i = 0; i < n; i++) {
+            enum rc rc = RC_OK;
+            if (slot[i] & SLOT_LINK) {
+                next = shm_at(SLOT_REF(slot[i]));
+                rc = tx_free(tx, SLOT_REF(slot[i]), sizeof(struct shm_cell));
+            } else if (slot[i]) {
+                rc = entry_free(tx, SLOT_REF(slot[i]), true);
+                ++*freed;
+            }
+            if (rc)
+                return rc;
+        }
+        slot = next;
+    }
+    return RC_OK;
+}
+
+/* When all entries are gone: the deepest node first, in the end the table itself. */
+static enum rc bury_directory(struct tx *tx, struct shm_table *t)
+{
+    uint64_t *at = &t->dir;
+    for (bool deeper = dir_kind(*at) == DIR_NODE; deeper;) {
+        uint64_t *node = shm_at(dir_ref(*at));
+        deeper = false;
+        for (unsigned i = 0; i < NODE_WORDS && !deeper; i++)
+            if (dir_kind(node[i]) == DIR_NODE) {
+                at = &node[i];
+                deeper = true;
+            }
+    }
+    if (dir_kind(*at) == DIR_NODE) {
+        enum rc rc = tx_free(tx, dir_ref(*at), NODE_WORDS * 8);
+        return rc ? rc : tx_redo(tx, at, 0);
+    }
+    enum rc rc = tx_redo(tx, &tx->ctx->root->graveyard, t->next_dead);
+    return rc ? rc : tx_free(tx, shm_ref_of(t), table_bytes(tx->ctx->root));
+}
+
+static enum rc bury_bucket(struct tx *tx, struct shm_table *t, unsigned *freed)
+{
+    struct key_ref k = {.table = t, .hash = t->dead_pos == BURIED ? 0 : t->dead_pos};
+    if (t->dead_pos == BURIED)
+        return bury_directory(tx, t);
+    key_locate(&k);
+    enum rc rc = bury_chain(tx, k.bucket, freed);
+    struct shm_bucket *seg = shm_at(dir_ref(k.dir));
+    unsigned n = dir_buckets(k.dir);
+    if (!rc && k.bucket == seg + n - 1)
+        rc = tx_free(tx, shm_ref_of(seg), n * sizeof(*seg));
+    uint64_t next = next_position(&k);
+    return rc ? rc : tx_redo(tx, &t->dead_pos, next ? next : BURIED);
+}
+
+bool graveyard_step(struct shm_ctx *ctx, unsigned max)
+{
+    for (unsigned freed = 0; freed < max; freed++) {
+        struct tx tx;
+        if (!ctx->root->graveyard)
+            return false;
+        tx_begin(&tx, ctx);
+        enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
+        if (!rc && ctx->root->graveyard)
+            rc = bury_bucket(&tx, shm_at(ctx->root->graveyard), &freed);
+        if (rc) {
+            tx_abort(&tx);
+            return true;
+        }
+        tx_commit(&tx);
+    }
+    return true;
+}

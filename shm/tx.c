@@ -1,0 +1,515 @@
+#include "shm/tx.h"
+#include "shm/crashpoint.h"
+#include "shm/nest.h"
+#include "shm/table.h"
+
+#include <sched.h>
+
+/* The end of each list is kept for what the commit itself adds: it must not fail for want of room. */
+#define COUNTER_ROOM (1 + 2 * TX_TABLES)
+
+/* Stores above this size are given back when their transaction has ended. */
+#define STORE_KEEP_BYTES (16 * UNIT_BYTES)
+
+/* ---- where a lane's lists are ---- */
+
+static void lane_lists(struct tx *tx)
+{
+    struct shm_lane *lane = tx->lane;
+    uint64_t cap = lane_cap(lane);
+    tx->cap = (uint32_t)cap - COUNTER_ROOM;
+    if (LIKELY(!lane->lists)) {
+        tx->lock = lane->lock;
+        tx->redo = lane->redo;
+        tx->alloc = lane->alloc;
+        tx->freed = lane->freed;
+        return;
+    }
+    uint64_t *base = shm_at(lane->lists);
+    tx->lock = base;
+    tx->redo = (struct lane_redo *)(base + cap);
+    tx->alloc = base + 3 * cap;
+    tx->freed = base + 4 * cap;
+}
+
+static uint8_t *lane_undo(struct shm_lane *lane)
+{
+    return lane->undo_at ? shm_at(lane->undo_at) : lane->undo;
+}
+
+void tx_begin(struct tx *tx, struct shm_ctx *ctx)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    CHECK(lane->commit == LANE_IDLE);
+    lane->nlock = lane->nredo = lane->nalloc = lane->nfreed = 0;
+    lane->freed_done = lane->undo_bytes = 0;
+    lane->lists = lane->undo_at = 0;
+    SHM_ORDER();
+    __atomic_store_n(&lane->commit, LANE_OPEN, __ATOMIC_RELAXED);
+    STEP(ctx, TX_OPEN);
+    tx->ctx = ctx;
+    tx->lane = lane;
+    tx->used_delta = 0;
+    tx->ncount = 0;
+    tx->cap = LANE_INLINE - COUNTER_ROOM;
+    tx->lock = lane->lock;
+    tx->redo = lane->redo;
+    tx->alloc = lane->alloc;
+    tx->freed = lane->freed;
+    tx->undo_cap = LANE_UNDO;
+}
+
+/* Of a pair of stores, the one that is not in use, with room for so many bytes. */
+static enum rc other_store(struct tx *tx, unsigned pair, shm_ref in_use, uint64_t bytes, shm_ref *out)
+{
+    struct shm_lane *lane = tx->lane;
+    shm_ref *s = &lane->store[2 * pair];
+    if (*s && *s == in_use)
+        s++;
+    if (*s && span_bytes(*s) < bytes)
+        span_drop(tx->ctx, s);
+    if (!*s) {
+        enum rc rc = span_keep(tx->ctx, bytes, s);
+        if (rc)
+            return rc;
+    }
+    *out = *s;
+    return RC_OK;
+}
+
+enum rc tx_reserve(struct tx *tx, unsigned entries)
+{
+    struct shm_lane *lane = tx->lane;
+    shm_ref store;
+    if (entries <= tx->cap)
+        return RC_OK;
+    enum rc rc = other_store(tx, 0, lane->lists, 40ull * (entries + COUNTER_ROOM), &store);
+    if (rc)
+        return rc;
+    uint64_t *base = shm_at(store), cap = span_bytes(store) / 40;
+    memcpy(base, tx->lock, 8ull * lane->nlock);
+    memcpy(base + cap, tx->redo, 16ull * lane->nredo);
+    memcpy(base + 3 * cap, tx->alloc, 8ull * lane->nalloc);
+    memcpy(base + 4 * cap, tx->freed, 8ull * lane->nfreed);
+    SHM_ORDER();
+    lane->lists = store;
+    SHM_ORDER();
+    lane_lists(tx);
+    return RC_OK;
+}
+
+static inline enum rc room_for_one(struct tx *tx, uint32_t n)
+{
+    return LIKELY(n < tx->cap) ? RC_OK : tx_reserve(tx, tx->cap * 2);
+}
+
+/* ---- reserve and prepare ---- */
+
+static enum rc latch_note(struct tx *tx, struct shm_latch *l)
+{
+    struct shm_lane *lane = tx->lane;
+    enum rc rc = room_for_one(tx, lane->nlock);
+    if (rc)
+        return rc;
+    tx->lock[lane->nlock] = shm_ref_of(l);
+    SHM_ORDER();
+    lane->nlock++;
+    STEP(tx->ctx, TX_LOCK_NOTED);
+    return RC_OK;
+}
+
+enum rc tx_latch(struct tx *tx, struct shm_latch *l)
+{
+    enum rc rc = latch_note(tx, l);
+    if (rc)
+        return rc;
+    if (UNLIKELY(!latch_try(l, tx->ctx->id)) && !latch_spin(l, tx->ctx->id)) {
+        tx->lane->nlock--;
+        return RC_BUSY;
+    }
+    STEP(tx->ctx, TX_LOCKED);
+    return RC_OK;
+}
+
+enum rc tx_latch_try(struct tx *tx, struct shm_latch *l)
+{
+    enum rc rc = latch_note(tx, l);
+    if (rc)
+        return rc;
+    if (latch_try(l, tx->ctx->id))
+        return RC_OK;
+    tx->lane->nlock--;
+    return RC_BUSY;
+}
+
+void tx_unlatch_last(struct tx *tx)
+{
+    struct shm_lane *lane = tx->lane;
+    latch_release(shm_at(tx->lock[lane->nlock - 1]));
+    SHM_ORDER();
+    lane->nlock--;
+}
+
+void tx_latch_retire(struct tx *tx, unsigned i)
+{
+    tx->lock[i] |= LOCK_RETIRE;
+}
+
+enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out)
+{
+    struct shm_lane *lane = tx->lane;
+    uint32_t cls = class_of(bytes);
+    enum rc rc = room_for_one(tx, lane->nalloc);
+    if (UNLIKELY(rc))
+        return rc;
+    if (UNLIKELY(cls == CLASS_SPAN)) {
+        rc = span_alloc(tx->ctx, bytes, out);
+        if (!rc)
+            tx->used_delta += (int64_t)span_bytes(*out);
+        return rc;
+    }
+    struct shm_mag *m = &tx->ctx->slot->mag[cls];
+    if (UNLIKELY(!m->count) && (rc = mag_refill(tx->ctx, cls)))
+        return rc;
+    shm_ref r = m->block[m->count - 1];
+    tx->alloc[lane->nalloc] = r | (uint64_t)cls << 48;
+    SHM_ORDER();
+    lane->nalloc++;
+    STEP(tx->ctx, ALLOC_NOTED);
+    m->count--;
+    STEP(tx->ctx, ALLOC_POPPED);
+    tx->used_delta += (int64_t)class_bytes(cls);
+    *out = r;
+    return RC_OK;
+}
+
+static enum rc note_freed(struct tx *tx, uint64_t block, uint64_t bytes)
+{
+    struct shm_lane *lane = tx->lane;
+    uint32_t cls = class_of(bytes);
+    enum rc rc = room_for_one(tx, lane->nfreed);
+    if (UNLIKELY(rc))
+        return rc;
+    DCHECK(slab_block_bytes(BLOCK_REF(block)) == block_bytes(bytes));
+    tx->freed[lane->nfreed] = block | (uint64_t)cls << 48;
+    SHM_ORDER();
+    lane->nfreed++;
+    tx->used_delta -= (int64_t)block_bytes(bytes);
+    return RC_OK;
+}
+
+enum rc tx_free(struct tx *tx, shm_ref r, uint64_t bytes)
+{
+    return note_freed(tx, r, bytes);
+}
+
+enum rc tx_retire(struct tx *tx, shm_ref r, uint64_t bytes)
+{
+    const struct shm_retire *q = &tx->ctx->slot->retire;
+    if (q->tail - q->head + 8 >= RETIRE_RING)
+        return RC_BUSY; /* eight: no transaction retires more */
+    return note_freed(tx, r | BLOCK_RETIRE, bytes);
+}
+
+enum rc tx_redo(struct tx *tx, uint64_t *at, uint64_t word)
+{
+    struct shm_lane *lane = tx->lane;
+    enum rc rc = room_for_one(tx, lane->nredo);
+    if (UNLIKELY(rc))
+        return rc;
+    tx->redo[lane->nredo].at = shm_ref_of(at);
+    tx->redo[lane->nredo].word = word;
+    SHM_ORDER();
+    lane->nredo++;
+    STEP(tx->ctx, TX_REDO_NOTED);
+    return RC_OK;
+}
+
+static struct lane_redo *redo_find(const struct tx *tx, const uint64_t *at, unsigned from)
+{
+    shm_ref r = shm_ref_of(at);
+    for (unsigned i = tx->lane->nredo; i-- > from;)
+        if (tx->redo[i].at == r)
+            return &tx->redo[i];
+    return NULL;
+}
+
+uint64_t tx_word(const struct tx *tx, const uint64_t *at, unsigned from)
+{
+    const struct lane_redo *r = redo_find(tx, at, from);
+    return r ? r->word : *at;
+}
+
+enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from)
+{
+    struct lane_redo *r = redo_find(tx, at, from);
+    if (!r)
+        return tx_redo(tx, at, word);
+    r->word = word;
+    return RC_OK;
+}
+
+static enum rc undo_grow(struct tx *tx, uint64_t bytes)
+{
+    struct shm_lane *lane = tx->lane;
+    shm_ref store;
+    enum rc rc = other_store(tx, 1, lane->undo_at, bytes, &store);
+    if (rc)
+        return rc;
+    memcpy(shm_at(store), lane_undo(lane), lane->undo_bytes);
+    SHM_ORDER();
+    lane->undo_at = store;
+    tx->undo_cap = span_bytes(store);
+    return RC_OK;
+}
+
+enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
+{
+    struct shm_lane *lane = tx->lane;
+    uint64_t padded = (bytes + 7) / 8 * 8;
+    if (lane->undo_bytes + padded + 16 > tx->undo_cap) {
+        enum rc rc = undo_grow(tx, 2 * (lane->undo_bytes + padded + 16));
+        if (rc)
+            return rc;
+    }
+    uint8_t *u = lane_undo(lane) + lane->undo_bytes;
+    uint64_t trailer[2] = {shm_ref_of(at), bytes};
+    memcpy(u, at, bytes);
+    memcpy(u + padded, trailer, sizeof(trailer));
+    SHM_ORDER();
+    lane->undo_bytes += padded + 16;
+    STEP(tx->ctx, TX_UNDO_NOTED);
+    return RC_OK;
+}
+
+void tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)
+{
+    for (unsigned i = 0; i < tx->ncount; i++)
+        if (tx->count[i].table == t) {
+            tx->count[i].keys += keys;
+            tx->count[i].expires += expires;
+            return;
+        }
+    CHECK(tx->ncount < TX_TABLES);
+    tx->count[tx->ncount++] = (struct tx_count){t, keys, expires};
+}
+
+/* ---- commit and what follows, also as repair repeats it ---- */
+
+static void redo_apply(struct shm_ctx *ctx, const struct lane_redo *redo, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        __atomic_store_n((uint64_t *)shm_at(redo[i].at), redo[i].word, __ATOMIC_RELEASE);
+        STEP(ctx, TX_PUBLISHED_ONE);
+    }
+    STEP(ctx, TX_PUBLISHED);
+}
+
+static void mag_push(struct shm_ctx *ctx, uint64_t block)
+{
+    uint32_t cls = BLOCK_CLASS(block);
+    struct shm_mag *m = &ctx->slot->mag[cls];
+    if (UNLIKELY(m->count >= mag_limit(cls)))
+        mag_flush(ctx, cls);
+    m->block[m->count] = BLOCK_REF(block);
+    SHM_ORDER();
+    m->count++;
+    STEP(ctx, FREE_PUSHED);
+}
+
+static void retire_push(struct shm_ctx *ctx, uint64_t block)
+{
+    struct shm_retire *q = &ctx->slot->retire;
+    CHECK(q->tail - q->head < RETIRE_RING);
+    q->ring[q->tail % RETIRE_RING].block = block & ~BLOCK_RETIRE;
+    /* A number that is drawn and lost in a crash is harmless: epochs only have to grow. */
+    q->ring[q->tail % RETIRE_RING].epoch = __atomic_fetch_add(&ctx->root->epoch, 1, __ATOMIC_SEQ_CST);
+    SHM_ORDER();
+    q->tail++;
+    STEP(ctx, TX_RETIRED_ONE);
+}
+
+/* Has the push of this block happened already? Only the last push before a death can be in doubt. */
+static bool was_pushed(const struct shm_ctx *ctx, uint64_t block)
+{
+    if (block & BLOCK_RETIRE) {
+        const struct shm_retire *q = &ctx->slot->retire;
+        return q->tail != q->head && q->ring[(q->tail - 1) % RETIRE_RING].block == (block & ~BLOCK_RETIRE);
+    }
+    if (BLOCK_CLASS(block) == CLASS_SPAN)
+        return false; /* its progress word is part of the nested action */
+    const struct shm_mag *m = &ctx->slot->mag[BLOCK_CLASS(block)];
+    return m->count && m->block[m->count - 1] == BLOCK_REF(block);
+}
+
+static void free_noted(struct shm_ctx *ctx, const uint64_t *freed)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    while (lane->freed_done < lane->nfreed) {
+        uint64_t block = freed[lane->freed_done];
+        if (BLOCK_CLASS(block) == CLASS_SPAN && !(block & BLOCK_RETIRE)) {
+            span_free(ctx, BLOCK_REF(block), &lane->freed_done, lane->freed_done + 1);
+            continue;
+        }
+        if (block & BLOCK_RETIRE)
+            retire_push(ctx, block);
+        else
+            mag_push(ctx, block);
+        lane->freed_done++;
+        STEP(ctx, FREE_COUNTED);
+    }
+    STEP(ctx, TX_FREED);
+}
+
+/* Stores too large to keep go back, then the lane is free for the next transaction. */
+static void lane_close(struct shm_ctx *ctx)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    if (UNLIKELY(lane->lists || lane->undo_at))
+        for (unsigned i = 0; i < ARRAY_LEN(lane->store); i++)
+            if (lane->store[i] && span_bytes(lane->store[i]) > STORE_KEEP_BYTES)
+                span_drop(ctx, &lane->store[i]);
+    __atomic_store_n(&lane->commit, LANE_IDLE, __ATOMIC_RELEASE);
+    SHM_ORDER();
+}
+
+static void unlock_noted(struct shm_ctx *ctx, const uint64_t *lock)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    STEP(ctx, TX_UNLOCKING);
+    for (uint32_t i = 0; i < lane->nlock; i++) {
+        struct shm_latch *l = shm_at(lock[i] & ~LOCK_RETIRE);
+        if (!latch_mine(l, ctx->id))
+            continue; /* repair: released before the death, or noted and never taken */
+        if (lock[i] & LOCK_RETIRE)
+            latch_retire(l);
+        else
+            latch_release(l);
+        STEP(ctx, TX_UNLOCKED_ONE);
+    }
+    STEP(ctx, TX_UNLOCKED);
+    /* The lists may lie in a store that lane_close gives back: they must not be read again. */
+    lane->nlock = 0;
+    lane_close(ctx);
+}
+
+static void redo_counter(struct tx *tx, int64_t *at, int64_t delta)
+{
+    struct shm_lane *lane = tx->lane;
+    if (!delta)
+        return;
+    tx->redo[lane->nredo].at = shm_ref_of(at);
+    tx->redo[lane->nredo].word = (uint64_t)(*at + delta);
+    SHM_ORDER();
+    lane->nredo++;
+}
+
+/* Counters are absolute, so that repeating their store changes nothing. */
+static void redo_counters(struct tx *tx)
+{
+    redo_counter(tx, &tx->ctx->slot->used_bytes, tx->used_delta);
+    for (unsigned i = 0; i < tx->ncount; i++) {
+        struct shm_table_count *c = table_count(tx->count[i].table, tx->ctx->id);
+        redo_counter(tx, &c->keys, tx->count[i].keys);
+        redo_counter(tx, &c->expires, tx->count[i].expires);
+    }
+}
+
+void tx_commit(struct tx *tx)
+{
+    struct shm_ctx *ctx = tx->ctx;
+    struct shm_lane *lane = tx->lane;
+    redo_counters(tx);
+    STEP(ctx, TX_BEFORE_COMMIT);
+    __atomic_store_n(&lane->commit, LANE_COMMITTED, __ATOMIC_RELEASE);
+    STEP(ctx, TX_COMMITTED);
+    redo_apply(ctx, tx->redo, lane->nredo);
+    free_noted(ctx, tx->freed);
+    SHM_ORDER();
+    lane->commit = LANE_UNLOCKING;
+    unlock_noted(ctx, tx->lock);
+}
+
+/* ---- abort ---- */
+
+static void undo_apply(struct shm_lane *lane)
+{
+    uint8_t *base = lane_undo(lane);
+    while (lane->undo_bytes) {
+        uint64_t trailer[2];
+        memcpy(trailer, base + lane->undo_bytes - 16, sizeof(trailer));
+        uint32_t start = lane->undo_bytes - 16 - (uint32_t)((trailer[1] + 7) / 8 * 8);
+        memcpy(shm_at(trailer[0]), base + start, trailer[1]);
+        SHM_ORDER();
+        lane->undo_bytes = start;
+    }
+}
+
+static void alloc_give_back(struct shm_ctx *ctx)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    const uint64_t *alloc = lane_alloc_list(lane);
+    while (lane->nalloc) {
+        uint64_t block = alloc[lane->nalloc - 1];
+        if (BLOCK_CLASS(block) == CLASS_SPAN) {
+            span_free(ctx, BLOCK_REF(block), &lane->nalloc, lane->nalloc - 1);
+            continue;
+        }
+        mag_push(ctx, block);
+        lane->nalloc--;
+        STEP(ctx, TX_ABORT_FREED);
+    }
+}
+
+static void lane_abort(struct shm_ctx *ctx, const uint64_t *lock)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    STEP(ctx, TX_ABORTING);
+    undo_apply(lane);
+    STEP(ctx, TX_UNDONE);
+    alloc_give_back(ctx);
+    SHM_ORDER();
+    lane->commit = LANE_UNLOCKING;
+    unlock_noted(ctx, lock);
+}
+
+void tx_abort(struct tx *tx)
+{
+    /* A latch that was to be retired is released after all. */
+    for (uint32_t i = 0; i < tx->lane->nlock; i++)
+        tx->lock[i] &= ~LOCK_RETIRE;
+    lane_abort(tx->ctx, tx->lock);
+}
+
+/* ---- repair ---- */
+
+void lane_recover(struct shm_ctx *ctx)
+{
+    struct shm_lane *lane = &ctx->slot->lane;
+    struct tx tx = {.ctx = ctx, .lane = lane};
+    nest_rollback(ctx);
+    if (lane->commit == LANE_IDLE)
+        return;
+    lane_lists(&tx);
+    switch (lane->commit) {
+    case LANE_OPEN:
+        if (lane->nalloc && was_pushed(ctx, tx.alloc[lane->nalloc - 1]))
+            lane->nalloc--; /* noted and not popped yet, or given back already */
+        tx_abort(&tx);
+        break;
+    case LANE_COMMITTED:
+        redo_apply(ctx, tx.redo, lane->nredo);
+        if (lane->freed_done < lane->nfreed && was_pushed(ctx, tx.freed[lane->freed_done]))
+            lane->freed_done++;
+        free_noted(ctx, tx.freed);
+        SHM_ORDER();
+        lane->commit = LANE_UNLOCKING;
+        unlock_noted(ctx, tx.lock);
+        break;
+    case LANE_UNLOCKING:
+        unlock_noted(ctx, tx.lock);
+        break;
+    default:
+        CHECKF(false, "lane state %llu", (unsigned long long)lane->commit);
+    }
+}

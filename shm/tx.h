@@ -1,0 +1,62 @@
+/* shm/tx.h - the one recipe for changing shared memory: reserve, prepare, commit, roll forward.
+ * Owner     the slot's process; one transaction is open at a time.
+ * Locks     the latches it was told to take; all are released by commit or abort.
+ * Crash     before tx_commit's one store everything is undone, after it everything is completed.
+ * Survives  worker death: yes, repair goes on where it stopped.
+ * Fails     RC_NOMEM or RC_BUSY before the commit; the caller aborts. Commit cannot fail.
+ * Tests     tests/crash/crash_points.c  tests/crash/single_step.c */
+#ifndef SKEP_TX_H
+#define SKEP_TX_H
+
+#include "shm/slab.h"
+
+struct shm_table;
+
+struct tx_count { /* what this transaction adds to a table's counters */
+    struct shm_table *table;
+    int64_t keys, expires;
+};
+#define TX_TABLES 4
+
+struct tx {
+    struct shm_ctx *ctx;
+    struct shm_lane *lane;
+    /* where the lane's lists are */
+    uint64_t *lock;
+    struct lane_redo *redo;
+    uint64_t *alloc, *freed;
+    uint32_t cap;       /* entries that each list has room for */
+    uint64_t undo_cap;
+    int64_t used_delta;
+    unsigned ncount;
+    struct tx_count count[TX_TABLES];
+};
+
+void tx_begin(struct tx *tx, struct shm_ctx *ctx);
+/* Notes the latch, then takes it. RC_BUSY: not taken, nothing noted. */
+enum rc tx_latch(struct tx *tx, struct shm_latch *l);
+enum rc tx_latch_try(struct tx *tx, struct shm_latch *l);
+/* The last latch noted is given back unused: it turned out to be the wrong one. */
+void tx_unlatch_last(struct tx *tx);
+/* From now on latch i of this transaction will be retired rather than released. */
+void tx_latch_retire(struct tx *tx, unsigned i);
+enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out);
+/* Frees a block at the commit. A block of this very transaction may be freed as well. */
+enum rc tx_free(struct tx *tx, shm_ref r, uint64_t bytes);
+enum rc tx_retire(struct tx *tx, shm_ref r, uint64_t bytes);
+/* At the commit, the word at will become this. The last word told for a place counts. */
+enum rc tx_redo(struct tx *tx, uint64_t *at, uint64_t word);
+/* As the transaction sees the word: its own redo, or what stands there. from: the first redo to look at. */
+uint64_t tx_word(const struct tx *tx, const uint64_t *at, unsigned from);
+enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
+/* Saves bytes that are then changed in place. */
+enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
+enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
+void tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
+void tx_commit(struct tx *tx);
+void tx_abort(struct tx *tx);
+
+/* What repair does for a dead slot: forward or back, whatever the commit word says. */
+void lane_recover(struct shm_ctx *ctx);
+
+#endif

@@ -1,0 +1,84 @@
+/* worker/dispatch/call.h - one command being run: what a handler is given, and what it may do.
+ * Owner     dispatch, in a worker or in the slow lane; lives for one command.
+ * Locks     dispatch has latched the command's keys before the handler runs.
+ * Crash     the handler only prepares; dispatch commits the transaction afterwards.
+ * Survives  no.
+ * Fails     a handler that meets RC_NOMEM, RC_BUSY or RC_DEFER says call_fail(c, rc) and returns.
+ * Tests     tests/regress */
+#ifndef SKEP_CALL_H
+#define SKEP_CALL_H
+
+#include "shm/session.h"
+#include "shm/table.h"
+#include "worker/dispatch/command.h"
+#include "worker/proto/reply.h"
+
+struct worker;
+struct client;
+struct shm_config;
+
+/* How handlers see the world:
+ *
+ * - A row with key specs and F_WRITE: tx is open, the keys are latched and looked up (an expired entry has
+ *   been removed by this transaction already: entry is 0). The handler changes keys by key_put, key_del and
+ *   the types, replies, and returns; dispatch commits. If a call into shm/ fails, the handler says
+ *   call_fail and returns at once: dispatch takes back the reply and the transaction, then runs the command
+ *   again later (RC_BUSY), answers -OOM (RC_NOMEM), or mails it to the slow lane (RC_DEFER). An error that
+ *   the handler itself replies (reply_error) is committed like anything else, so it comes before changes.
+ * - A row with key specs without F_WRITE: the keys are latched and looked up, expired ones hidden; the
+ *   handler must not change anything. tx is open only to hold the latches.
+ * - A row without key specs: nothing is latched, tx is NULL; the handler is inside a batch.
+ * - Rows with F_SLOW run in the slow lane, with F_GATE there with the gate closed: client is NULL there. */
+struct call {
+    struct worker *w;
+    struct shm_ctx *ctx;
+    const struct shm_config *cfg;
+    struct shm_session *session; /* never NULL */
+    struct client *client;       /* NULL in the slow lane */
+    const struct command *cmd;
+    struct bytes *argv;
+    int argc;
+    struct reply *reply;
+    struct tx *tx;
+    struct key_ref *keys; /* sorted; use call_key */
+    uint32_t *key_index;
+    unsigned nkeys;
+    uint32_t db;
+    int64_t now_ms;     /* wall clock when the batch began */
+    uint32_t clock;     /* the LRU or LFU clock that new entries get (24 bits) */
+    bool in_lane;
+    enum rc rc;
+};
+
+/* The i-th key of the command, counted as command_keys finds them. */
+static inline struct key_ref *call_key(struct call *c, unsigned i)
+{
+    return c->nkeys == 1 ? c->keys : &c->keys[c->key_index[i]];
+}
+static inline void call_fail(struct call *c, enum rc rc)
+{
+    c->rc = rc;
+}
+/* In a handler that walks much, between two pieces: in the slow lane this ends the batch and begins a new
+ * one, so table pointers must be fetched again (db_table). In a worker it does nothing. */
+void call_breathe(struct call *c);
+
+/* Marks a command that would be too long for a worker: true means return at once (it goes to the lane). */
+static inline bool call_defer(struct call *c)
+{
+    if (c->in_lane)
+        return false;
+    c->rc = RC_DEFER;
+    return true;
+}
+
+/* Runs one command whose row is known and whose arity fits: plan, latches, handler, commit.
+ * RC_OK: the reply is complete. RC_BUSY: nothing happened, run it again later. RC_DEFER: for the lane. */
+enum rc call_run(struct call *c);
+/* The same for a command of one key that has been located ahead. */
+enum rc call_run_located(struct call *c, struct key_ref *k);
+
+/* ---- statistics: worker/dispatch/stats.c ---- */
+void stats_command(struct call *c, uint64_t usec, bool failed);
+
+#endif
