@@ -6,7 +6,7 @@ uint64_t shape_mail_bytes(uint32_t nslots)
     return sizeof(struct shm_mail) + (uint64_t)nslots * nslots * sizeof(struct shm_ring);
 }
 
-static struct shm_ring *ring_at(uint32_t from, uint32_t to)
+struct shm_ring *mail_ring(uint32_t from, uint32_t to)
 {
     struct shm_root *r = arena_root();
     return (struct shm_ring *)shm_at(r->mail + sizeof(struct shm_mail)) + (uint64_t)to * r->nslots + from;
@@ -24,7 +24,7 @@ bool slot_wake(uint32_t slot)
 
 enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const void *fill, bool *wake)
 {
-    struct shm_ring *ring = ring_at(ctx->id, to);
+    struct shm_ring *ring = mail_ring(ctx->id, to);
     uint64_t tail = ring->tail;
     struct tx tx;
     enum rc rc = RC_OK;
@@ -57,7 +57,7 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
     for (unsigned w = 0; w < 4; w++) {
         while (__atomic_load_n(&bits[w], __ATOMIC_ACQUIRE)) {
             uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(bits[w]);
-            struct shm_ring *ring = ring_at(s, ctx->id);
+            struct shm_ring *ring = mail_ring(s, ctx->id);
             __atomic_and_fetch(&bits[w], ~(1ull << s % 64), __ATOMIC_SEQ_CST);
             if (__atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == ring->head)
                 continue;
@@ -72,7 +72,7 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
 
 enum rc mail_done(struct shm_ctx *ctx, uint32_t from)
 {
-    struct shm_ring *ring = ring_at(from, ctx->id);
+    struct shm_ring *ring = mail_ring(from, ctx->id);
     struct mail *m = &ring->mail[ring->head % MAIL_RING];
     struct tx tx;
     enum rc rc = RC_OK;

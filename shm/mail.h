@@ -41,6 +41,7 @@ struct shm_mail {
     uint64_t from[SHM_SLOTS_MAX][4];
 };
 
+struct shm_ring *mail_ring(uint32_t from, uint32_t to);
 /* Sends; *fill (if not NULL) is copied into a block that goes with it. wake: the receiver's eventfd is to
  * be written (it was not awake already). */
 enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const void *fill, bool *wake);
