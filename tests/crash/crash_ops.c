@@ -467,7 +467,8 @@ const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 /* ---- the bystander ---- */
 
 #define BYSTANDER_KEYS 60u
-static uint8_t stored[BYSTANDER_KEYS];
+#define BYSTANDER_DBS  2u
+static uint8_t stored[BYSTANDER_DBS][BYSTANDER_KEYS];
 
 static size_t bystander_bytes(unsigned i)
 {
@@ -479,33 +480,37 @@ void bystander_reset(void)
     memset(stored, 0, sizeof(stored));
 }
 
-void bystander_run(void)
+static void bystander_fill(struct shm_ctx *ctx, uint32_t db)
 {
-    struct shm_ctx ctx;
-    struct shm_table *t = NULL;
-    uint32_t db = 0;
-    slot_ctx(&ctx, BYSTANDER);
-    if (!batch_enter(&ctx))
-        return;
-    for (; db < 2 && !t; db++)
-        t = db_table(ctx.root, db);
-    db--;
-    for (unsigned i = 0; t && i < BYSTANDER_KEYS; i++) {
+    for (unsigned i = 0; i < BYSTANDER_KEYS; i++) {
         char v[64];
         KEY(k, "b", i);
         fill(v, sizeof(v), i);
-        stored[i] = !ks_set(&ctx, db, k, (struct bytes){v, bystander_bytes(i)}, -1);
+        stored[db][i] = !ks_set(ctx, db, k, (struct bytes){v, bystander_bytes(i)}, -1);
     }
+}
+
+static void bystander_resize(struct shm_ctx *ctx, struct shm_table *t)
+{
     /* A resize may free so much that it waits for a class latch, which the dead one may hold. */
-    if (slot_at(VICTIM)->nest.open) {
-        batch_leave(&ctx);
+    if (!t || slot_at(VICTIM)->nest.open)
         return;
+    for (unsigned i = 0; i < 64; i++)
+        table_adjust(ctx, t, (uint64_t)i << 58);
+    for (unsigned i = 0; i < 16; i++)
+        table_adjust(ctx, t, (uint64_t)i << 48);
+}
+
+void bystander_run(void)
+{
+    struct shm_ctx ctx;
+    slot_ctx(&ctx, BYSTANDER);
+    if (!batch_enter(&ctx))
+        return;
+    for (uint32_t db = 0; db < BYSTANDER_DBS; db++) {
+        bystander_fill(&ctx, db);
+        bystander_resize(&ctx, db_table(ctx.root, db));
     }
-    for (db = 0; db < 2; db++)
-        for (unsigned i = 0; i < 64 && (t = db_table(ctx.root, db)); i++)
-            table_adjust(&ctx, t, (uint64_t)i << 58);
-    for (unsigned i = 0; i < 16 && (t = db_table(ctx.root, 1)); i++)
-        table_adjust(&ctx, t, (uint64_t)i << 48);
     batch_leave(&ctx);
 }
 
@@ -513,15 +518,17 @@ void bystander_check(void)
 {
     struct shm_ctx ctx;
     slot_ctx(&ctx, BYSTANDER);
-    for (unsigned i = 0; i < BYSTANDER_KEYS; i++) {
+    for (unsigned i = 0; i < BYSTANDER_DBS * BYSTANDER_KEYS; i++) {
+        uint32_t of = i / BYSTANDER_KEYS;
+        unsigned n = i % BYSTANDER_KEYS;
         char v[64], got[64];
         struct ks_value is;
-        KEY(k, "b", i);
-        fill(v, sizeof(v), i);
+        KEY(k, "b", n);
+        fill(v, sizeof(v), n);
         bool found = false;
-        for (uint32_t db = 0; stored[i] && db < 2; db++)
-            found |= !ks_get(&ctx, db, k, &is, got, sizeof(got)) && is.n == bystander_bytes(i) &&
+        for (uint32_t db = 0; stored[of][n] && db < BYSTANDER_DBS; db++) /* they may have been swapped */
+            found |= !ks_get(&ctx, db, k, &is, got, sizeof(got)) && is.n == bystander_bytes(n) &&
                      memcmp(v, got, is.n) == 0;
-        CHECKF(found || !stored[i], "the bystander's key %u is lost or torn", i);
+        CHECKF(found || !stored[of][n], "the bystander's key %u of database %u is lost or torn", n, of);
     }
 }
