@@ -255,6 +255,8 @@ static void check_mail(struct inspection *c)
             if (r->tail - r->head > MAIL_RING)
                 fault(c, "the ring from slot %u to %u holds %llu messages", from, to,
                       (unsigned long long)(r->tail - r->head));
+            if (r->tail != r->head && !mail_waits(from, to))
+                fault(c, "slot %u is not told of mail from slot %u", to, from);
             for (uint64_t i = r->head; i != r->tail && i - r->head < MAIL_RING; i++)
                 if (r->mail[i % MAIL_RING].block)
                     mark_used(c, r->mail[i % MAIL_RING].block, r->mail[i % MAIL_RING].bytes, "a message");

@@ -1,4 +1,5 @@
 #include "shm/mail.h"
+#include "shm/crashpoint.h"
 #include "shm/shape.h"
 
 uint64_t shape_mail_bytes(uint32_t nslots)
@@ -45,7 +46,7 @@ enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const 
     rc = tx_redo(&tx, &ring->tail, tail + 1);
     CHECK(!rc);
     tx_commit(&tx);
-    /* A death before this store delays the message until the next one, or until repair pokes everyone. */
+    STEP(ctx, MAIL_SENT); /* repair sets the bit for a sender that died here, or a receiver that had cleared it */
     __atomic_or_fetch(&senders(to)[ctx->id / 64], 1ull << ctx->id % 64, __ATOMIC_SEQ_CST);
     *wake = slot_wake(to);
     return RC_OK;
@@ -59,6 +60,7 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
             uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(bits[w]);
             struct shm_ring *ring = mail_ring(s, ctx->id);
             __atomic_and_fetch(&bits[w], ~(1ull << s % 64), __ATOMIC_SEQ_CST);
+            STEP(ctx, MAIL_LOOKED);
             if (__atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == ring->head)
                 continue;
             __atomic_or_fetch(&bits[w], 1ull << s % 64, __ATOMIC_SEQ_CST);
@@ -86,4 +88,24 @@ enum rc mail_done(struct shm_ctx *ctx, uint32_t from)
     else
         tx_commit(&tx);
     return rc;
+}
+
+static void bit_repair(uint32_t from, uint32_t to)
+{
+    const struct shm_ring *r = mail_ring(from, to);
+    if (__atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) != __atomic_load_n(&r->head, __ATOMIC_ACQUIRE))
+        __atomic_or_fetch(&senders(to)[from / 64], 1ull << from % 64, __ATOMIC_SEQ_CST);
+}
+
+void mail_repair(uint32_t slot)
+{
+    for (uint32_t i = 0; i < arena_root()->nslots; i++) {
+        bit_repair(slot, i);
+        bit_repair(i, slot);
+    }
+}
+
+bool mail_waits(uint32_t from, uint32_t to)
+{
+    return __atomic_load_n(&senders(to)[from / 64], __ATOMIC_ACQUIRE) >> from % 64 & 1;
 }

@@ -94,7 +94,7 @@ enum rc tx_reserve(struct tx *tx, unsigned entries)
     memcpy(base + 4 * cap, tx->freed, 8ull * lane->nfreed);
     SHM_ORDER();
     lane->lists = store;
-    SHM_ORDER();
+    STEP(tx->ctx, STORE_MOVED);
     lane_lists(tx);
     return RC_OK;
 }
@@ -273,6 +273,7 @@ static enum rc undo_grow(struct tx *tx, uint64_t bytes)
     memcpy(shm_at(store), lane_undo(lane), lane->undo_bytes);
     SHM_ORDER();
     lane->undo_at = store;
+    STEP(tx->ctx, STORE_MOVED);
     tx->undo_cap = span_bytes(store);
     return RC_OK;
 }
