@@ -149,6 +149,10 @@ static void many(struct shm_ctx *ctx)
 {
     ok(ks_many(ctx, &(struct ks_many){.prefix = "k", .first = 500, .n = 300, .value_bytes = 50, .seed = 3}));
 }
+static void dozen(struct shm_ctx *ctx)
+{
+    ok(ks_many(ctx, &(struct ks_many){.prefix = "k", .first = 694, .n = 12, .value_bytes = 20, .seed = 3}));
+}
 static void many_dels(struct shm_ctx *ctx)
 {
     ok(ks_many(ctx, &(struct ks_many){.prefix = "k", .first = 100, .n = 250}));
@@ -425,42 +429,43 @@ static void claim(struct shm_ctx *ctx)
 }
 
 const struct crash_op crash_ops[] = {
-    {"set-new", NULL, set_new},
-    {"set-over", NULL, set_over},
-    {"set-block", NULL, set_mid},
-    {"set-span", NULL, set_big},
-    {"overwrite-span", NULL, over_big},
-    {"del-span", NULL, del_big},
-    {"incr", NULL, incr},
-    {"del", NULL, del},
-    {"expire-new", NULL, expire_new},
-    {"expire-in-place", NULL, expire_in_place},
-    {"rename", NULL, renames},
-    {"set-range", NULL, set_range},
-    {"set-range-long", NULL, set_range_long},
-    {"many", NULL, many},
-    {"many-dels", NULL, many_dels},
-    {"many-aborted", NULL, many_aborted},
-    {"undone", NULL, undone},
-    {"change-and-free", NULL, change_and_free},
-    {"databases", fill_databases, databases},
-    {"grow", grow_ready, adjust_db1},
-    {"shrink", shrink_ready, adjust_db1},
-    {"split-root", split_root_ready, adjust_db1},
-    {"split-run", split_run_ready, adjust_db0},
-    {"split-node", split_node_ready, adjust_deep},
-    {"split-retag", retag_ready, adjust_deep},
-    {"table-make", NULL, make_table},
-    {"flush", two_databases, flush},
-    {"swap", two_databases, swap},
-    {"graveyard", dead_ready, bury},
-    {"mail-send", NULL, mail_out},
-    {"mail-receive", mail_in_ready, mail_in},
-    {"refill", NULL, refill},
-    {"drain", NULL, drain},
-    {"reclaim", retired_ready, reclaim},
-    {"trim", trim_ready, trim},
-    {"session", NULL, claim},
+    {"set-new", NULL, set_new, true},
+    {"set-over", NULL, set_over, true},
+    {"set-block", NULL, set_mid, true},
+    {"set-span", NULL, set_big, true},
+    {"overwrite-span", NULL, over_big, true},
+    {"del-span", NULL, del_big, true},
+    {"incr", NULL, incr, true},
+    {"del", NULL, del, true},
+    {"expire-new", NULL, expire_new, true},
+    {"expire-in-place", NULL, expire_in_place, true},
+    {"rename", NULL, renames, true},
+    {"set-range", NULL, set_range, true},
+    {"set-range-long", NULL, set_range_long, true},
+    {"dozen", NULL, dozen, true},
+    {"many", NULL, many, true},
+    {"many-dels", NULL, many_dels, true},
+    {"many-aborted", NULL, many_aborted, true},
+    {"undone", NULL, undone, false},
+    {"change-and-free", NULL, change_and_free, false},
+    {"databases", fill_databases, databases, false},
+    {"grow", grow_ready, adjust_db1, false},
+    {"shrink", shrink_ready, adjust_db1, false},
+    {"split-root", split_root_ready, adjust_db1, false},
+    {"split-run", split_run_ready, adjust_db0, false},
+    {"split-node", split_node_ready, adjust_deep, false},
+    {"split-retag", retag_ready, adjust_deep, false},
+    {"table-make", NULL, make_table, false},
+    {"flush", two_databases, flush, false},
+    {"swap", two_databases, swap, false},
+    {"graveyard", dead_ready, bury, false},
+    {"mail-send", NULL, mail_out, false},
+    {"mail-receive", mail_in_ready, mail_in, false},
+    {"refill", NULL, refill, false},
+    {"drain", NULL, drain, false},
+    {"reclaim", retired_ready, reclaim, false},
+    {"trim", trim_ready, trim, false},
+    {"session", NULL, claim, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 

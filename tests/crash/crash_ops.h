@@ -18,6 +18,7 @@ struct crash_op {
     const char *name;
     void (*prepare)(struct shm_ctx *ctx); /* NULL: nothing; as the victim's slot, undisturbed */
     void (*run)(struct shm_ctx *ctx);     /* what is interrupted */
+    bool stops;                           /* it calls ks_begin */
 };
 
 extern const struct crash_op crash_ops[];

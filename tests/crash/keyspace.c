@@ -20,6 +20,15 @@ void fill(char *to, size_t n, unsigned seed)
     }
 }
 
+void (*ks_begin)(void);
+
+static void begin(struct tx *tx, struct shm_ctx *ctx)
+{
+    if (ks_begin)
+        ks_begin();
+    tx_begin(tx, ctx);
+}
+
 struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key)
 {
     struct key_ref k = {.key = key, .db = db, .table = db_table(ctx->root, db)};
@@ -43,7 +52,7 @@ static enum rc open_key(struct tx *tx, struct shm_ctx *ctx, struct key_ref *k, u
     *k = ks_ref(ctx, db, key);
     if (!k->table)
         return RC_MISSING;
-    tx_begin(tx, ctx);
+    begin(tx, ctx);
     enum rc rc = key_latch(tx, k);
     if (rc)
         tx_abort(tx);
@@ -155,7 +164,7 @@ enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct by
     if (!k[0].table)
         return RC_MISSING;
     k[1].arg = 1;
-    tx_begin(&tx, ctx);
+    begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, 2, at);
     if (rc)
         return end(&tx, rc);
@@ -211,7 +220,7 @@ enum rc ks_many(struct shm_ctx *ctx, const struct ks_many *m)
         k[i] = ks_ref(ctx, m->db, NAME_BYTES(names[i]));
         k[i].arg = i;
     }
-    tx_begin(&tx, ctx);
+    begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, m->n, at);
     for (unsigned i = 0; i < m->n && !rc; i++)
         rc = many_one(&tx, m, &k[at[i]], value);

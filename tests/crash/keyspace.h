@@ -21,6 +21,9 @@ struct name name_of(const char *prefix, unsigned i);
 /* n bytes that follow from the seed: the value says by itself whether it is whole. */
 void fill(char *to, size_t n, unsigned seed);
 
+/* Called, if not NULL, when all that only the test needs is ready and the transaction begins. */
+extern void (*ks_begin)(void);
+
 struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key); /* the table must exist */
 enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value, int64_t expiry_ms);
 enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v);

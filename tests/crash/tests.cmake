@@ -11,3 +11,5 @@ endfunction()
 if(SKEP_DEBUG) # the named crash points are compiled into test builds alone
   crash_test(crash_points 300)
 endif()
+crash_test(single_step 400)
+target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
