@@ -317,6 +317,7 @@ static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
         }
     /* Under the latch: nobody can take the units while their pages go. 64 KB take some 10 us. */
     bits_put(present, u, n, false);
+    STEP(ctx, TRIM_NOTED);
     fallocate(arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(u * UNIT_BYTES),
               (off_t)(n * UNIT_BYTES));
     nest_commit(ctx);

@@ -11,7 +11,7 @@
 #include "shm/arena.h"
 #include "shm/latch.h"
 
-/* A lane's lists start with this room, which suffices for splitting a segment of 64 buckets: 64 latches,
+/* A lane's lists start with this room, which suffices for splitting a segment of 64 buckets: 66 latches,
  * 64 directory words, one segment, at most 64 overflow cells on each side. Larger transactions move
  * their lists into a block of their own. */
 #define LANE_INLINE  192u
@@ -26,6 +26,7 @@ enum lane_state {
     LANE_IDLE = 0,
     LANE_OPEN,      /* a crash now undoes */
     LANE_COMMITTED, /* a crash now completes */
+    LANE_FREEING,   /* published for good: freed blocks may have other owners, no word is stored again */
     LANE_UNLOCKING, /* all is done but for the latches */
 };
 
@@ -40,6 +41,8 @@ struct lane_redo {
 #define BLOCK_RETIRE   (1ull << 63) /* free it only when nobody can still be looking at it */
 #define CLASS_SPAN     0x7fu        /* not of a size class: a span of units */
 #define LOCK_RETIRE    1ull         /* in a noted latch: retire it instead of releasing it */
+#define LOCK_BORN      2ull         /* of a block that this transaction built: an abort frees it as it is */
+#define LOCK_FLAGS     3ull
 
 struct shm_lane {
     uint64_t commit; /* enum lane_state: the only commit point */
