@@ -1,8 +1,6 @@
 #include "shm/session.h"
+#include "shm/crashpoint.h"
 #include "shm/shape.h"
-
-_Static_assert(offsetof(struct shm_session, state) == 0 && offsetof(struct shm_session, owner) == 4,
-               "claimed by one store of 8 bytes");
 
 uint64_t shape_session_bytes(void)
 {
@@ -15,17 +13,15 @@ enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **
     for (uint32_t tries = 0; tries < n; tries++) {
         uint32_t i = (*hint + tries) % n;
         struct shm_session *s = session_at(i);
-        uint64_t *both = (uint64_t *)s, was = __atomic_load_n(both, __ATOMIC_RELAXED);
+        uint64_t *word = (uint64_t *)s, was = __atomic_load_n(word, __ATOMIC_RELAXED);
         if ((uint32_t)was != SESSION_FREE)
             continue;
-        /* State and owner in one store: at no moment has a claimed session the owner of long ago, whose
-         * death would set it free. */
-        if (!__atomic_compare_exchange_n(both, &was, SESSION_OPENING | (uint64_t)ctx->id << 32, false,
-                                         __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        /* State and owner in one exchange: a claimed session without an owner could not be repaired. */
+        uint64_t claim = (uint64_t)ctx->id << 32 | SESSION_OPENING;
+        if (!__atomic_compare_exchange_n(word, &was, claim, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
-        uint32_t state = s->state;
+        STEP(ctx, SESSION_CLAIMED);
         memset((char *)s + offsetof(struct shm_session, id), 0, sizeof(*s) - offsetof(struct shm_session, id));
-        s->state = state;
         s->master_fd = -1;
         s->id = __atomic_fetch_add(&ctx->root->session_ids, 1, __ATOMIC_RELAXED);
         *hint = i + 1;

@@ -1,5 +1,6 @@
 #include "worker/dispatch/call.h"
 #include "shm/base/number.h"
+#include "shm/evict.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -31,28 +32,34 @@ static bool expired(const struct call *c, const struct shm_entry *e)
 /* LRU: the time of this access. LFU: a counter that has decayed since the last one, and perhaps grows. */
 static inline uint32_t clock_after_access(const struct call *c, uint32_t was)
 {
-    (void)was;
-    return c->clock;
+    if (LIKELY(!evict_is_lfu(c->cfg->maxmemory_policy)))
+        return c->clock;
+    return evict_touched(was, c->cfg, c->now_ms);
+}
+
+static void clock_store(struct shm_entry *e, uint32_t clock)
+{
+    uint32_t meta = e->meta;
+    if ((meta & 0xffffff) != clock)
+        __atomic_store_n(&e->meta, (meta & 0xff000000) | clock, __ATOMIC_RELAXED);
 }
 
 static void touch(const struct call *c, struct shm_entry *e)
 {
-    uint32_t meta = e->meta, clock = clock_after_access(c, meta & 0xffffff);
-    if ((meta & 0xffffff) != clock)
-        __atomic_store_n(&e->meta, (meta & 0xff000000) | clock, __ATOMIC_RELAXED);
+    clock_store(e, clock_after_access(c, e->meta & 0xffffff));
 }
 
 /* ---- GET without a lock ---- */
 
 /* The clock byte may only be changed under the latch; this happens once a second for a key. */
-static void touch_latched(struct call *c, struct key_ref *k, uint32_t version)
+static void touch_latched(struct call *c, struct key_ref *k, uint32_t version, uint32_t clock)
 {
     struct tx tx;
     tx_begin(&tx, c->ctx);
     if (!tx_latch_try(&tx, &k->bucket->latch)) {
         uint32_t now = latch_load(&k->bucket->latch);
         if ((now & ~LATCH_OWNER) == version && key_current(k))
-            touch(c, key_entry(k));
+            clock_store(key_entry(k), clock);
     }
     tx_abort(&tx);
 }
@@ -82,9 +89,9 @@ static bool copy_value(struct call *c, struct key_ref *k, uint32_t version)
         r->len = mark;
         return false;
     }
-    if (UNLIKELY(clock_after_access(c, meta & 0xffffff) != (meta & 0xffffff)) &&
-        !(c->session->flags & SESSION_F_NO_TOUCH))
-        touch_latched(c, k, version);
+    uint32_t clock = clock_after_access(c, meta & 0xffffff);
+    if (UNLIKELY(clock != (meta & 0xffffff)) && !(c->session->flags & SESSION_F_NO_TOUCH))
+        touch_latched(c, k, version, clock);
     c->ctx->slot->stats.hits++;
     return true;
 }
