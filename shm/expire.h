@@ -14,7 +14,7 @@
 struct expire_walk {
     unsigned part, parts; /* ours is the part-th of so many pieces of the hash space */
     uint64_t pos;
-    uint32_t db;          /* this piece is done in the databases before it */
+    uint32_t db; /* this piece is done in the databases before it */
 };
 
 /* Looks at a piece of every database, and goes on as long as a tenth (less with a higher effort, 1 to 10) of
