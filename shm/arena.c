@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -70,6 +71,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->sessions = at, at = round_up(at + s->nsessions * shape_session_bytes(), 4096);
     r->config = at, at = round_up(at + SHM_CONFIG_BYTES, 4096);
     r->mail = at, at = round_up(at + shape_mail_bytes(s->nslots), 4096);
+    r->slowlog = at, at = round_up(at + s->nslots * shape_slowlog_bytes(), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }
@@ -139,6 +141,12 @@ void arena_detach(void)
     close(arena_fd);
     shm_base = NULL;
     arena_fd = -1;
+}
+
+uint64_t arena_resident_bytes(void)
+{
+    struct stat st;
+    return fstat(arena_fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
 /* ---- units ---- */
@@ -309,6 +317,7 @@ static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
         }
     /* Under the latch: nobody can take the units while their pages go. 64 KB take some 10 us. */
     bits_put(present, u, n, false);
+    STEP(ctx, TRIM_NOTED);
     fallocate(arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(u * UNIT_BYTES),
               (off_t)(n * UNIT_BYTES));
     nest_commit(ctx);

@@ -14,19 +14,22 @@ struct enum_word {
 };
 
 /* A table ends with a NULL name. Where two words mean the same, the first is the one that is shown. */
-static const struct enum_word crash_policy_words[] = {{"repair", CRASH_REPAIR}, {"rebuild", CRASH_REBUILD}, {NULL, 0}};
+static const struct enum_word crash_policy_words[] = {
+    {"repair", CRASH_REPAIR}, {"rebuild", CRASH_REBUILD}, {NULL, 0}};
 static const struct enum_word tls_auth_words[] = {{"no", 0}, {"yes", 1}, {"optional", 2}, {NULL, 0}};
 static const struct enum_word supervised_words[] = {{"upstart", SUPERVISED_UPSTART},
                                                     {"systemd", SUPERVISED_SYSTEMD},
                                                     {"auto", SUPERVISED_AUTO},
                                                     {"no", SUPERVISED_NO},
                                                     {NULL, 0}};
-static const struct enum_word loglevel_words[] = {{"debug", LOG_LEVEL_DEBUG},     {"verbose", LOG_LEVEL_VERBOSE},
-                                                  {"notice", LOG_LEVEL_NOTICE},   {"warning", LOG_LEVEL_WARNING},
-                                                  {"nothing", LOG_LEVEL_NOTHING}, {NULL, 0}};
-static const struct enum_word syslog_words[] = {
-    {"user", LOG_USER},     {"local0", LOG_LOCAL0}, {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2}, {"local3", LOG_LOCAL3},
-    {"local4", LOG_LOCAL4}, {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6}, {"local7", LOG_LOCAL7}, {NULL, 0}};
+static const struct enum_word loglevel_words[] = {
+    {"debug", LOG_LEVEL_DEBUG},     {"verbose", LOG_LEVEL_VERBOSE}, {"notice", LOG_LEVEL_NOTICE},
+    {"warning", LOG_LEVEL_WARNING}, {"nothing", LOG_LEVEL_NOTHING}, {NULL, 0}};
+static const struct enum_word syslog_words[] = {{"user", LOG_USER},     {"local0", LOG_LOCAL0},
+                                                {"local1", LOG_LOCAL1}, {"local2", LOG_LOCAL2},
+                                                {"local3", LOG_LOCAL3}, {"local4", LOG_LOCAL4},
+                                                {"local5", LOG_LOCAL5}, {"local6", LOG_LOCAL6},
+                                                {"local7", LOG_LOCAL7}, {NULL, 0}};
 static const struct enum_word shutdown_words[] = {{"default", 0},
                                                   {"save", SHUTDOWN_WORD_SAVE},
                                                   {"nosave", SHUTDOWN_WORD_NOSAVE},
@@ -50,10 +53,12 @@ static const struct enum_word maxmemory_words[] = {{"volatile-lru", EVICT_VOLATI
                                                    {NULL, 0}};
 static const struct enum_word appendfsync_words[] = {
     {"everysec", FSYNC_EVERYSEC}, {"always", FSYNC_ALWAYS}, {"no", FSYNC_NO}, {NULL, 0}};
-static const struct enum_word diskless_load_words[] = {{"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
+static const struct enum_word diskless_load_words[] = {
+    {"disabled", 0}, {"on-empty-db", 1}, {"swapdb", 2}, {NULL, 0}};
 static const struct enum_word propagation_words[] = {
     {"ignore", 0}, {"panic", 1}, {"panic-on-replicas", 2}, {NULL, 0}};
-static const struct enum_word endpoint_words[] = {{"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
+static const struct enum_word endpoint_words[] = {
+    {"ip", 0}, {"hostname", 1}, {"unknown-endpoint", 2}, {NULL, 0}};
 
 enum kind { KIND_BOOL, KIND_INT, KIND_UINT, KIND_ENUM, KIND_TEXT, KIND_OWN };
 
@@ -82,20 +87,22 @@ struct directive {
 #define OCT       DIR_OCT
 #define NUL       DIR_NUL
 #define PLACE(id) .offset = offsetof(struct shm_config, id), .size = sizeof(((struct shm_config *)0)->id)
-#define HEAD(name_, alias_, kind_, flags_, status_, lacks_)                                                            \
+#define HEAD(name_, alias_, kind_, flags_, status_, lacks_)                                                  \
     .name = name_, .alias = alias_, .kind = kind_, .flags = flags_, .status = DIR_##status_, .lacks = lacks_
 
 static const struct directive directives[CONFIG_COUNT] = {
-#define DIR_BOOL(id, nm, al, def, fl, st, why) [D_##id] = {HEAD(nm, al, KIND_BOOL, fl, st, why), PLACE(id), .preset = def},
-#define DIR_INT(id, nm, al, def, lo, hi, fl, st, why)                                                                  \
+#define DIR_BOOL(id, nm, al, def, fl, st, why)                                                               \
+    [D_##id] = {HEAD(nm, al, KIND_BOOL, fl, st, why), PLACE(id), .preset = def},
+#define DIR_INT(id, nm, al, def, lo, hi, fl, st, why)                                                        \
     [D_##id] = {HEAD(nm, al, KIND_INT, fl, st, why), PLACE(id), .preset = def, .min = lo, .max = hi},
-#define DIR_UINT(id, nm, al, def, lo, hi, fl, st, why)                                                                 \
+#define DIR_UINT(id, nm, al, def, lo, hi, fl, st, why)                                                       \
     [D_##id] = {HEAD(nm, al, KIND_UINT, fl, st, why), PLACE(id), .preset = def, .min = lo, .max = hi},
-#define DIR_ENUM(id, nm, al, wd, def, fl, st, why)                                                                     \
+#define DIR_ENUM(id, nm, al, wd, def, fl, st, why)                                                           \
     [D_##id] = {HEAD(nm, al, KIND_ENUM, fl, st, why), PLACE(id), .preset = def, .words = wd},
-#define DIR_TEXT(id, nm, al, room, def, fl, st, why)                                                                   \
+#define DIR_TEXT(id, nm, al, room, def, fl, st, why)                                                         \
     [D_##id] = {HEAD(nm, al, KIND_TEXT, fl, st, why), PLACE(id), .text = def},
-#define DIR_OWN(id, nm, al, fn, fl, st, why) [D_##id] = {HEAD(nm, al, KIND_OWN, fl, st, why), .own = &config_own_##fn},
+#define DIR_OWN(id, nm, al, fn, fl, st, why)                                                                 \
+    [D_##id] = {HEAD(nm, al, KIND_OWN, fl, st, why), .own = &config_own_##fn},
 #include "include/directives.def"
 };
 
@@ -155,7 +162,8 @@ void config_defaults(struct shm_config *cfg)
 int config_find(struct bytes name)
 {
     for (int id = 0; id < CONFIG_COUNT; id++)
-        if (bytes_is(name, directives[id].name) || (directives[id].alias && bytes_is(name, directives[id].alias)))
+        if (bytes_is(name, directives[id].name) ||
+            (directives[id].alias && bytes_is(name, directives[id].alias)))
             return id;
     return -1;
 }
@@ -187,15 +195,16 @@ const char *config_lacks(int id)
 
 /* One setter per kind: true, or words in err and nothing changed. */
 
-static bool set_bool(struct shm_config *cfg, const struct directive *d, struct bytes v, enum config_from from, char *err,
-                     size_t errlen)
+static bool set_bool(struct shm_config *cfg, const struct directive *d, struct bytes v, enum config_from from,
+                     char *err, size_t errlen)
 {
     bool yes = bytes_is(v, "yes");
     if (!yes && !bytes_is(v, "no"))
         return config_refuse(err, errlen, "argument must be 'yes' or 'no'");
     if (yes && from == CONFIG_FROM_CLIENT && d == &directives[D_activedefrag])
-        return config_refuse(err, errlen,
-                             "Active defragmentation cannot be enabled: this allocator returns memory without it");
+        return config_refuse(
+            err, errlen,
+            "Active defragmentation cannot be enabled: this allocator returns memory without it");
     store_number(cfg, d, yes);
     return true;
 }
@@ -210,12 +219,13 @@ static bool parse_number(const struct directive *d, struct bytes v, int64_t *out
                 *out = -*out;
                 return true;
             }
-        } else if (number_to_memory(v, &size) && (d->kind == KIND_UINT || size <= INT64_MAX)) {
-            *out = (int64_t)size;
+        } else if (number_to_memory(v, &size) && (size <= INT64_MAX || !(d->flags & DIR_PCT))) {
+            *out = (int64_t)size; /* too large a signed one is negative by now, and out of range by that */
             return true;
         }
-        return config_refuse(err, errlen, d->flags & DIR_PCT ? "argument must be a memory or percent value"
-                                                             : "argument must be a memory value");
+        return config_refuse(err, errlen,
+                             d->flags & DIR_PCT ? "argument must be a memory or percent value"
+                                                : "argument must be a memory value");
     }
     if (d->flags & DIR_OCT) {
         int64_t sum = 0;
@@ -227,10 +237,12 @@ static bool parse_number(const struct directive *d, struct bytes v, int64_t *out
         *out = sum;
         return good || config_refuse(err, errlen, "argument couldn't be parsed as an octal number");
     }
-    return number_to_int64(v, out) || config_refuse(err, errlen, "argument couldn't be parsed into an integer");
+    return number_to_int64(v, out) ||
+           config_refuse(err, errlen, "argument couldn't be parsed into an integer");
 }
 
-static bool set_number(struct shm_config *cfg, const struct directive *d, struct bytes v, char *err, size_t errlen)
+static bool set_number(struct shm_config *cfg, const struct directive *d, struct bytes v,
+                       enum config_from from, char *err, size_t errlen)
 {
     int64_t n = 0;
     if (!parse_number(d, v, &n, err, errlen))
@@ -246,13 +258,16 @@ static bool set_number(struct shm_config *cfg, const struct directive *d, struct
         }
     } else if (n < 0 && (d->flags & DIR_PCT)) {
         if (n < d->min)
-            return config_refuse(err, errlen, "percentage argument must be less or equal to %lld", -(long long)d->min);
+            return config_refuse(err, errlen, "percentage argument must be less or equal to %lld",
+                                 -(long long)d->min);
     } else if (n < d->min || n > (int64_t)d->max) {
-        return config_refuse(err, errlen, "argument must be between %lld and %lld inclusive", (long long)d->min,
-                             (long long)d->max);
+        return config_refuse(err, errlen, "argument must be between %lld and %lld inclusive",
+                             (long long)d->min, (long long)d->max);
     }
     if (d == &directives[D_hz]) /* as Redis: taken, and bent into what a timer can do */
         n = n < 1 ? 1 : n > 500 ? 500 : n;
+    if (d == &directives[D_repl_backlog_size] && from == CONFIG_FROM_CLIENT && n < 16384)
+        n = 16384; /* as Redis, whose backlog is one block or more */
     store_number(cfg, d, n);
     return true;
 }
@@ -265,8 +280,8 @@ static bool refuse_word(const struct directive *d, char *err, size_t errlen)
     return false;
 }
 
-static bool set_enum(struct shm_config *cfg, const struct directive *d, const struct bytes *words, int n, char *err,
-                     size_t errlen)
+static bool set_enum(struct shm_config *cfg, const struct directive *d, const struct bytes *words, int n,
+                     char *err, size_t errlen)
 {
     int value = 0;
     for (int i = 0; i < n; i++) {
@@ -286,10 +301,11 @@ static bool set_enum(struct shm_config *cfg, const struct directive *d, const st
     return true;
 }
 
-/* A title must name known things only, and must not come out as nothing; {title} itself counts for nothing. */
+/* A title must name known things only, and must not come out as nothing; {title} itself counts for nothing.
+ */
 static bool title_is_valid(struct bytes v)
 {
-    static const char *const known[] = {"{title}", "{listen-addr}", "{server-mode}", "{port}",
+    static const char *const known[] = {"{title}",    "{listen-addr}", "{server-mode}", "{port}",
                                         "{tls-port}", "{config-file}", "{unixsocket}"};
     bool shows = false;
     for (size_t i = 0; i < v.n;) {
@@ -299,7 +315,8 @@ static bool title_is_valid(struct bytes v)
             i += v.p[i] == '{' ? 2 : 1;
             continue;
         }
-        while (k < ARRAY_LEN(known) && (strlen(known[k]) > left || strncmp(known[k], v.p + i, strlen(known[k]))))
+        while (k < ARRAY_LEN(known) &&
+               (strlen(known[k]) > left || strncmp(known[k], v.p + i, strlen(known[k]))))
             k++;
         if (k == ARRAY_LEN(known))
             return false;
@@ -338,7 +355,8 @@ static const char *refuse_text(const struct directive *d, struct bytes v)
     }
 }
 
-static bool set_text(struct shm_config *cfg, const struct directive *d, struct bytes v, char *err, size_t errlen)
+static bool set_text(struct shm_config *cfg, const struct directive *d, struct bytes v, char *err,
+                     size_t errlen)
 {
     const char *why = refuse_text(d, v);
     if (why)
@@ -368,7 +386,7 @@ static enum rc set_row(struct shm_config *cfg, const struct directive *d, const 
     else if (d->kind == KIND_BOOL)
         good = set_bool(cfg, d, words[0], from, err, errlen);
     else
-        good = set_number(cfg, d, words[0], err, errlen);
+        good = set_number(cfg, d, words[0], from, err, errlen);
     return good ? RC_OK : RC_INVALID;
 }
 
@@ -405,7 +423,8 @@ static int split_value(struct bytes v, struct bytes *words, int max)
 
 static void fail_pair(struct bytes name, const char *why, char *err, size_t errlen)
 {
-    snprintf(err, errlen, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", (int)name.n, name.p, why);
+    snprintf(err, errlen, "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s", (int)name.n,
+             name.p, why);
 }
 
 static bool same_word(struct bytes a, struct bytes b)
@@ -414,22 +433,24 @@ static bool same_word(struct bytes a, struct bytes b)
 }
 
 /* The first pass: may these names be set at all? The first objection wins, in the order of the pairs. */
-static bool names_are_settable(const struct config_pair *pairs, int npairs, bool may_protected, char *err, size_t errlen)
+static bool names_are_settable(const struct config_pair *pairs, int npairs, bool may_protected, char *err,
+                               size_t errlen)
 {
     for (int i = 0; i < npairs; i++) {
         struct bytes name = pairs[i].name;
         int id = config_find(name);
         const char *why = NULL;
         if (id < 0) {
-            snprintf(err, errlen, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'", (int)name.n,
-                     name.p);
+            snprintf(err, errlen, "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
+                     (int)name.n, name.p);
             return false;
         }
         if (row(id)->flags & DIR_IMM)
             why = "can't set immutable config";
         else if ((row(id)->flags & DIR_PROT) && !may_protected)
             why = "can't set protected config";
-        for (int k = 0; !why && k < i; k++) /* a name and its alias may stand side by side, and the later wins */
+        for (int k = 0; !why && k < i;
+             k++) /* a name and its alias may stand side by side, and the later wins */
             if (same_word(pairs[k].name, name))
                 why = "duplicate parameter";
         if (why) {
@@ -466,8 +487,8 @@ static bool set_pair(struct shm_config *cfg, const struct config_pair *pair, cha
     return rc == RC_OK;
 }
 
-enum rc config_set_many(struct shm_config *cfg, const struct config_pair *pairs, int npairs, bool may_protected,
-                        struct config_changes *changed, char *err, size_t errlen)
+enum rc config_set_many(struct shm_config *cfg, const struct config_pair *pairs, int npairs,
+                        bool may_protected, struct config_changes *changed, char *err, size_t errlen)
 {
     if (!names_are_settable(pairs, npairs, may_protected, err, errlen))
         return RC_INVALID;

@@ -1,11 +1,11 @@
-/* shm/config.h - the server's configuration: one plain structure in the arena, made from include/directives.def.
- * Owner     the master fills it before the first fork; afterwards whoever runs CONFIG SET.
- * Locks     none inside: writers take turns by the caller's lock; readers look at single members.
- * Crash     a change is built on a copy and then stored over the original, generation last. A death in
- *           between leaves each member old or new; config_set_many run again with the same pairs completes it.
- * Survives  worker death and upgrade (config_layout() tells whether a new binary may map it). Restart: no.
- * Fails     config_set and config_set_many say why in words, and have then changed nothing.
- * Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
+/* shm/config.h - the server's configuration: one plain structure in the arena, made from
+ * include/directives.def. Owner     the master fills it before the first fork; afterwards whoever runs CONFIG
+ * SET. Locks     none inside: writers take turns by the caller's lock; readers look at single members. Crash
+ * a change is built on a copy and then stored over the original, generation last. A death in between leaves
+ * each member old or new; config_set_many run again with the same pairs completes it. Survives  worker death
+ * and upgrade (config_layout() tells whether a new binary may map it). Restart: no. Fails     config_set and
+ * config_set_many say why in words, and have then changed nothing. Tests     tests/unit/test_config.c
+ * tests/fuzz/fuzz_config.c */
 #ifndef SKEP_SHM_CONFIG_H
 #define SKEP_SHM_CONFIG_H
 
@@ -17,11 +17,13 @@
 #include "shm/base/log.h"
 
 /* The longest value: a bind list or a password of 1024, or 64 save points of at most 42 bytes. */
-#define CONFIG_VALUE_MAX  4096
-#define CONFIG_ERR_MAX    512
-#define CONFIG_SAVES_MAX  64
-#define CONFIG_BINDS_MAX  16
-#define CONFIG_QUANTS_MAX 32
+#define CONFIG_VALUE_MAX 4096
+/* In a file each byte of a text of 1024 may stand as \\xhh. */
+#define CONFIG_FILE_VALUE_MAX (4 * 1024 + 64)
+#define CONFIG_ERR_MAX        512
+#define CONFIG_SAVES_MAX      64
+#define CONFIG_BINDS_MAX      16
+#define CONFIG_QUANTS_MAX     32
 
 enum crash_policy { CRASH_REPAIR, CRASH_REBUILD };
 enum supervised { SUPERVISED_NO, SUPERVISED_AUTO, SUPERVISED_SYSTEMD, SUPERVISED_UPSTART };
@@ -44,20 +46,20 @@ enum { SHUTDOWN_WORD_SAVE = 1, SHUTDOWN_WORD_NOSAVE = 2, SHUTDOWN_WORD_NOW = 4, 
 
 /* notify-keyspace-events */
 enum {
-    NOTIFY_KEYSPACE = 1 << 0, /* K */
-    NOTIFY_KEYEVENT = 1 << 1, /* E */
-    NOTIFY_GENERIC = 1 << 2,  /* g */
-    NOTIFY_STRING = 1 << 3,   /* $ */
-    NOTIFY_LIST = 1 << 4,     /* l */
-    NOTIFY_SET = 1 << 5,      /* s */
-    NOTIFY_HASH = 1 << 6,     /* h */
-    NOTIFY_ZSET = 1 << 7,     /* z */
-    NOTIFY_EXPIRED = 1 << 8,  /* x */
-    NOTIFY_EVICTED = 1 << 9,  /* e */
-    NOTIFY_STREAM = 1 << 10,  /* t */
+    NOTIFY_KEYSPACE = 1 << 0,  /* K */
+    NOTIFY_KEYEVENT = 1 << 1,  /* E */
+    NOTIFY_GENERIC = 1 << 2,   /* g */
+    NOTIFY_STRING = 1 << 3,    /* $ */
+    NOTIFY_LIST = 1 << 4,      /* l */
+    NOTIFY_SET = 1 << 5,       /* s */
+    NOTIFY_HASH = 1 << 6,      /* h */
+    NOTIFY_ZSET = 1 << 7,      /* z */
+    NOTIFY_EXPIRED = 1 << 8,   /* x */
+    NOTIFY_EVICTED = 1 << 9,   /* e */
+    NOTIFY_STREAM = 1 << 10,   /* t */
     NOTIFY_KEY_MISS = 1 << 11, /* m, not part of A */
-    NOTIFY_MODULE = 1 << 12,  /* d */
-    NOTIFY_NEW = 1 << 13,     /* n, not part of A */
+    NOTIFY_MODULE = 1 << 12,   /* d */
+    NOTIFY_NEW = 1 << 13,      /* n, not part of A */
     NOTIFY_ALL = NOTIFY_GENERIC | NOTIFY_STRING | NOTIFY_LIST | NOTIFY_SET | NOTIFY_HASH | NOTIFY_ZSET |
                  NOTIFY_EXPIRED | NOTIFY_EVICTED | NOTIFY_STREAM | NOTIFY_MODULE,
 };
@@ -81,10 +83,10 @@ struct save_point {
  * save_given:        a save directive of a file has been seen: the built-in points are gone. */
 struct shm_config {
     uint64_t generation; /* grows with each change: processes compare it to notice one */
-#define DIR_BOOL(id, ...) bool id;
-#define DIR_INT(id, ...)  int64_t id;
-#define DIR_UINT(id, ...) uint64_t id;
-#define DIR_ENUM(id, ...) int id;
+#define DIR_BOOL(id, ...)                     bool id;
+#define DIR_INT(id, ...)                      int64_t id;
+#define DIR_UINT(id, ...)                     uint64_t id;
+#define DIR_ENUM(id, ...)                     int id;
 #define DIR_TEXT(id, name, alias, bytes, ...) char id[bytes];
 #include "include/directives.def"
     char bind_value[1024];
@@ -126,7 +128,8 @@ enum {
 };
 enum directive_status { DIR_WORKS, DIR_LATER, DIR_STOPS };
 
-/* Where a value comes from. A file's save lines add up, CONFIG SET's replace; a file may set what is immutable. */
+/* Where a value comes from. A file's save lines add up, CONFIG SET's replace; a file may set what is
+ * immutable. */
 enum config_from { CONFIG_FROM_FILE, CONFIG_FROM_CLIENT };
 
 struct config_changes {
@@ -162,10 +165,10 @@ const char *config_lacks(int id);
 enum rc config_set(struct shm_config *cfg, struct bytes name, const struct bytes *words, int nwords,
                    enum config_from from, char *err, size_t errlen);
 
-/* CONFIG SET: all pairs or none. On failure err is the whole error reply without the leading '-'. may_protected:
- * enable-protected-configs lets this client change dir and dbfilename. */
-enum rc config_set_many(struct shm_config *cfg, const struct config_pair *pairs, int npairs, bool may_protected,
-                        struct config_changes *changed, char *err, size_t errlen);
+/* CONFIG SET: all pairs or none. On failure err is the whole error reply without the leading '-'.
+ * may_protected: enable-protected-configs lets this client change dir and dbfilename. */
+enum rc config_set_many(struct shm_config *cfg, const struct config_pair *pairs, int npairs,
+                        bool may_protected, struct config_changes *changed, char *err, size_t errlen);
 
 /* The value as CONFIG GET shows it; answers its length, the buffer is always terminated. */
 size_t config_get(const struct shm_config *cfg, int id, char *buf, size_t cap);
@@ -177,12 +180,14 @@ enum rc config_file_value(const struct shm_config *cfg, int id, int line, char *
 /* What CONFIG GET with these patterns answers; hits has room for CONFIG_HITS_MAX plus npatterns. */
 int config_select(const struct bytes *patterns, int npatterns, struct config_hit *hits);
 
-/* Whether the value asks for the feature behind the directive (no, 0 and "" do not, nor does a default that is off). */
+/* Whether the value asks for the feature behind the directive (no, 0 and "" do not, nor does a default that
+ * is off). */
 bool config_asks(const struct shm_config *cfg, int id);
 bool config_is_default(const struct shm_config *cfg, int id);
 void config_compare(const struct shm_config *a, const struct shm_config *b, struct config_changes *changed);
 
-/* A hash over names, offsets and sizes: two binaries with the same one understand each other's struct shm_config. */
+/* A hash over names, offsets and sizes: two binaries with the same one understand each other's struct
+ * shm_config. */
 uint64_t config_layout(void);
 
 #endif

@@ -54,11 +54,13 @@ size_t config_format_memory(char *buf, size_t cap, uint64_t bytes)
     return (size_t)snprintf(buf, cap, "%llu%s", (unsigned long long)(bytes / units[i].bytes), units[i].name);
 }
 
-/* strtoll's idea of an integer, which Redis uses for save and a few others: spaces, plus and zeros are fine. */
+/* strtoll's idea of an integer, which Redis uses for save and a few others: spaces, plus and zeros are fine,
+ * nothing is 0.
+ */
 static bool loose_integer(struct bytes b, long long *out)
 {
     char buf[32], *end;
-    if (b.n == 0 || b.n >= sizeof(buf))
+    if (b.n >= sizeof(buf))
         return false;
     memcpy(buf, b.p, b.n);
     buf[b.n] = '\0';
@@ -91,8 +93,8 @@ static bool join(const struct bytes *words, int n, char *out, size_t room)
     return true;
 }
 
-static bool bind_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                     size_t errlen)
+static bool bind_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                     char *err, size_t errlen)
 {
     (void)from;
     char joined[sizeof(cfg->bind_value)];
@@ -147,8 +149,8 @@ static int class_of(struct bytes word)
     return -1;
 }
 
-static bool output_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                       size_t errlen)
+static bool output_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                       char *err, size_t errlen)
 {
     (void)from;
     struct output_limit limits[OUTPUT_CLASSES];
@@ -158,13 +160,15 @@ static bool output_set(struct shm_config *cfg, const struct bytes *words, int n,
     for (int i = 0; i < n; i += 4) {
         int class = class_of(words[i]);
         if (class < 0)
-            return config_refuse(err, errlen, "Invalid client class specified in buffer limit configuration.");
+            return config_refuse(err, errlen,
+                                 "Invalid client class specified in buffer limit configuration.");
         struct output_limit *l = &limits[class];
         long long seconds;
-        if (!number_to_memory(words[i + 1], &l->hard_bytes) || !number_to_memory(words[i + 2], &l->soft_bytes) ||
-            !loose_integer(words[i + 3], &seconds) || seconds < 0)
-            return config_refuse(err, errlen,
-                                 "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
+        if (!number_to_memory(words[i + 1], &l->hard_bytes) ||
+            !number_to_memory(words[i + 2], &l->soft_bytes) || !loose_integer(words[i + 3], &seconds) ||
+            seconds < 0)
+            return config_refuse(
+                err, errlen, "Error in hard, soft or soft_seconds setting in buffer limit configuration.");
         l->soft_seconds = seconds;
     }
     memcpy(cfg->output_limits, limits, sizeof(limits));
@@ -205,8 +209,8 @@ static void dir_reset(struct shm_config *cfg)
         strcpy(cfg->dir_value, "/");
 }
 
-static bool dir_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                    size_t errlen)
+static bool dir_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                    char *err, size_t errlen)
 {
     (void)from;
     char path[PATH_MAX], real[PATH_MAX];
@@ -216,8 +220,8 @@ static bool dir_set(struct shm_config *cfg, const struct bytes *words, int n, en
     if (words[0].n > 1023 || memchr(words[0].p, '\0', words[0].n))
         return config_refuse(err, errlen, "%s", strerror(ENAMETOOLONG));
     bool absolute = words[0].n && words[0].p[0] == '/';
-    snprintf(path, sizeof(path), "%s%s%.*s", absolute ? "" : cfg->dir_value, absolute ? "" : "/", (int)words[0].n,
-             words[0].p);
+    snprintf(path, sizeof(path), "%s%s%.*s", absolute ? "" : cfg->dir_value, absolute ? "" : "/",
+             (int)words[0].n, words[0].p);
     if (words[0].n == 0)
         errno = ENOENT;
     if (words[0].n == 0 || !realpath(path, real) || stat(real, &st) != 0)
@@ -257,8 +261,8 @@ static void oom_reset(struct shm_config *cfg)
     cfg->oom_values[2] = 800;
 }
 
-static bool oom_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                    size_t errlen)
+static bool oom_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                    char *err, size_t errlen)
 {
     (void)from;
     int values[3];
@@ -293,8 +297,8 @@ static void percentiles_reset(struct shm_config *cfg)
     cfg->npercentiles = ARRAY_LEN(built_in);
 }
 
-static bool percentiles_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                            size_t errlen)
+static bool percentiles_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                            char *err, size_t errlen)
 {
     (void)from;
     double values[CONFIG_QUANTS_MAX];
@@ -306,8 +310,8 @@ static bool percentiles_set(struct shm_config *cfg, const struct bytes *words, i
         if (!number_to_double(words[i], &values[i]))
             return config_refuse(err, errlen, "Invalid latency-tracking-info-percentiles parameters");
         if (values[i] < 0 || values[i] > 100)
-            return config_refuse(err, errlen,
-                                 "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
+            return config_refuse(
+                err, errlen, "latency-tracking-info-percentiles parameters should sit between [0.0,100.0]");
     }
     memcpy(cfg->percentiles, values, (size_t)n * sizeof(values[0]));
     cfg->npercentiles = n;
@@ -334,15 +338,17 @@ static enum rc percentiles_file(const struct shm_config *cfg, int line, char *bu
 const struct config_own config_own_percentiles = {percentiles_reset, percentiles_set, percentiles_get,
                                                   percentiles_file};
 
-/* notify-keyspace-events. In the order in which Redis shows them; 'A' stands for those in NOTIFY_ALL, and hides n. */
+/* notify-keyspace-events. In the order in which Redis shows them; 'A' stands for those in NOTIFY_ALL, and
+ * hides n. */
 
 static const struct {
     char letter;
     int flag;
 } notify_letters[] = {
-    {'g', NOTIFY_GENERIC}, {'$', NOTIFY_STRING},  {'l', NOTIFY_LIST},     {'s', NOTIFY_SET},      {'h', NOTIFY_HASH},
-    {'z', NOTIFY_ZSET},    {'x', NOTIFY_EXPIRED}, {'e', NOTIFY_EVICTED},  {'t', NOTIFY_STREAM},   {'d', NOTIFY_MODULE},
-    {'n', NOTIFY_NEW},     {'K', NOTIFY_KEYSPACE}, {'E', NOTIFY_KEYEVENT}, {'m', NOTIFY_KEY_MISS},
+    {'g', NOTIFY_GENERIC},  {'$', NOTIFY_STRING},   {'l', NOTIFY_LIST},    {'s', NOTIFY_SET},
+    {'h', NOTIFY_HASH},     {'z', NOTIFY_ZSET},     {'x', NOTIFY_EXPIRED}, {'e', NOTIFY_EVICTED},
+    {'t', NOTIFY_STREAM},   {'d', NOTIFY_MODULE},   {'n', NOTIFY_NEW},     {'K', NOTIFY_KEYSPACE},
+    {'E', NOTIFY_KEYEVENT}, {'m', NOTIFY_KEY_MISS},
 };
 
 static void notify_reset(struct shm_config *cfg)
@@ -360,8 +366,8 @@ static int notify_flag(char c)
     return 0;
 }
 
-static bool notify_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                       size_t errlen)
+static bool notify_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                       char *err, size_t errlen)
 {
     (void)from;
     int flags = 0;
@@ -413,8 +419,8 @@ static void save_reset(struct shm_config *cfg)
     cfg->save_given = false;
 }
 
-static bool save_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                     size_t errlen)
+static bool save_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                     char *err, size_t errlen)
 {
     struct save_point points[CONFIG_SAVES_MAX];
     bool clear = n == 0 || (n == 1 && words[0].n == 0);
@@ -428,7 +434,8 @@ static bool save_set(struct shm_config *cfg, const struct bytes *words, int n, e
         return config_refuse(err, errlen, "no more than %d save points are kept", CONFIG_SAVES_MAX);
     for (int i = 0; i < n; i += 2) {
         long long seconds, changes;
-        if (!loose_integer(words[i], &seconds) || !loose_integer(words[i + 1], &changes) || seconds < 1 || changes < 0)
+        if (!loose_integer(words[i], &seconds) || !loose_integer(words[i + 1], &changes) || seconds < 1 ||
+            changes < 0)
             return config_refuse(err, errlen, "Invalid save parameters");
         points[i / 2] = (struct save_point){seconds, changes};
     }
@@ -443,7 +450,8 @@ static size_t save_get(const struct shm_config *cfg, char *buf, size_t cap)
 {
     struct text t = text_begin(buf, cap);
     for (int i = 0; i < cfg->nsaves; i++)
-        text_add(&t, "%s%lld %lld", i ? " " : "", (long long)cfg->saves[i].seconds, (long long)cfg->saves[i].changes);
+        text_add(&t, "%s%lld %lld", i ? " " : "", (long long)cfg->saves[i].seconds,
+                 (long long)cfg->saves[i].changes);
     return t.n;
 }
 
@@ -454,7 +462,8 @@ static enum rc save_file(const struct shm_config *cfg, int line, char *buf, size
     if (cfg->nsaves == 0)
         snprintf(buf, cap, "\"\"");
     else
-        snprintf(buf, cap, "%lld %lld", (long long)cfg->saves[line].seconds, (long long)cfg->saves[line].changes);
+        snprintf(buf, cap, "%lld %lld", (long long)cfg->saves[line].seconds,
+                 (long long)cfg->saves[line].changes);
     return RC_OK;
 }
 
@@ -467,8 +476,8 @@ static void replicaof_reset(struct shm_config *cfg)
     cfg->replicaof_value[0] = '\0';
 }
 
-static bool replicaof_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from, char *err,
-                          size_t errlen)
+static bool replicaof_set(struct shm_config *cfg, const struct bytes *words, int n, enum config_from from,
+                          char *err, size_t errlen)
 {
     (void)from;
     char joined[sizeof(cfg->replicaof_value)];
@@ -502,4 +511,5 @@ static enum rc replicaof_file(const struct shm_config *cfg, int line, char *buf,
     return RC_OK;
 }
 
-const struct config_own config_own_replicaof = {replicaof_reset, replicaof_set, replicaof_get, replicaof_file};
+const struct config_own config_own_replicaof = {replicaof_reset, replicaof_set, replicaof_get,
+                                                replicaof_file};

@@ -19,8 +19,8 @@ struct config_own {
     enum rc (*file_value)(const struct shm_config *cfg, int line, char *buf, size_t cap);
 };
 
-extern const struct config_own config_own_bind, config_own_output_limit, config_own_dir, config_own_oom_values,
-    config_own_percentiles, config_own_notify, config_own_save, config_own_replicaof;
+extern const struct config_own config_own_bind, config_own_output_limit, config_own_dir,
+    config_own_oom_values, config_own_percentiles, config_own_notify, config_own_save, config_own_replicaof;
 
 /* Writes "5mb" rather than 5242880 where a unit divides the number. */
 size_t config_format_memory(char *buf, size_t cap, uint64_t bytes);

@@ -1,4 +1,5 @@
 #include "shm/mail.h"
+#include "shm/crashpoint.h"
 #include "shm/shape.h"
 
 uint64_t shape_mail_bytes(uint32_t nslots)
@@ -6,7 +7,7 @@ uint64_t shape_mail_bytes(uint32_t nslots)
     return sizeof(struct shm_mail) + (uint64_t)nslots * nslots * sizeof(struct shm_ring);
 }
 
-static struct shm_ring *ring_at(uint32_t from, uint32_t to)
+struct shm_ring *mail_ring(uint32_t from, uint32_t to)
 {
     struct shm_root *r = arena_root();
     return (struct shm_ring *)shm_at(r->mail + sizeof(struct shm_mail)) + (uint64_t)to * r->nslots + from;
@@ -24,7 +25,7 @@ bool slot_wake(uint32_t slot)
 
 enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const void *fill, bool *wake)
 {
-    struct shm_ring *ring = ring_at(ctx->id, to);
+    struct shm_ring *ring = mail_ring(ctx->id, to);
     uint64_t tail = ring->tail;
     struct tx tx;
     enum rc rc = RC_OK;
@@ -45,7 +46,7 @@ enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const 
     rc = tx_redo(&tx, &ring->tail, tail + 1);
     CHECK(!rc);
     tx_commit(&tx);
-    /* A death before this store delays the message until the next one, or until repair pokes everyone. */
+    STEP(ctx, MAIL_SENT); /* repair sets the bit for a sender that died here, or a receiver that had cleared it */
     __atomic_or_fetch(&senders(to)[ctx->id / 64], 1ull << ctx->id % 64, __ATOMIC_SEQ_CST);
     *wake = slot_wake(to);
     return RC_OK;
@@ -57,8 +58,9 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
     for (unsigned w = 0; w < 4; w++) {
         while (__atomic_load_n(&bits[w], __ATOMIC_ACQUIRE)) {
             uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(bits[w]);
-            struct shm_ring *ring = ring_at(s, ctx->id);
+            struct shm_ring *ring = mail_ring(s, ctx->id);
             __atomic_and_fetch(&bits[w], ~(1ull << s % 64), __ATOMIC_SEQ_CST);
+            STEP(ctx, MAIL_LOOKED);
             if (__atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) == ring->head)
                 continue;
             __atomic_or_fetch(&bits[w], 1ull << s % 64, __ATOMIC_SEQ_CST);
@@ -72,7 +74,7 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
 
 enum rc mail_done(struct shm_ctx *ctx, uint32_t from)
 {
-    struct shm_ring *ring = ring_at(from, ctx->id);
+    struct shm_ring *ring = mail_ring(from, ctx->id);
     struct mail *m = &ring->mail[ring->head % MAIL_RING];
     struct tx tx;
     enum rc rc = RC_OK;
@@ -86,4 +88,24 @@ enum rc mail_done(struct shm_ctx *ctx, uint32_t from)
     else
         tx_commit(&tx);
     return rc;
+}
+
+static void bit_repair(uint32_t from, uint32_t to)
+{
+    const struct shm_ring *r = mail_ring(from, to);
+    if (__atomic_load_n(&r->tail, __ATOMIC_ACQUIRE) != __atomic_load_n(&r->head, __ATOMIC_ACQUIRE))
+        __atomic_or_fetch(&senders(to)[from / 64], 1ull << from % 64, __ATOMIC_SEQ_CST);
+}
+
+void mail_repair(uint32_t slot)
+{
+    for (uint32_t i = 0; i < arena_root()->nslots; i++) {
+        bit_repair(slot, i);
+        bit_repair(i, slot);
+    }
+}
+
+bool mail_waits(uint32_t from, uint32_t to)
+{
+    return __atomic_load_n(&senders(to)[from / 64], __ATOMIC_ACQUIRE) >> from % 64 & 1;
 }

@@ -41,6 +41,7 @@ struct shm_mail {
     uint64_t from[SHM_SLOTS_MAX][4];
 };
 
+struct shm_ring *mail_ring(uint32_t from, uint32_t to);
 /* Sends; *fill (if not NULL) is copied into a block that goes with it. wake: the receiver's eventfd is to
  * be written (it was not awake already). */
 enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const void *fill, bool *wake);
@@ -48,6 +49,10 @@ enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const 
 bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m);
 /* Frees the message's block and takes it from the ring. */
 enum rc mail_done(struct shm_ctx *ctx, uint32_t from);
+/* After a death: the bits say again where mail waits. The master then writes every eventfd, since the dead
+ * one may have set a wake word and not written the eventfd. */
+void mail_repair(uint32_t slot);
+bool mail_waits(uint32_t from, uint32_t to); /* the bit (checker) */
 /* Sets the receiver's wake word; true: its eventfd must be written. */
 bool slot_wake(uint32_t slot);
 

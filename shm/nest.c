@@ -123,6 +123,7 @@ void nest_rollback(struct shm_ctx *ctx)
         if (n->range_op != RANGE_NONE)
             range_undo(ctx);
         SHM_ORDER();
+        STEP(ctx, NEST_UNDONE);
         n->open = 2; /* undone; from here only the latches remain */
         SHM_ORDER();
     }

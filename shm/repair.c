@@ -1,5 +1,6 @@
 #include "shm/repair.h"
-#include "shm/tx.h"
+#include "shm/mail.h"
+#include "shm/nest.h"
 
 void slot_repair(uint32_t i)
 {
@@ -14,8 +15,16 @@ void slot_repair(uint32_t i)
         if (m->count && m->block[m->count - 1] == BLOCK_REF(block))
             q->head++;
     }
+    mail_repair(i);
     if (ctx.root->gate == i + 1)
         gate_open(&ctx);
     __atomic_store_n(&ctx.slot->inside, 0, __ATOMIC_RELEASE);
     ctx.slot->busy_since_ms = 0;
+}
+
+void slot_repair_nested(uint32_t i)
+{
+    struct shm_ctx ctx;
+    slot_ctx(&ctx, i);
+    nest_rollback(&ctx);
 }

@@ -10,8 +10,12 @@
 
 #include "shm/slot.h"
 
-/* Forward or back, locks and gate released. Afterwards the slot may be adopted. */
+/* Forward or back, locks and gate released, mail told of. Afterwards the slot may be adopted. It may wait for
+ * the latch of a size class or of the arena. When several processes have died, end the nested actions of
+ * all of them first, so that it does not wait for another dead one; and if one dies meanwhile, do not wait
+ * for this repair before that slot's nested action is ended. */
 void slot_repair(uint32_t slot);
+void slot_repair_nested(uint32_t slot);
 
 /* Walks the whole arena while nothing runs in it: every block reachable or free and none both, every entry
  * where its hash says, every latch free, every counter true. Returns the number of faults; the first

@@ -1,4 +1,5 @@
 #include "shm/session.h"
+#include "shm/crashpoint.h"
 #include "shm/shape.h"
 
 uint64_t shape_session_bytes(void)
@@ -10,19 +11,17 @@ enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **
 {
     uint32_t n = ctx->root->nsessions;
     for (uint32_t tries = 0; tries < n; tries++) {
-        uint32_t i = (*hint + tries) % n, was = SESSION_FREE;
+        uint32_t i = (*hint + tries) % n;
         struct shm_session *s = session_at(i);
-        if (__atomic_load_n(&s->state, __ATOMIC_RELAXED) != SESSION_FREE)
+        uint64_t *word = (uint64_t *)s, was = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if ((uint32_t)was != SESSION_FREE)
             continue;
-        /* The owner is written first: a claimed session without an owner could not be repaired. A loser
-         * of the race overwrites nothing that counts, since the winner stores it again. */
-        if (!__atomic_compare_exchange_n(&s->state, &was, SESSION_OPENING, false, __ATOMIC_ACQ_REL,
-                                         __ATOMIC_RELAXED))
+        /* State and owner in one exchange: a claimed session without an owner could not be repaired. */
+        uint64_t claim = (uint64_t)ctx->id << 32 | SESSION_OPENING;
+        if (!__atomic_compare_exchange_n(word, &was, claim, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
             continue;
-        __atomic_store_n(&s->owner, ctx->id, __ATOMIC_RELEASE);
-        uint32_t state = s->state;
+        STEP(ctx, SESSION_CLAIMED);
         memset((char *)s + offsetof(struct shm_session, id), 0, sizeof(*s) - offsetof(struct shm_session, id));
-        s->state = state;
         s->master_fd = -1;
         s->id = __atomic_fetch_add(&ctx->root->session_ids, 1, __ATOMIC_RELAXED);
         *hint = i + 1;

@@ -34,7 +34,7 @@ enum session_state {
 #define SESSION_NAME_MAX 200u
 
 struct shm_session {
-    uint32_t state, owner;
+    uint32_t state, owner; /* one word to session_claim */
     uint64_t id;
     int32_t master_fd; /* the master's duplicate of the socket, -1 none: written by the master */
     int32_t fd;        /* the owner's descriptor, for CLIENT LIST */
@@ -54,6 +54,9 @@ struct shm_session {
     char lib_name[63], lib_ver[32];
     char addr[64], laddr[64];
 };
+
+_Static_assert(offsetof(struct shm_session, state) == 0 && offsetof(struct shm_session, owner) == 4,
+               "claimed with one store of eight bytes");
 
 static inline struct shm_session *session_at(uint32_t i)
 {

@@ -11,7 +11,7 @@
 #include "shm/arena.h"
 #include "shm/latch.h"
 
-/* A lane's lists start with this room, which suffices for splitting a segment of 64 buckets: 64 latches,
+/* A lane's lists start with this room, which suffices for splitting a segment of 64 buckets: 66 latches,
  * 64 directory words, one segment, at most 64 overflow cells on each side. Larger transactions move
  * their lists into a block of their own. */
 #define LANE_INLINE  192u
@@ -26,6 +26,7 @@ enum lane_state {
     LANE_IDLE = 0,
     LANE_OPEN,      /* a crash now undoes */
     LANE_COMMITTED, /* a crash now completes */
+    LANE_FREEING,   /* published for good: freed blocks may have other owners, no word is stored again */
     LANE_UNLOCKING, /* all is done but for the latches */
 };
 
@@ -40,6 +41,8 @@ struct lane_redo {
 #define BLOCK_RETIRE   (1ull << 63) /* free it only when nobody can still be looking at it */
 #define CLASS_SPAN     0x7fu        /* not of a size class: a span of units */
 #define LOCK_RETIRE    1ull         /* in a noted latch: retire it instead of releasing it */
+#define LOCK_BORN      2ull         /* of a block that this transaction built: an abort frees it as it is */
+#define LOCK_FLAGS     3ull
 
 struct shm_lane {
     uint64_t commit; /* enum lane_state: the only commit point */
@@ -125,6 +128,37 @@ struct shm_errstat {
     uint64_t count;
 };
 
+/* Figures "per second": what was added since the last look, kept for the last looks. */
+#define METRIC_SAMPLES 16u
+enum { METRIC_COMMANDS, METRIC_NET_IN, METRIC_NET_OUT, METRICS };
+struct shm_metric {
+    uint64_t last_us, last_value, at;
+    uint64_t per_second[METRIC_SAMPLES];
+};
+
+/* What took long, an event a row, as LATENCY tells it. */
+#define LATENCY_EVENTS(X)                                                                          \
+    X(COMMAND, "command")                                                                          \
+    X(FAST, "fast-command")                                                                        \
+    X(EXPIRE, "expire-cycle")                                                                      \
+    X(EVICT, "eviction-cycle")                                                                     \
+    X(EVICT_DEL, "eviction-del")                                                                   \
+    X(REPAIR, "repair")
+enum latency_event {
+#define X(id, name) LATENCY_##id,
+    LATENCY_EVENTS(X)
+#undef X
+        LATENCY_COUNT
+};
+_Static_assert(LATENCY_COUNT <= LATENCY_EVENTS_MAX, "the root has a reset count for each event");
+#define LATENCY_SAMPLES 160u
+struct shm_latency {
+    uint64_t epoch;  /* the samples are of this one; LATENCY RESET begins another */
+    uint64_t n;      /* how many there have been; the last 160 are kept */
+    uint64_t max_ms;
+    uint64_t sample[LATENCY_SAMPLES]; /* seconds since 1970 << 32 | ms */
+};
+
 enum slot_state {
     SLOT_FREE = 0,
     SLOT_STARTING,
@@ -154,6 +188,11 @@ struct shm_slot {
     uint64_t clients;
     uint32_t watchers, spare; /* clients that MONITOR */
     uint64_t seen_stats_epoch;
+    /* Published every 100 ms by worker/publish.c: what this process costs. */
+    uint64_t cpu_user_us, cpu_sys_us;
+    uint64_t rss_bytes;  /* its private memory: the arena, which all share, is not in it */
+    uint64_t heap_bytes, heap_active, heap_resident; /* as its allocator counts them */
+    struct shm_metric metric[METRICS];
     /* The gate's mark and the reclaiming epoch in one: 0 outside a batch, else the epoch seen at its start. */
     _Alignas(64) uint64_t inside;
     _Alignas(64) uint64_t wake;  /* set to 1 by a sender before it writes the eventfd */
@@ -162,6 +201,7 @@ struct shm_slot {
     struct shm_cmdstat cmd[STAT_COMMANDS];
     uint32_t hist[STAT_COMMANDS][LATENCY_BUCKETS]; /* powers of two of a microsecond */
     struct shm_errstat err[ERRSTATS];
+    struct shm_latency latency[LATENCY_COUNT];
     _Alignas(64) struct shm_lane lane;
     _Alignas(64) struct shm_nest nest;
     struct shm_retire retire;

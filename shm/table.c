@@ -185,6 +185,7 @@ enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index
         if (rc)
             return rc;
     }
+    STEP(tx->ctx, TX_RESERVED);
     return RC_OK;
 }
 
@@ -244,13 +245,12 @@ static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
     }
 }
 
-static void count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)
+static enum rc count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)
 {
     const struct shm_entry *b = before ? shm_at(before) : NULL, *a = after ? shm_at(after) : NULL;
     int64_t keys = !!a - !!b;
     int64_t expires = (a && a->flags & ENTRY_EXPIRES) - (b && b->flags & ENTRY_EXPIRES);
-    if (keys | expires)
-        tx_count_add(tx, k->table, keys, expires);
+    return keys | expires ? tx_count_add(tx, k->table, keys, expires) : RC_OK;
 }
 
 static inline void redo_here(struct tx *tx, struct key_ref *k)
@@ -273,9 +273,10 @@ enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value
     } else {
         rc = slot_insert(tx, k, word);
     }
+    if (!rc)
+        rc = count_change(tx, k, k->entry, entry);
     if (UNLIKELY(rc))
         return rc;
-    count_change(tx, k, k->entry, entry);
     k->entry = entry;
     k->owned = k->logged = true;
     return RC_OK;
@@ -289,9 +290,10 @@ enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value)
     enum rc rc = tx_set_word(tx, slot_of(tx, k), 0, k->redo_from);
     if (!rc)
         rc = entry_free(tx, k->entry, !keep_value);
+    if (!rc)
+        rc = count_change(tx, k, k->entry, 0);
     if (UNLIKELY(rc))
         return rc;
-    count_change(tx, k, k->entry, 0);
     k->entry = 0;
     k->slot = NULL;
     k->logged = true;

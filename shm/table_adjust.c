@@ -192,6 +192,10 @@ static enum rc rebuild(struct plan *p)
         rc = publish(p, halves);
     if (!rc)
         rc = tx_retire(&p->tx, shm_ref_of(p->old), p->n * sizeof(struct shm_bucket));
+    /* The first words may be published long before the last one, or before a repair publishes them again:
+     * nobody may resize the new segments until then, and who resizes needs all latches of a segment. */
+    for (unsigned i = 0; i <= split && !rc; i++)
+        rc = tx_latch_born(&p->tx, &halves[i].bucket[0].latch);
     for (unsigned i = 0; i < p->n && !rc; i++)
         tx_latch_retire(&p->tx, i);
     return rc;

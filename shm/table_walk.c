@@ -203,13 +203,13 @@ enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
 {
     struct tx tx;
-    uint64_t *x = &db_at(ctx, a)->table, *y = &db_at(ctx, b)->table, was = *x;
+    uint64_t *x = &db_at(ctx, a)->table, *y = &db_at(ctx, b)->table;
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc)
         rc = tx_redo(&tx, x, *y);
     if (!rc)
-        rc = tx_redo(&tx, y, was);
+        rc = tx_redo(&tx, y, *x);
     if (rc)
         tx_abort(&tx);
     else

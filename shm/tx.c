@@ -51,6 +51,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->lane = lane;
     tx->used_delta = 0;
     tx->ncount = 0;
+    tx->spilled = false;
     tx->cap = LANE_INLINE - COUNTER_ROOM;
     tx->lock = lane->lock;
     tx->redo = lane->redo;
@@ -93,7 +94,7 @@ enum rc tx_reserve(struct tx *tx, unsigned entries)
     memcpy(base + 4 * cap, tx->freed, 8ull * lane->nfreed);
     SHM_ORDER();
     lane->lists = store;
-    SHM_ORDER();
+    STEP(tx->ctx, STORE_MOVED);
     lane_lists(tx);
     return RC_OK;
 }
@@ -148,6 +149,19 @@ void tx_unlatch_last(struct tx *tx)
     latch_release(shm_at(tx->lock[lane->nlock - 1]));
     SHM_ORDER();
     lane->nlock--;
+}
+
+enum rc tx_latch_born(struct tx *tx, struct shm_latch *l)
+{
+    struct shm_lane *lane = tx->lane;
+    enum rc rc = room_for_one(tx, lane->nlock);
+    if (rc)
+        return rc;
+    l->word = tx->ctx->id + 1;
+    tx->lock[lane->nlock] = shm_ref_of(l) | LOCK_BORN;
+    SHM_ORDER();
+    lane->nlock++;
+    return RC_OK;
 }
 
 void tx_latch_retire(struct tx *tx, unsigned i)
@@ -259,6 +273,7 @@ static enum rc undo_grow(struct tx *tx, uint64_t bytes)
     memcpy(shm_at(store), lane_undo(lane), lane->undo_bytes);
     SHM_ORDER();
     lane->undo_at = store;
+    STEP(tx->ctx, STORE_MOVED);
     tx->undo_cap = span_bytes(store);
     return RC_OK;
 }
@@ -279,19 +294,37 @@ enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
     SHM_ORDER();
     lane->undo_bytes += padded + 16;
     STEP(tx->ctx, TX_UNDO_NOTED);
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* readers without a lock see the latch before any new byte */
     return RC_OK;
 }
 
-void tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)
+/* Adds to what the counter will be. */
+static enum rc counter_add(struct tx *tx, int64_t *at, int64_t delta)
+{
+    return delta ? tx_set_word(tx, (uint64_t *)at, tx_word(tx, (uint64_t *)at, 0) + (uint64_t)delta, 0) : RC_OK;
+}
+
+enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)
 {
     for (unsigned i = 0; i < tx->ncount; i++)
         if (tx->count[i].table == t) {
             tx->count[i].keys += keys;
             tx->count[i].expires += expires;
-            return;
+            return RC_OK;
         }
-    CHECK(tx->ncount < TX_TABLES);
+    if (UNLIKELY(tx->ncount == TX_TABLES)) { /* EXEC over many databases: the first one makes room */
+        struct shm_table_count *c = table_count(tx->count[0].table, tx->ctx->id);
+        enum rc rc = counter_add(tx, &c->keys, tx->count[0].keys);
+        tx->count[0].keys = rc ? tx->count[0].keys : 0;
+        if (!rc)
+            rc = counter_add(tx, &c->expires, tx->count[0].expires);
+        if (rc)
+            return rc;
+        tx->count[0] = tx->count[--tx->ncount];
+        tx->spilled = true;
+    }
     tx->count[tx->ncount++] = (struct tx_count){t, keys, expires};
+    return RC_OK;
 }
 
 /* ---- commit and what follows, also as repair repeats it ---- */
@@ -378,8 +411,8 @@ static void unlock_noted(struct shm_ctx *ctx, const uint64_t *lock)
     struct shm_lane *lane = &ctx->slot->lane;
     STEP(ctx, TX_UNLOCKING);
     for (uint32_t i = 0; i < lane->nlock; i++) {
-        struct shm_latch *l = shm_at(lock[i] & ~LOCK_RETIRE);
-        if (!latch_mine(l, ctx->id))
+        struct shm_latch *l = shm_at(lock[i] & ~LOCK_FLAGS);
+        if (!lock[i] || !latch_mine(l, ctx->id))
             continue; /* repair: released before the death, or noted and never taken */
         if (lock[i] & LOCK_RETIRE)
             latch_retire(l);
@@ -399,7 +432,8 @@ static void redo_counter(struct tx *tx, int64_t *at, int64_t delta)
     if (!delta)
         return;
     tx->redo[lane->nredo].at = shm_ref_of(at);
-    tx->redo[lane->nredo].word = (uint64_t)(*at + delta);
+    tx->redo[lane->nredo].word =
+        (UNLIKELY(tx->spilled) ? tx_word(tx, (uint64_t *)at, 0) : (uint64_t)*at) + (uint64_t)delta;
     SHM_ORDER();
     lane->nredo++;
 }
@@ -415,19 +449,32 @@ static void redo_counters(struct tx *tx)
     }
 }
 
-void tx_commit(struct tx *tx)
+/* All that follows the commit. The words are stored again by a repair only while none of the blocks that
+ * the transaction frees can have another owner: it may have changed a word of such a block before. */
+static void roll_forward(struct shm_ctx *ctx, struct tx *tx)
 {
-    struct shm_ctx *ctx = tx->ctx;
     struct shm_lane *lane = tx->lane;
-    redo_counters(tx);
-    STEP(ctx, TX_BEFORE_COMMIT);
-    __atomic_store_n(&lane->commit, LANE_COMMITTED, __ATOMIC_RELEASE);
-    STEP(ctx, TX_COMMITTED);
-    redo_apply(ctx, tx->redo, lane->nredo);
+    if (lane->commit == LANE_COMMITTED)
+        redo_apply(ctx, tx->redo, lane->nredo);
+    SHM_ORDER();
+    lane->commit = LANE_FREEING;
+    STEP(ctx, TX_FREEING);
     free_noted(ctx, tx->freed);
     SHM_ORDER();
     lane->commit = LANE_UNLOCKING;
     unlock_noted(ctx, tx->lock);
+}
+
+void tx_commit(struct tx *tx)
+{
+    struct shm_ctx *ctx = tx->ctx;
+    struct shm_lane *lane = tx->lane;
+    STEP(ctx, TX_PREPARED);
+    redo_counters(tx);
+    STEP(ctx, TX_BEFORE_COMMIT);
+    __atomic_store_n(&lane->commit, LANE_COMMITTED, __ATOMIC_RELEASE);
+    STEP(ctx, TX_COMMITTED);
+    roll_forward(ctx, tx);
 }
 
 /* ---- abort ---- */
@@ -475,9 +522,9 @@ static void lane_abort(struct shm_ctx *ctx, const uint64_t *lock)
 
 void tx_abort(struct tx *tx)
 {
-    /* A latch that was to be retired is released after all. */
+    /* A latch that was to be retired is released after all; one in a block of our own goes with the block. */
     for (uint32_t i = 0; i < tx->lane->nlock; i++)
-        tx->lock[i] &= ~LOCK_RETIRE;
+        tx->lock[i] = tx->lock[i] & LOCK_BORN ? 0 : tx->lock[i] & ~LOCK_FLAGS;
     lane_abort(tx->ctx, tx->lock);
 }
 
@@ -497,14 +544,13 @@ void lane_recover(struct shm_ctx *ctx)
             lane->nalloc--; /* noted and not popped yet, or given back already */
         tx_abort(&tx);
         break;
-    case LANE_COMMITTED:
-        redo_apply(ctx, tx.redo, lane->nredo);
+    case LANE_FREEING:
         if (lane->freed_done < lane->nfreed && was_pushed(ctx, tx.freed[lane->freed_done]))
             lane->freed_done++;
-        free_noted(ctx, tx.freed);
-        SHM_ORDER();
-        lane->commit = LANE_UNLOCKING;
-        unlock_noted(ctx, tx.lock);
+        roll_forward(ctx, &tx);
+        break;
+    case LANE_COMMITTED:
+        roll_forward(ctx, &tx);
         break;
     case LANE_UNLOCKING:
         unlock_noted(ctx, tx.lock);

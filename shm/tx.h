@@ -16,7 +16,7 @@ struct tx_count { /* what this transaction adds to a table's counters */
     struct shm_table *table;
     int64_t keys, expires;
 };
-#define TX_TABLES 4
+#define TX_TABLES 4 /* counted at a time; those of further tables become redo words early */
 
 struct tx {
     struct shm_ctx *ctx;
@@ -28,6 +28,7 @@ struct tx {
     uint32_t cap;       /* entries that each list has room for */
     uint64_t undo_cap;
     int64_t used_delta;
+    bool spilled; /* some counters are redo words already */
     unsigned ncount;
     struct tx_count count[TX_TABLES];
 };
@@ -38,6 +39,9 @@ enum rc tx_latch(struct tx *tx, struct shm_latch *l);
 enum rc tx_latch_try(struct tx *tx, struct shm_latch *l);
 /* The last latch noted is given back unused: it turned out to be the wrong one. */
 void tx_unlatch_last(struct tx *tx);
+/* Notes a latch inside a block that this transaction has built, with the latch already held in it: whoever
+ * comes by a word that is published early waits there until all words are. */
+enum rc tx_latch_born(struct tx *tx, struct shm_latch *l);
 /* From now on latch i of this transaction will be retired rather than released. */
 void tx_latch_retire(struct tx *tx, unsigned i);
 enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out);
@@ -52,7 +56,7 @@ enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 /* Saves bytes that are then changed in place. */
 enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
 enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
-void tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
+enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
 void tx_commit(struct tx *tx);
 void tx_abort(struct tx *tx);
 

@@ -4,6 +4,8 @@
 #include "shm/config.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
+#include "worker/dispatch/stats.h"
+#include "worker/publish.h"
 #include "worker/worker_main.h"
 
 #include <poll.h>
@@ -14,6 +16,7 @@
 
 #define TRIM_EVERY_MS 1000
 #define TRIM_UNITS    256u /* 16 MB a second go back to the system at most */
+#define PUBLISH_EVERY_MS 100
 #define BURY_ENTRIES  2000u
 
 struct job { /* a reply on its way */
@@ -29,7 +32,7 @@ struct lane {
     struct worker w;
     struct job *jobs;
     uint64_t *idle_units; /* what arena_trim saw last time */
-    int64_t trimmed_ms;
+    int64_t trimmed_ms, published_ms;
     bool gate_failed;
 };
 
@@ -87,6 +90,7 @@ static enum rc run_patiently(struct call *c)
 
 static void run_call(struct lane *l, struct call *c)
 {
+    stats_sync(c->ctx);
     uint64_t from = tick_now();
     size_t mark = c->reply->len;
     find_row(c);
@@ -99,7 +103,10 @@ static void run_call(struct lane *l, struct call *c)
         reply_error(c->reply, "ERR the keys stayed locked for too long, nothing was done");
     else
         CHECK(rc == RC_OK);
-    stats_command(c, ticks_to_us(tick_now() - from), c->reply->len > mark && c->reply->buf[mark] == '-');
+    bool failed = c->reply->len > mark && c->reply->buf[mark] == '-';
+    stats_command(c, ticks_to_us(tick_now() - from), failed);
+    if (failed)
+        stats_error(c->ctx, c->reply->buf + mark, c->reply->len - mark);
 }
 
 static void run_request(struct lane *l, uint32_t from, const struct lane_request *rq)
@@ -213,6 +220,15 @@ static bool housekeeping(struct lane *l)
     return more;
 }
 
+static void publish_now_and_then(struct lane *l)
+{
+    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    if (now - l->published_ms < PUBLISH_EVERY_MS)
+        return;
+    l->published_ms = now;
+    slot_publish(&l->w.ctx);
+}
+
 static void drain_control(struct lane *l)
 {
     struct control_msg m;
@@ -247,6 +263,7 @@ static void lane_loop(struct lane *l, int wakefd)
         drain_mail(l);
         pump_all(l);
         more = housekeeping(l);
+        publish_now_and_then(l);
     }
 }
 
@@ -263,6 +280,7 @@ void lane_main(const struct child_start *start)
     command_table_init();
     tick_calibrate();
     control_open(w, start->control);
+    publish_start(&w->ctx);
     lane.idle_units = calloc((w->ctx.root->nunits + 63) / 64, 8);
     CHECK(lane.idle_units);
     w->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);

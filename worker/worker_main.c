@@ -5,6 +5,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/net/client.h"
+#include "worker/publish.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -192,6 +193,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     (void)loop, (void)events;
     w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     worker_clock(w);
+    slot_publish(&w->ctx);
     lane_check(w);
     close_idle(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
@@ -260,6 +262,7 @@ void worker_main(const struct child_start *start)
     command_table_init();
     tick_calibrate();
     control_open(w, start->control);
+    publish_start(&w->ctx);
     net_start(w, start);
     w->now_ms = (int64_t)(ev_time() * 1000);
     worker_clock(w);

@@ -1,4 +1,5 @@
-/* The end of a failed CHECK: words in the log, then SIGABRT, after which the supervisor repairs what we held. */
+/* The end of a failed CHECK: words in the log, then SIGABRT, after which the supervisor repairs what we held.
+ */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>

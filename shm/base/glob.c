@@ -1,6 +1,6 @@
-/* Matching with one memory: when something after a '*' fails, only the last star needs to take one byte more. An
- * earlier star that took more could not help, since what lies between the two has already found its leftmost place.
- * So no recursion, and no pattern that takes exponential time. */
+/* Matching with one memory: when something after a '*' fails, only the last star needs to take one byte more.
+ * An earlier star that took more could not help, since what lies between the two has already found its
+ * leftmost place. So no recursion, and no pattern that takes exponential time. */
 #include "shm/base/glob.h"
 
 static unsigned char fold(char c, bool nocase)
@@ -9,7 +9,8 @@ static unsigned char fold(char c, bool nocase)
     return nocase && u >= 'A' && u <= 'Z' ? (unsigned char)(u + 32) : u;
 }
 
-/* Tells whether c is in the class whose '[' is at p->p[i], and sets *end to the first byte behind the class. */
+/* Tells whether c is in the class whose '[' is at p->p[i], and sets *end to the first byte behind the class.
+ */
 static bool in_class(struct bytes p, size_t i, unsigned char c, bool nocase, size_t *end)
 {
     bool hit = false;

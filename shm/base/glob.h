@@ -10,8 +10,8 @@
 
 #include "include/bytes.h"
 
-/* '*' any run, '?' one byte, [a-z] and [^a-z] classes, '\' takes the next byte literally. nocase folds ASCII. The
- * time is at most the product of the two lengths, however many stars there are. */
+/* '*' any run, '?' one byte, [a-z] and [^a-z] classes, '\' takes the next byte literally. nocase folds ASCII.
+ * The time is at most the product of the two lengths, however many stars there are. */
 bool glob_match(struct bytes pattern, struct bytes text, bool nocase);
 
 #endif

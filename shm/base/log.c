@@ -103,8 +103,8 @@ static int prefix(char *out, size_t cap, enum log_level level)
     struct tm tm = {.tm_mday = 1};
     clock_gettime(CLOCK_REALTIME, &now);
     localtime_r(&now.tv_sec, &tm);
-    return snprintf(out, cap, "%d:%c %02d %s %d %02d:%02d:%02d.%03d %c ", (int)getpid(), (char)self.role, tm.tm_mday,
-                    months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec,
+    return snprintf(out, cap, "%d:%c %02d %s %d %02d:%02d:%02d.%03d %c ", (int)getpid(), (char)self.role,
+                    tm.tm_mday, months[tm.tm_mon], tm.tm_year + 1900, tm.tm_hour, tm.tm_min, tm.tm_sec,
                     (int)(now.tv_nsec / 1000000), ".-*#"[level]);
 }
 

@@ -1,10 +1,8 @@
 /* shm/base/log.h - the log, in Redis's line format: "pid:role dd Mon yyyy hh:mm:ss.mmm level text".
  * Owner     each process its own copy of the settings, inherited over fork.
- * Locks     none: a line is one write(2) to a file opened with O_APPEND, so lines of several processes do not mix.
- * Crash     a line is out, or not.
- * Survives  the file does.
- * Fails     log_open and log_reopen say RC_IO; a line that cannot be written is dropped, for want of a place to say so.
- * Tests     tests/unit/test_log.c */
+ * Locks     none: a line is one write(2) to a file opened with O_APPEND, so lines of several processes do not
+ * mix. Crash     a line is out, or not. Survives  the file does. Fails     log_open and log_reopen say RC_IO;
+ * a line that cannot be written is dropped, for want of a place to say so. Tests     tests/unit/test_log.c */
 #ifndef SKEP_LOG_H
 #define SKEP_LOG_H
 
@@ -20,7 +18,8 @@ enum log_role { LOG_MASTER = 'M', LOG_WORKER = 'W', LOG_SLOW_LANE = 'L', LOG_CHI
 #define LOG_LINE_MAX 2048
 
 struct log_settings {
-    const char *path; /* "" is standard output; it is copied, and made absolute so that a chdir does not move it */
+    const char
+        *path; /* "" is standard output; it is copied, and made absolute so that a chdir does not move it */
     enum log_level level;
     bool syslog;
     const char *syslog_ident; /* kept by reference, as openlog(3) does */
@@ -29,7 +28,8 @@ struct log_settings {
 
 /* Opens (creates) the file. Until the first call, lines of notice and above go to standard output. */
 enum rc log_open(const struct log_settings *s);
-/* Opens the same path again, after somebody has renamed the file. The old file stays in use when that fails. */
+/* Opens the same path again, after somebody has renamed the file. The old file stays in use when that fails.
+ */
 enum rc log_reopen(void);
 /* Writes to this descriptor from now on: how a process that may open nothing gets a reopened file. */
 void log_use_fd(int fd);

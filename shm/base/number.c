@@ -75,7 +75,8 @@ bool number_to_double(struct bytes b, double *out)
     double v = strtod(buf, &end);
     if (end != buf + b.n || isnan(v))
         return false;
-    if (errno == ERANGE && (isinf(v) || fpclassify(v) == FP_ZERO)) /* a denormal also says ERANGE, and is fine */
+    if (errno == ERANGE &&
+        (isinf(v) || fpclassify(v) == FP_ZERO)) /* a denormal also says ERANGE, and is fine */
         return false;
     *out = v;
     return true;
@@ -102,7 +103,8 @@ size_t number_from_double(char out[NUMBER_DOUBLE_MAX], double v)
     if (isnan(v))
         return (size_t)snprintf(out, NUMBER_DOUBLE_MAX, "nan"); /* printf would show the sign of some */
     /* Integers up to 2^53 print the same either way, and this way several times faster. */
-    if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && v == (double)(int64_t)v && !(v == 0 && signbit(v)))
+    if (v >= -9007199254740992.0 && v <= 9007199254740992.0 && v == (double)(int64_t)v &&
+        !(v == 0 && signbit(v)))
         return number_from_int64(out, (int64_t)v);
     return (size_t)snprintf(out, NUMBER_DOUBLE_MAX, "%.17g", v);
 }
@@ -133,8 +135,8 @@ static uint64_t unit_bytes(struct bytes unit)
         const char *name;
         uint64_t bytes;
     } units[] = {
-        {"", 1},          {"b", 1},           {"k", 1000},          {"kb", 1 << 10},
-        {"m", 1000000},   {"mb", 1 << 20},    {"g", 1000000000},    {"gb", 1 << 30},
+        {"", 1},        {"b", 1},        {"k", 1000},       {"kb", 1 << 10},
+        {"m", 1000000}, {"mb", 1 << 20}, {"g", 1000000000}, {"gb", 1 << 30},
     };
     for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++)
         if (bytes_is(unit, units[i].name))

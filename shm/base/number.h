@@ -29,8 +29,9 @@ size_t number_from_double(char out[NUMBER_DOUBLE_MAX], double v);
 bool number_to_long_double(struct bytes b, long double *out);
 size_t number_from_long_double(char out[NUMBER_LONG_DOUBLE_MAX], long double v);
 
-/* "3gb", "100k", "17": kb, mb, gb are powers of 1024; k, m, g of 1000; b and no unit are bytes. No digits mean 0, as
- * in Redis. What does not fit 64 bits is refused (Redis wraps around, which makes a huge limit a tiny one). */
+/* "3gb", "100k", "17": kb, mb, gb are powers of 1024; k, m, g of 1000; b and no unit are bytes. No digits
+ * mean 0, as in Redis. What does not fit 64 bits is refused (Redis wraps around, which makes a huge limit a
+ * tiny one). */
 bool number_to_memory(struct bytes b, uint64_t *out);
 
 #endif

@@ -2,6 +2,7 @@
 #include "shm/base/log.h"
 #include "shm/config.h"
 #include "worker/dispatch/monitor.h"
+#include "worker/dispatch/stats.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -125,7 +126,8 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
 {
     struct reply *r = &cl->w->out;
     if (!find_row(r, rq, cmd)) {
-        cl->w->ctx.slot->stats.errors++;
+        if (*cmd && (*cmd)->run)
+            cl->w->ctx.slot->cmd[(*cmd)->id].rejected++; /* the wrong number of arguments */
         return RC_INVALID;
     }
     const struct command *row = *cmd;
@@ -202,7 +204,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
             return rc;
         }
         if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
-            monitor_feed(cl, rq);
+            monitor_feed(cl, cmd, rq);
         if (UNLIKELY(rc == RC_DEFER)) {
             w->ctx.slot->stats.slow_lane++;
             return lane_send(cl, rq->argv, rq->argc) ? RC_BUSY : RC_DEFER;
@@ -210,6 +212,8 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     } else if (rc == RC_MISSING) {
         return RC_MISSING;
     }
+    if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
+        stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
     w->ctx.slot->stats.commands++;
     cl->session->commands++;
     if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))

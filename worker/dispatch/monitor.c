@@ -1,4 +1,5 @@
 #include "worker/dispatch/monitor.h"
+#include "worker/dispatch/stats.h"
 
 #include <stdio.h>
 
@@ -24,7 +25,7 @@ static void quote(struct reply *r, struct bytes s)
     REPLY_LIT(r, "\"");
 }
 
-void monitor_feed(struct client *cl, const struct request *rq)
+void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq)
 {
     struct worker *w = cl->w;
     struct reply *r = &w->net->monitor_lines;
@@ -33,7 +34,7 @@ void monitor_feed(struct client *cl, const struct request *rq)
                      (long long)(w->now_ms % 1000 * 1000), cl->session->db, cl->session->addr);
     reply_raw(r, head, (size_t)n);
     for (int i = 0; i < rq->argc; i++)
-        quote(r, rq->argv[i]);
+        quote(r, argument_is_secret(cmd, rq->argv, rq->argc, i) ? BYTES_LIT("(redacted)") : rq->argv[i]);
     REPLY_LIT(r, "\r\n");
 }
 

@@ -1,7 +1,9 @@
 #include "worker/net/client.h"
 #include "shm/config.h"
+#include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
+#include "worker/dispatch/stats.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -87,10 +89,7 @@ void client_detach(struct client *cl)
         cl->next->prev = cl->prev;
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
-    if (cl->monitor) {
-        cl->w->ctx.slot->watchers--;
-        __atomic_sub_fetch(&cl->w->ctx.root->monitors, 1, __ATOMIC_RELAXED);
-    }
+    monitor_stop(cl);
     if (cl->in_waiting_list)
         leave_waiting(cl);
     cl->closed = true;
@@ -288,6 +287,7 @@ void client_process(struct client *cl, char *buf, size_t len)
             client_wait(cl, WAIT_PARKED);
             break;
         }
+        stats_sync(&w->ctx);
         parse_batch(cl, buf, at, len, &b);
         size_t done = b.n ? run_batch(cl, &b) : b.end;
         batch_leave(&w->ctx);

@@ -1,0 +1,40 @@
+/* tests/crash/crash_ops.h - the operations that the crash tests interrupt, and the state they begin in.
+ * Owner     the test process.
+ * Locks     as the operations take them.
+ * Crash     what the tests are about.
+ * Survives  no.
+ * Fails     a CHECK ends the test.
+ * Tests     crash_points.c  single_step.c */
+#ifndef SKEP_TEST_CRASH_OPS_H
+#define SKEP_TEST_CRASH_OPS_H
+
+#include "tests/crash/keyspace.h"
+
+#define VICTIM    1u /* the slot whose process is killed */
+#define BYSTANDER 2u
+#define PARTNER   3u /* the other end of mail */
+
+struct crash_op {
+    const char *name;
+    void (*prepare)(struct shm_ctx *ctx); /* NULL: nothing; as the victim's slot, undisturbed */
+    void (*run)(struct shm_ctx *ctx);     /* what is interrupted */
+    bool stops;                           /* it calls ks_begin */
+};
+
+extern const struct crash_op crash_ops[];
+extern const unsigned crash_op_count;
+
+/* Called, if not NULL, between the transactions of an operation that has several. */
+extern void (*crash_between)(void);
+
+/* Creates a small arena with a fixed seed and fills it through the victim's slot. */
+void crash_arena(void);
+
+/* What another process does between the death and the repair, as the bystander's slot: it takes what blocks
+ * it can get, writes, and resizes segments, as far as the dead one's latches let it. */
+void bystander_run(void);
+/* Its keys (they begin with 'b') that it was told are stored: they must all be there. */
+void bystander_check(void);
+void bystander_reset(void);
+
+#endif

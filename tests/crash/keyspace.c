@@ -1,0 +1,349 @@
+/* Whole operations on the keyspace for the crash tests. */
+#include "tests/crash/keyspace.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+struct name name_of(const char *prefix, unsigned i)
+{
+    struct name n;
+    n.n = (size_t)snprintf(n.s, sizeof(n.s), "%s:%u", prefix, i);
+    return n;
+}
+
+void fill(char *to, size_t n, unsigned seed)
+{
+    uint32_t x = seed * 2654435761u + 1;
+    for (size_t i = 0; i < n; i++) {
+        x = x * 1664525u + 1013904223u;
+        to[i] = (char)('a' + (x >> 24) % 26);
+    }
+}
+
+void (*ks_begin)(void);
+
+static void begin(struct tx *tx, struct shm_ctx *ctx)
+{
+    if (ks_begin)
+        ks_begin();
+    tx_begin(tx, ctx);
+}
+
+struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+{
+    struct key_ref k = {.key = key, .db = db, .table = db_table(ctx->root, db)};
+    k.hash = key_hash(ctx->root, key);
+    if (k.table)
+        key_locate(&k);
+    return k;
+}
+
+static enum rc end(struct tx *tx, enum rc rc)
+{
+    if (rc)
+        tx_abort(tx);
+    else
+        tx_commit(tx);
+    return rc;
+}
+
+static enum rc open_key(struct tx *tx, struct shm_ctx *ctx, struct key_ref *k, uint32_t db, struct bytes key)
+{
+    *k = ks_ref(ctx, db, key);
+    if (!k->table)
+        return RC_MISSING;
+    begin(tx, ctx);
+    enum rc rc = key_latch(tx, k);
+    if (rc)
+        tx_abort(tx);
+    return rc;
+}
+
+/* Builds an entry with this value, in a block of its own when it is long. */
+static enum rc value_new(struct tx *tx, struct bytes key, struct bytes value, int64_t expiry_ms, shm_ref *e)
+{
+    struct entry_spec s = {.key = key, .expiry_ms = expiry_ms, .inline_len = value.n};
+    char *at;
+    enum rc rc;
+    if (value.n > INLINE_MAX) {
+        shm_ref big;
+        rc = tx_alloc(tx, sizeof(struct shm_big) + value.n, &big);
+        if (rc)
+            return rc;
+        struct shm_big *b = shm_at(big);
+        b->len = b->room = value.n;
+        memcpy(b + 1, value.p, value.n);
+        s.inline_len = 0;
+        s.big = true;
+        s.word = big;
+        return entry_new(tx, &s, e, &at);
+    }
+    rc = entry_new(tx, &s, e, &at);
+    if (!rc && value.n)
+        memcpy(at, value.p, value.n);
+    return rc;
+}
+
+enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value, int64_t expiry_ms)
+{
+    struct tx tx;
+    struct key_ref k;
+    shm_ref e;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    rc = value_new(&tx, key, value, expiry_ms, &e);
+    return end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+}
+
+static enum rc int_new(struct tx *tx, struct bytes key, int64_t v, shm_ref *e)
+{
+    struct entry_spec s = {.key = key, .enc = ENC_INT, .word = (uint64_t)v, .expiry_ms = -1};
+    return entry_new(tx, &s, e, NULL);
+}
+
+enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v)
+{
+    struct tx tx;
+    struct key_ref k;
+    shm_ref e;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    rc = int_new(&tx, key, v, &e);
+    return end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+}
+
+enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, int64_t *out)
+{
+    struct tx tx;
+    struct key_ref k;
+    shm_ref e;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    if (k.entry && entry_enc(key_entry(&k)) == ENC_INT) {
+        *out = entry_int(key_entry(&k)) + by;
+        return end(&tx, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
+    }
+    *out = by;
+    rc = int_new(&tx, key, by, &e);
+    return end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+}
+
+enum rc ks_del(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+{
+    struct tx tx;
+    struct key_ref k;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    return rc ? rc : end(&tx, key_del(&tx, &k, false));
+}
+
+enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t expiry_ms)
+{
+    struct tx tx;
+    struct key_ref k;
+    shm_ref e;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    if (!k.entry)
+        return end(&tx, RC_MISSING);
+    if (expiry_ms >= 0 && key_entry(&k)->flags & ENTRY_EXPIRES)
+        return end(&tx, tx_redo(&tx, (uint64_t *)entry_expiry_at(key_entry(&k)), (uint64_t)expiry_ms));
+    rc = entry_copy(&tx, k.entry, key, expiry_ms, &e);
+    return end(&tx, rc ? rc : key_put(&tx, &k, e, true));
+}
+
+enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to)
+{
+    struct key_ref k[2] = {ks_ref(ctx, db, from), ks_ref(ctx, db, to)};
+    uint32_t at[2];
+    struct tx tx;
+    shm_ref e;
+    if (!k[0].table)
+        return RC_MISSING;
+    k[1].arg = 1;
+    begin(&tx, ctx);
+    enum rc rc = keys_latch(&tx, k, 2, at);
+    if (rc)
+        return end(&tx, rc);
+    struct key_ref *a = &k[at[0]], *b = &k[at[1]];
+    if (!a->entry)
+        return end(&tx, RC_MISSING);
+    rc = entry_copy(&tx, a->entry, to, entry_expiry(key_entry(a)), &e);
+    if (!rc)
+        rc = key_del(&tx, a, true);
+    if (!rc)
+        rc = key_put(&tx, b, e, false);
+    return end(&tx, rc);
+}
+
+enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part)
+{
+    struct tx tx;
+    struct key_ref k;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    if (!k.entry)
+        return end(&tx, RC_MISSING);
+    char *p = (char *)entry_bytes(key_entry(&k)).p + at;
+    rc = tx_log(&tx, p, part.n);
+    for (size_t i = 0; !rc && i < part.n; i++) /* byte by byte: a death may come in the middle */
+        ((volatile char *)p)[i] = part.p[i];
+    return end(&tx, rc);
+}
+
+static enum rc many_one(struct tx *tx, const struct ks_many *m, struct key_ref *k, char *value)
+{
+    shm_ref e;
+    if (!m->value_bytes && !m->numbers) {
+        enum rc rc = key_del(tx, k, false);
+        return rc == RC_MISSING ? RC_OK : rc;
+    }
+    enum rc rc = m->numbers ? int_new(tx, k->key, (int64_t)m->seed, &e)
+                            : value_new(tx, k->key, (struct bytes){value, m->value_bytes}, -1, &e);
+    return rc ? rc : key_put(tx, k, e, false);
+}
+
+enum rc ks_many(struct shm_ctx *ctx, const struct ks_many *m)
+{
+    struct name *names = calloc(m->n, sizeof(*names));
+    struct key_ref *k = calloc(m->n, sizeof(*k));
+    uint32_t *at = calloc(m->n, sizeof(*at));
+    char *value = malloc(m->value_bytes + 1);
+    struct tx tx;
+    fill(value, m->value_bytes, m->seed);
+    for (unsigned i = 0; i < m->n; i++) {
+        names[i] = name_of(m->prefix, m->first + i);
+        k[i] = ks_ref(ctx, m->db, NAME_BYTES(names[i]));
+        k[i].arg = i;
+    }
+    begin(&tx, ctx);
+    enum rc rc = keys_latch(&tx, k, m->n, at);
+    for (unsigned i = 0; i < m->n && !rc; i++)
+        rc = many_one(&tx, m, &k[at[i]], value);
+    rc = end(&tx, rc ? rc : m->give_up ? RC_INVALID : RC_OK);
+    free(names);
+    free(k);
+    free(at);
+    free(value);
+    return rc;
+}
+
+enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_value *out, char *buf,
+               size_t room)
+{
+    struct tx tx;
+    struct key_ref k;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    const struct shm_entry *e = key_entry(&k);
+    if (!e) {
+        tx_abort(&tx);
+        return RC_MISSING;
+    }
+    *out = (struct ks_value){.expiry_ms = entry_expiry(e)};
+    if (entry_enc(e) == ENC_INT) {
+        out->is_int = true;
+        out->v = entry_int(e);
+    } else {
+        struct bytes b = entry_bytes(e);
+        out->n = b.n;
+        memcpy(buf, b.p, b.n < room ? b.n : room);
+    }
+    tx_abort(&tx); /* it only looked */
+    return RC_OK;
+}
+
+/* ---- the digest ---- */
+
+static uint64_t mix(uint64_t h, const void *p, size_t n)
+{
+    const unsigned char *c = p;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ c[i]) * 1099511628211ull;
+    return h ^ h >> 29;
+}
+
+struct digest {
+    uint64_t sum;
+    uint32_t db;
+    char skip;
+};
+
+static void digest_entry(struct digest *d, const struct shm_entry *e)
+{
+    struct bytes k = entry_key(e);
+    int64_t expiry = entry_expiry(e), v;
+    uint64_t h = 14695981039346656037ull;
+    if (k.n && k.p[0] == d->skip)
+        return;
+    h = mix(h, &d->db, sizeof(d->db));
+    h = mix(h, k.p, k.n);
+    h = mix(h, &expiry, sizeof(expiry));
+    if (entry_enc(e) == ENC_INT) {
+        v = entry_int(e);
+        h = mix(h, &v, sizeof(v));
+    } else {
+        struct bytes b = entry_bytes(e);
+        h = mix(h, b.p, b.n);
+    }
+    d->sum += h * 0x9e3779b97f4a7c15ull;
+}
+
+static void digest_chain(struct digest *d, const uint64_t *slot)
+{
+    for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
+        const uint64_t *next = NULL;
+        for (unsigned i = 0; i < n; i++)
+            if (slot[i] & SLOT_LINK)
+                next = shm_at(SLOT_REF(slot[i]));
+            else if (slot[i])
+                digest_entry(d, shm_at(SLOT_REF(slot[i])));
+        slot = next;
+    }
+}
+
+static void digest_dir(struct digest *d, uint64_t w)
+{
+    if (dir_kind(w) == DIR_NODE) {
+        const uint64_t *node = shm_at(dir_ref(w));
+        uint64_t last = 0;
+        for (unsigned i = 0; i < NODE_WORDS; i++)
+            if (node[i] != last)
+                digest_dir(d, last = node[i]);
+        return;
+    }
+    const struct shm_bucket *b = shm_at(dir_ref(w));
+    for (unsigned i = 0; i < dir_buckets(w); i++)
+        digest_chain(d, b[i].slot);
+}
+
+static void digest_mail(struct digest *d)
+{
+    const struct shm_root *r = arena_root();
+    for (uint32_t to = 0; to < r->nslots; to++)
+        for (uint32_t from = 0; from < r->nslots; from++) {
+            const struct shm_ring *ring = (struct shm_ring *)shm_at(r->mail + sizeof(struct shm_mail)) +
+                                          (uint64_t)to * r->nslots + from;
+            for (uint64_t i = ring->head; i != ring->tail; i++) {
+                const struct mail *m = &ring->mail[i % MAIL_RING];
+                uint64_t h = mix(i * 77 + to * 5 + from, &m->kind, 8);
+                h = mix(h, &m->x, sizeof(m->x));
+                d->sum += m->bytes ? mix(h, shm_at(m->block), m->bytes) : h;
+            }
+        }
+}
+
+uint64_t ks_digest(char skip)
+{
+    struct digest d = {.skip = skip};
+    for (d.db = 0; d.db < arena_root()->ndbs; d.db++)
+        if (db_table(arena_root(), d.db))
+            digest_dir(&d, db_table(arena_root(), d.db)->dir);
+    digest_mail(&d);
+    return d.sum;
+}
