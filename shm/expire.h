@@ -4,7 +4,7 @@
  * Crash     the expired keys of a bucket go in one transaction.
  * Survives  worker death: yes; where it was is forgotten, and the walk begins again.
  * Fails     never: what is busy is met again in the next round.
- * Tests     tests/unit/test_expire.c */
+ * Tests     tests/unit/test_evict.c */
 #ifndef SKEP_EXPIRE_H
 #define SKEP_EXPIRE_H
 
