@@ -189,7 +189,7 @@ void client_readable(struct client *cl)
         room = cl->in_cap - cl->in_len;
     }
     __atomic_store_n(&cl->session->state, SESSION_BUSY, __ATOMIC_RELEASE);
-    ssize_t n = read(cl->fd, to, room);
+    ssize_t n = recv(cl->fd, to, room, MSG_DONTWAIT);
     cl->w->ctx.slot->stats.total_reads++;
     if (UNLIKELY(n <= 0)) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))
