@@ -192,7 +192,7 @@ static uint64_t count_clients(void)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < arena_root()->nslots; i++)
-        n += slot_at(i)->clients;
+        n += slot_lives(slot_at(i)) ? slot_at(i)->clients : 0;
     return n;
 }
 

@@ -86,7 +86,6 @@ void client_readable(struct client *cl);
 void client_process(struct client *cl, char *buf, size_t len);
 void client_resume(struct client *cl); /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
-void client_monitor(struct client *cl); /* from now on it is shown every command */
 size_t client_memory(const struct client *cl);
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
