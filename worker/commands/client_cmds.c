@@ -201,7 +201,7 @@ static void list_all(struct call *c)
     struct reply text = {0};
     if (count_clients() > LIST_IN_WORKER && call_defer(c))
         return;
-    for (uint32_t i = 0; i < c->ctx->root->nsessions; i++)
+    for (uint32_t i = 0; i < sessions_end(); i++)
         if (session_open(session_at(i)))
             put_session(c, session_at(i), &text);
     reply_text(c, &text);
@@ -273,7 +273,7 @@ static bool kill_matches(const struct call *c, const struct kill_filter *f, cons
 static unsigned kill_matching(struct call *c, const struct kill_filter *f)
 {
     unsigned n = 0;
-    for (uint32_t i = 0; i < c->ctx->root->nsessions; i++) {
+    for (uint32_t i = 0; i < sessions_end(); i++) {
         struct shm_session *s = session_at(i);
         if (!kill_matches(c, f, s))
             continue;

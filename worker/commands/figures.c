@@ -53,8 +53,7 @@ static void add_databases(struct figures *f)
 
 static void add_sessions(struct figures *f)
 {
-    const struct shm_root *r = arena_root();
-    for (uint32_t i = 0; i < r->nsessions && f->clients; i++) {
+    for (uint32_t i = 0; i < sessions_end() && f->clients; i++) {
         const struct shm_session *s = session_at(i);
         uint32_t state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
         if (state != SESSION_FREE && state != SESSION_CLOSING)
