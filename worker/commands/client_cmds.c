@@ -170,6 +170,8 @@ static void reply_text(struct call *c, struct reply *text)
 void cmd_client_info(struct call *c)
 {
     struct reply text = {0};
+    if (c->client)
+        client_measure(c->client);
     put_session(c, c->session, &text);
     reply_text(c, &text);
 }
@@ -227,6 +229,8 @@ static void list_ids(struct call *c)
 void cmd_client_list(struct call *c)
 {
     struct reply none = {0};
+    if (c->client)
+        client_measure(c->client);
     if (c->argc == 4 && bytes_is(c->argv[2], "type")) {
         enum client_type type = client_type_of(c, c->argv[3]);
         if (type == TYPE_NORMAL)
