@@ -135,6 +135,18 @@ size_t client_memory(const struct client *cl)
     return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser);
 }
 
+void client_measure(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    size_t unsent = output_pending(cl);
+    s->qbuf = (uint32_t)cl->in_len;
+    s->qbuf_free = (uint32_t)(cl->in_cap - cl->in_len);
+    s->argv_mem = (uint32_t)parser_memory(&cl->parser);
+    s->oll = unsent > 0;
+    s->omem = cl->out_cap;
+    s->tot_mem = client_memory(cl);
+}
+
 /* ---- input ---- */
 
 /* Keeps [p, p + n) for later; p may lie in cl->in. */
