@@ -239,9 +239,13 @@ static void adjust_tables(struct call *c)
 {
     for (unsigned i = 0; i < c->nkeys; i++) {
         struct key_ref *k = &c->keys[i];
-        if (UNLIKELY(k->overflowed))
-            table_adjust(c->ctx, k->table, k->hash);
-        else if (k->logged && !k->entry && bucket_is_empty(k))
+        if (UNLIKELY(k->overflowed)) {
+            /* The key before may have made the segment large enough for this one too. */
+            if (c->nkeys > 1)
+                key_locate(k);
+            if (k->bucket->slot[BUCKET_SLOTS - 1] & SLOT_LINK)
+                table_adjust(c->ctx, k->table, k->hash);
+        } else if (k->logged && !k->entry && bucket_is_empty(k))
             table_adjust(c->ctx, k->table, k->hash);
     }
 }
