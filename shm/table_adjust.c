@@ -94,28 +94,37 @@ static enum rc half_create(struct plan *p, struct half *h, unsigned entries)
     return RC_OK;
 }
 
+static bool put_word(uint64_t *slot, unsigned n, uint64_t word)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!slot[i]) {
+            slot[i] = word;
+            return true;
+        }
+    return false;
+}
+
 static enum rc place(struct plan *p, struct half *h, uint64_t word)
 {
     unsigned valid = TAG_BITS - (h->depth - h->base);
     uint64_t in_segment = SLOT_TAG(word) & ((1ull << valid) - 1);
     uint64_t *slot = h->bucket[in_segment * h->n >> valid].slot;
-    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
-        for (unsigned i = 0; i < n; i++)
-            if (!slot[i]) {
-                slot[i] = word;
-                return RC_OK;
-            }
-        if (!(slot[n - 1] & SLOT_LINK)) {
-            shm_ref r;
-            enum rc rc = tx_alloc(&p->tx, sizeof(struct shm_cell), &r);
-            if (rc)
-                return rc;
-            struct shm_cell *c = shm_at(r);
-            *c = (struct shm_cell){{slot[n - 1], 0, 0, 0}};
-            slot[n - 1] = SLOT_LINK | r >> 3;
-        }
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(slot[n - 1])))->slot;
-    }
+    uint64_t *last = &slot[BUCKET_SLOTS - 1];
+    uint64_t *first = *last & SLOT_LINK ? ((struct shm_cell *)shm_at(SLOT_REF(*last)))->slot : NULL;
+    if (put_word(slot, BUCKET_SLOTS, word) || (first && put_word(first, CELL_SLOTS, word)))
+        return RC_OK;
+    shm_ref r;
+    enum rc rc = tx_alloc(&p->tx, sizeof(struct shm_cell), &r);
+    if (rc)
+        return rc;
+    /* As in slot_insert: the fresh cell comes first in the chain. */
+    struct shm_cell *c = shm_at(r);
+    if (*last & SLOT_LINK)
+        *c = (struct shm_cell){{word, 0, 0, *last}};
+    else
+        *c = (struct shm_cell){{word, *last, 0, 0}};
+    *last = SLOT_LINK | r >> 3;
+    return RC_OK;
 }
 
 /* Into the one or two new segments; with a new base the tag is cut from the key's hash again. */

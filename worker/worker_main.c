@@ -109,6 +109,7 @@ static void follow_config(struct worker *w)
 {
     w->cfg_generation = w->cfg->generation;
     log_set_level((enum log_level)w->cfg->loglevel);
+    worker_clock(w); /* by the policy */
 }
 
 static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
