@@ -173,8 +173,8 @@ static unsigned take_best(struct evicting *v)
     return removed;
 }
 
-enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t now_ms, int64_t limit, unsigned max,
-                   unsigned *evicted)
+enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t now_ms, int64_t limit,
+                   unsigned max, unsigned *evicted)
 {
     struct evicting v = {.ctx = ctx, .cfg = cfg, .now_ms = now_ms};
     /* What others do meanwhile is not looked at: summing all slots costs more than an eviction. */

@@ -50,8 +50,8 @@ uint32_t evict_touched(uint32_t clock, const struct shm_config *cfg, int64_t now
 
 /* Takes keys, by the policy, until used bytes (slots_used_bytes) are at most limit, or max keys are gone.
  * RC_OK: under the limit. RC_BUSY: not yet, call again. RC_NOMEM: nothing can be taken. */
-enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t now_ms, int64_t limit, unsigned max,
-                   unsigned *evicted);
+enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t now_ms, int64_t limit,
+                   unsigned max, unsigned *evicted);
 
 /* What OBJECT FREQ's counter and sampling draw from: private to the process, no secret. */
 uint64_t evict_random(void);

@@ -4,7 +4,7 @@
  * Crash     the expired keys of a bucket go in one transaction.
  * Survives  worker death: yes; where it was is forgotten, and the walk begins again.
  * Fails     never: what is busy is met again in the next round.
- * Tests     tests/unit/test_expire.c */
+ * Tests     tests/unit/test_evict.c */
 #ifndef SKEP_EXPIRE_H
 #define SKEP_EXPIRE_H
 
@@ -14,7 +14,7 @@
 struct expire_walk {
     unsigned part, parts; /* ours is the part-th of so many pieces of the hash space */
     uint64_t pos;
-    uint32_t db;          /* this piece is done in the databases before it */
+    uint32_t db; /* this piece is done in the databases before it */
 };
 
 /* Looks at a piece of every database, and goes on as long as a tenth (less with a higher effort, 1 to 10) of

@@ -271,7 +271,7 @@ void lane_main(const struct child_start *start)
 {
     static struct lane lane;
     struct worker *w = self_worker = &lane.w;
-    signal(SIGTERM, SIG_DFL);
+    signal(SIGTERM, SIG_IGN); /* a signal to the whole group is for the master, who then tells us */
     signal(SIGPIPE, SIG_IGN);
     w->is_lane = true;
     slot_adopt(&w->ctx, start->slot, ROLE_LANE, start->index);

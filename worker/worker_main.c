@@ -254,7 +254,7 @@ void worker_main(const struct child_start *start)
 {
     static struct worker worker;
     struct worker *w = self_worker = &worker;
-    signal(SIGTERM, SIG_DFL);
+    signal(SIGTERM, SIG_IGN); /* a signal to the whole group is for the master, who then tells us */
     signal(SIGPIPE, SIG_IGN);
     slot_adopt(&w->ctx, start->slot, ROLE_WORKER, start->index);
     w->cfg = shm_at(w->ctx.root->config);

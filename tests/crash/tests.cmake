@@ -13,3 +13,4 @@ if(SKEP_DEBUG) # the named crash points are compiled into test builds alone
 endif()
 crash_test(single_step 400)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
+crash_test(random_kill 120 --seconds 8)

@@ -9,7 +9,7 @@
 
 static struct shm_ctx ctx;
 
-#define KEYS 40
+#define KEYS    40
 #define LONGEST (300u << 10)
 
 static struct model {

@@ -15,7 +15,8 @@ static bool conditions(struct call *c, unsigned *flags)
                      : bytes_is(word, "lt") ? IF_LT
                                             : 0;
         if (!f) {
-            reply_errorf(c->reply, "ERR Unsupported option %.*s", (int)(word.n < 1024 ? word.n : 1024), word.p);
+            reply_errorf(c->reply, "ERR Unsupported option %.*s", (int)(word.n < 1024 ? word.n : 1024),
+                         word.p);
             return false;
         }
         *flags |= f;
@@ -94,14 +95,15 @@ void cmd_persist(struct call *c)
         reply_int(c->reply, expires);
 }
 
-/* -2: no key, -1: no expiry, otherwise the milliseconds from base on; seconds are rounded. */
+/* -2: no key, -1: no expiry, otherwise the milliseconds from base on; seconds are rounded. (The last half
+ * second of all time wraps around, as it does in Redis.) */
 static void reply_ttl(struct call *c, int64_t base, bool seconds)
 {
     const struct shm_entry *e = key_entry(call_key(c, 0));
     int64_t v = e ? entry_expiry(e) : -2;
     if (v >= 0) {
         v = v > base ? v - base : 0;
-        v = seconds ? (v + 500) / 1000 : v;
+        v = seconds ? (int64_t)((uint64_t)v + 500) / 1000 : v;
     }
     reply_int(c->reply, v);
 }

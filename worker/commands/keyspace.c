@@ -11,7 +11,8 @@ void cmd_dbsize(struct call *c)
 /* SYNC or ASYNC: the tables are cut off at once and freed piece by piece, so both are the same to us. */
 static bool flush_mode(struct call *c)
 {
-    bool fine = c->argc == 1 || (c->argc == 2 && (bytes_is(c->argv[1], "sync") || bytes_is(c->argv[1], "async")));
+    bool fine =
+        c->argc == 1 || (c->argc == 2 && (bytes_is(c->argv[1], "sync") || bytes_is(c->argv[1], "async")));
     if (!fine)
         reply_error(c->reply, ERR_SYNTAX);
     return fine;

@@ -1,8 +1,8 @@
 /* worker/commands/lcs.c - the longest common subsequence of two strings.
  *
  * The table of all prefixes' lengths is what Redis builds too; which of several longest subsequences is found
- * follows from how it is walked back, so that walk is the same: down the diagonal on equal bytes, otherwise to
- * the greater neighbour, and on a tie to the left. */
+ * follows from how it is walked back, so that walk is the same: down the diagonal on equal bytes, otherwise
+ * to the greater neighbour, and on a tie to the left. */
 #include "shm/types/string.h"
 #include "worker/commands/string_args.h"
 

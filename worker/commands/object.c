@@ -39,9 +39,10 @@ void cmd_object_freq(struct call *c)
     if (!e)
         return;
     if (!evict_is_lfu(c->cfg->maxmemory_policy)) {
-        reply_error(c->reply, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
-                              "that when switching between policies at runtime LRU and LFU data will take some "
-                              "time to adjust.");
+        reply_error(c->reply,
+                    "ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note "
+                    "that when switching between policies at runtime LRU and LFU data will take some "
+                    "time to adjust.");
         return;
     }
     reply_int(c->reply, evict_frequency(e->meta & 0xffffff, c->cfg, c->now_ms));
@@ -53,9 +54,10 @@ void cmd_object_idletime(struct call *c)
     if (!e)
         return;
     if (evict_is_lfu(c->cfg->maxmemory_policy)) {
-        reply_error(c->reply, "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
-                              "switching between policies at runtime LRU and LFU data will take some time to "
-                              "adjust.");
+        reply_error(c->reply,
+                    "ERR An LFU maxmemory policy is selected, idle time not tracked. Please note that when "
+                    "switching between policies at runtime LRU and LFU data will take some time to "
+                    "adjust.");
         return;
     }
     reply_int(c->reply, evict_idle_seconds(e->meta & 0xffffff, c->now_ms));

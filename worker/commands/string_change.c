@@ -98,7 +98,8 @@ static bool length_fits(struct call *c, uint64_t at, uint64_t more)
 }
 
 /* Would the change copy, or fill with zeros, more than a worker should? */
-static bool change_defers(struct call *c, const struct shm_entry *e, size_t len, uint64_t from, uint64_t total)
+static bool change_defers(struct call *c, const struct shm_entry *e, size_t len, uint64_t from,
+                          uint64_t total)
 {
     if (LIKELY(total <= LONG_BYTES))
         return false;
