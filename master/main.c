@@ -14,6 +14,7 @@
 
 #include "master/process.h"
 #include "master/supervise.h"
+#include "master/upgrade.h"
 #include "shm/base/log.h"
 
 static const char usage[] =
@@ -71,17 +72,19 @@ static int test_memory(long megabytes)
     return faults != 0;
 }
 
+/* As it was called, so that an upgrade follows a link that points elsewhere by then. */
 static void name_ourselves(struct master *m)
 {
-    ssize_t n = -1;
-    if (m->argc && strchr(m->argv[0], '/') && realpath(m->argv[0], m->exe)) {
-        /* As it was called, so that an upgrade follows a link that points elsewhere by then. */
-        if (m->argv[0][0] == '/')
-            snprintf(m->exe, sizeof(m->exe), "%s", m->argv[0]);
+    char cwd[PATH_MAX];
+    int n = -1;
+    if (m->argc && m->argv[0][0] == '/')
+        n = snprintf(m->exe, sizeof(m->exe), "%s", m->argv[0]);
+    else if (m->argc && strchr(m->argv[0], '/') && getcwd(cwd, sizeof(cwd)))
+        n = snprintf(m->exe, sizeof(m->exe), "%s/%s", cwd, m->argv[0]);
+    if (n > 0 && (size_t)n < sizeof(m->exe) && !access(m->exe, X_OK))
         return;
-    }
-    n = readlink("/proc/self/exe", m->exe, sizeof(m->exe) - 1);
-    m->exe[n > 0 ? n : 0] = '\0';
+    ssize_t len = readlink("/proc/self/exe", m->exe, sizeof(m->exe) - 1);
+    m->exe[len > 0 ? len : 0] = '\0';
 }
 
 static uint32_t count_workers(const struct shm_config *cfg)
@@ -178,10 +181,16 @@ static void make_tables(struct master *m)
 {
     m->nslots = m->root->nslots;
     m->child = calloc(m->nslots, sizeof(*m->child));
-    m->wakefd = calloc(m->nslots, sizeof(*m->wakefd));
-    CHECK(m->child && m->wakefd);
-    for (uint32_t i = 0; i < m->nslots; i++) {
+    CHECK(m->child);
+    for (uint32_t i = 0; i < m->nslots; i++)
         m->child[i].control = -1;
+    custody_open(m);
+    if (!m->wakefd)
+        m->wakefd = calloc(SHM_SLOTS_MAX, sizeof(*m->wakefd));
+    CHECK(m->wakefd);
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        if (m->wakefd[i] > 0) /* from the binary before us */
+            continue;
         m->wakefd[i] = eventfd(0, EFD_NONBLOCK);
         if (m->wakefd[i] < 0)
             refuse("no eventfd for slot %u: %s", i, strerror(errno));
@@ -202,7 +211,6 @@ static void start_new(struct master *m)
         refuse("%s", why);
     create_arena(m, &cfg);
     make_tables(m);
-    custody_open(m);
     make_posts(m);
     if (cfg.daemonize)
         daemonize();
@@ -241,19 +249,85 @@ static void first_children(struct master *m)
     log_notice("Server initialized");
 }
 
+/* With nothing but the sockets left: as a first start, but on them, and with the configuration as it was. */
+static void start_empty(struct master *m, const struct saved *saved)
+{
+    m->nworkers = count_workers(upgrade_config(saved));
+    m->nlanes = (uint32_t)upgrade_config(saved)->slow_lanes;
+    create_arena(m, upgrade_config(saved));
+    make_tables(m);
+    make_posts(m);
+}
+
+/* The arena, its configuration and all children are there. Of the configuration as the files say it now, only
+ * the number of processes counts: a replacement follows anyway. */
+static void start_over(struct master *m, const struct shm_config *cfg)
+{
+    char why[512];
+    m->root = arena_root();
+    m->cfg = shm_at(m->root->config);
+    m->nworkers = count_workers(cfg);
+    m->nlanes = (uint32_t)cfg->slow_lanes;
+    while (m->nworkers > 1 && m->nworkers + m->nlanes + 1 > m->root->nslots)
+        m->nworkers--;
+    m->cfg->workers = m->nworkers;
+    m->cfg->slow_lanes = m->nlanes;
+    make_tables(m);
+    make_posts(m);
+    if (listen_open(&m->listen, m->cfg, m->nworkers, why, sizeof(why)))
+        log_warning("%s", why);
+}
+
+static void resume(struct master *m, int fd)
+{
+    static struct shm_config cfg;
+    bool empty;
+    struct saved *saved = upgrade_load(m, fd, &empty);
+    name_ourselves(m);
+    read_configuration(m, &cfg);
+    if (empty)
+        start_empty(m, saved);
+    else
+        start_over(m, &cfg);
+    m->pid = getpid();
+    log_notice("Skep %s has taken over", SKEP_VERSION);
+    open_loop(m);
+    upgrade_restore(m, saved, fd);
+    if (empty) {
+        first_children(m);
+        return;
+    }
+    for (uint32_t i = 0; i < m->nposts; i++)
+        if (m->post[i].slot < 0 && !m->post[i].start_at)
+            m->post[i].start_at = now_s(); /* a post that is new */
+    post_start_due(m);
+    roll_begin(m);
+}
+
 int main(int argc, char **argv)
 {
-    static struct master m = {.dir_lock = -1, .arena_fd = -1};
-    m.argc = argc;
-    m.argv = title_init(argc, argv);
+    static struct master m = {
+        .dir_lock = -1, .arena_fd = -1, .probe = {.exe = -1, .state = -1, .reader = -1}};
+    const char *hidden = argc > 2 && !strncmp(argv[1], "--upgrade-", 10) ? argv[1] + 10 : "";
+    int hidden_args = hidden[0] ? 2 : 0, state = hidden[0] ? atoi(argv[2]) : -1;
+    char **args = title_init(argc, argv);
+    m.argc = argc - hidden_args;
+    m.argv = args + hidden_args;
+    m.argv[0] = args[0];
+    if (!strcmp(hidden, "probe"))
+        return upgrade_probe(state, m.argc, m.argv);
     if (getpid() == 1)
         init_above();
     prctl(PR_SET_NAME, "skep");
     signals_block(&m.old_mask);
-    name_ourselves(&m);
-    start_new(&m);
-    open_loop(&m);
-    first_children(&m);
+    if (!strcmp(hidden, "resume")) {
+        resume(&m, state);
+    } else {
+        name_ourselves(&m);
+        start_new(&m);
+        open_loop(&m);
+        first_children(&m);
+    }
     if (m.cfg->set_proc_title)
         title_set("skep: master *:%d", m.listen.port);
     notify_open(m.cfg->supervised);

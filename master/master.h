@@ -73,6 +73,17 @@ struct ghost {
 
 enum roll_step { ROLL_NONE = 0, ROLL_START, ROLL_READY, ROLL_LEAVE };
 
+/* A new binary that is being tried. */
+struct probe {
+    int pid;
+    bool passed; /* the exec waits for a calm moment */
+    int exe, state, reader;
+    ev_io io;
+    double deadline;
+    size_t len;
+    char text[512];
+};
+
 struct master {
     struct ev_loop *loop;
     struct conf_request *request;
@@ -112,6 +123,7 @@ struct master {
     double roll_deadline;
     double roll_began;
     double next_watchdog_ping;
+    struct probe probe;
 };
 
 extern const char *const role_names[];
@@ -141,8 +153,5 @@ void config_notice(struct master *m); /* acts upon what a client's CONFIG SET ha
 /* master/upgrade.c */
 void upgrade_begin(struct master *m);
 __attribute__((noreturn)) void rebuild_begin(struct master *m, const char *why);
-int upgrade_probe(int fd); /* runs in the probe child; answers its exit code */
-bool upgrade_resume(struct master *m, int fd,
-                    bool *empty); /* in the new master: takes over what fd describes */
 
 #endif

@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "master/process.h"
+#include "master/upgrade.h"
 #include "shm/base/log.h"
 
 #define TICK_S 0.1
@@ -161,6 +162,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     post_start_due(m);
     config_notice(m);
     roll_step(m);
+    upgrade_step(m);
     ending_step(m);
     double every = notify_watchdog_s(), now = now_s();
     if (every > 0 && now >= m->next_watchdog_ping) {

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "master/process.h"
+#include "master/upgrade.h"
 #include "shm/base/log.h"
 
 #define EARLY_S       10.0 /* who dies sooner after its start waits for its next one */
@@ -304,6 +305,8 @@ void repairs_retry(struct master *m)
 
 static void reaped(struct master *m, int pid, int status)
 {
+    if (upgrade_reaped(m, pid, status))
+        return;
     for (uint32_t i = 0; i < m->nslots; i++) {
         struct child *c = &m->child[i];
         if (c->phase == CHILD_NONE)

@@ -237,7 +237,9 @@ static void drain_control(struct lane *l)
     while (control_receive(&l->w, &m, &passed, &closed)) {
         if (m.kind == CTL_STOP)
             l->w.stop_asked = true;
-        if (passed >= 0)
+        if (passed >= 0 && m.kind == CTL_LOG_REOPEN)
+            log_use_fd(passed);
+        else if (passed >= 0)
             close(passed);
     }
     if (closed)

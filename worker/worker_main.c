@@ -81,7 +81,16 @@ static void on_message(struct worker *w, const struct control_msg *m, int passed
         accept_stop(w);
         break;
     case CTL_ACCEPT_FOR:
-        accept_start(w, &passed, 1);
+        if (passed < 0)
+            accept_return(w);
+        else if (w->net->stopping || w->net->nlisten == ARRAY_LEN(w->net->listen))
+            break;
+        else
+            accept_start(w, &passed, 1);
+        return;
+    case CTL_LOG_REOPEN:
+        if (passed >= 0)
+            log_use_fd(passed);
         return;
     default:
         break;
@@ -260,6 +269,7 @@ static void net_start(struct worker *w, const struct child_start *start)
     ev_check_start(w->loop, &net->check);
     ev_timer_start(w->loop, &net->tick);
     accept_start(w, start->listeners, (unsigned)start->nlisteners);
+    net->nown = net->nlisten;
 }
 
 void worker_main(const struct child_start *start)

@@ -144,6 +144,17 @@ void accept_start(struct worker *w, const int *fds, unsigned n)
     }
 }
 
+void accept_return(struct worker *w)
+{
+    struct net *net = w->net;
+    while (net->nlisten > net->nown) {
+        struct ev_io *io = &net->listen[--net->nlisten];
+        ev_io_stop(w->loop, io);
+        epoll_ctl(net->epoll_fd, EPOLL_CTL_DEL, io->fd, NULL);
+        close(io->fd);
+    }
+}
+
 void accept_drain(struct worker *w)
 {
     for (unsigned i = 0; i < w->net->nlisten; i++)

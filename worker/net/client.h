@@ -58,7 +58,7 @@ struct net {
     struct client *waiting; /* parked or paused: tried again after the turn */
     struct client **by_session; /* by session index */
     struct ev_io listen[64];
-    unsigned nlisten;
+    unsigned nlisten, nown; /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
     struct ev_timer tick, retry;
@@ -107,6 +107,7 @@ void output_writable(struct client *cl);
 /* accept.c */
 void accept_start(struct worker *w, const int *fds, unsigned n);
 void accept_stop(struct worker *w);
+void accept_return(struct worker *w); /* gives up what was lent */
 void accept_drain(struct worker *w); /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
