@@ -201,6 +201,22 @@ static enum rc rebuild(struct plan *p)
     return rc;
 }
 
+/* A look without latches, since most calls change nothing: an overflow cell is taken for one entry more. */
+static bool worth_it(const struct shm_bucket *b, unsigned n)
+{
+    unsigned entries = 0;
+    for (unsigned i = 0; i < n; i++) {
+        uint64_t w = 0;
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            w = __atomic_load_n(&b[i].slot[j], __ATOMIC_RELAXED);
+            entries += w != 0;
+        }
+        entries += !!(w & SLOT_LINK);
+    }
+    unsigned load_x100 = entries * 100 / n;
+    return load_x100 + 30 > LOAD_GROW_X100 || (load_x100 < LOAD_SHRINK_X100 + 30 && n > SEG_MIN);
+}
+
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
 {
     struct plan p = {.ctx = ctx, .table = t, .k = {.table = t, .hash = hash}};
@@ -209,6 +225,8 @@ bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
     p.depth = dir_depth(p.k.dir);
     p.base = dir_base(p.k.dir);
     p.old = shm_at(dir_ref(p.k.dir));
+    if (!worth_it(p.old, p.n))
+        return false;
     tx_begin(&p.tx, ctx);
     enum rc rc = latch_all(&p);
     if (!rc) {
