@@ -205,6 +205,8 @@ static enum rc rebuild(struct plan *p)
 static bool worth_it(const struct shm_bucket *b, unsigned n)
 {
     unsigned entries = 0;
+    if (n == SEG_MIN)
+        return true;
     for (unsigned i = 0; i < n; i++) {
         uint64_t w = 0;
         for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
@@ -214,7 +216,7 @@ static bool worth_it(const struct shm_bucket *b, unsigned n)
         entries += !!(w & SLOT_LINK);
     }
     unsigned load_x100 = entries * 100 / n;
-    return load_x100 + 30 > LOAD_GROW_X100 || (load_x100 < LOAD_SHRINK_X100 + 30 && n > SEG_MIN);
+    return load_x100 + 30 > LOAD_GROW_X100 || load_x100 < LOAD_SHRINK_X100 + 30;
 }
 
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
