@@ -220,6 +220,8 @@ static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
 /* After a transaction that inserted into a full bucket, or emptied one: changes the segment's size when
  * its load says so. Only tries locks; true when something was changed. */
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
+/* Likewise, without a look beforehand that keeps most calls from latching the segment. */
+bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
 
 /* ---- walking in hash order ---- */
 

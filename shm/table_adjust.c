@@ -205,8 +205,6 @@ static enum rc rebuild(struct plan *p)
 static bool worth_it(const struct shm_bucket *b, unsigned n)
 {
     unsigned entries = 0;
-    if (n == SEG_MIN)
-        return true;
     for (unsigned i = 0; i < n; i++) {
         uint64_t w = 0;
         for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
@@ -221,14 +219,20 @@ static bool worth_it(const struct shm_bucket *b, unsigned n)
 
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
 {
+    struct key_ref k = {.table = t, .hash = hash};
+    key_locate(&k);
+    unsigned n = dir_buckets(k.dir);
+    return (n == SEG_MIN || worth_it(shm_at(dir_ref(k.dir)), n)) && table_adjust_exact(ctx, t, hash);
+}
+
+bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
+{
     struct plan p = {.ctx = ctx, .table = t, .k = {.table = t, .hash = hash}};
     key_locate(&p.k);
     p.n = dir_buckets(p.k.dir);
     p.depth = dir_depth(p.k.dir);
     p.base = dir_base(p.k.dir);
     p.old = shm_at(dir_ref(p.k.dir));
-    if (!worth_it(p.old, p.n))
-        return false;
     tx_begin(&p.tx, ctx);
     enum rc rc = latch_all(&p);
     if (!rc) {
