@@ -19,6 +19,23 @@ struct bytes {
     size_t n;
 };
 
+/* memcmp(...) == 0 for what is mostly short: a call costs more than the comparison. */
+static inline bool bytes_same(const char *a, const char *b, size_t n)
+{
+    uint64_t x, y, diff = 0;
+    if (n < 8)
+        return memcmp(a, b, n) == 0;
+    size_t i = 0;
+    for (; i + 8 < n; i += 8) {
+        memcpy(&x, a + i, 8);
+        memcpy(&y, b + i, 8);
+        diff |= x ^ y;
+    }
+    memcpy(&x, a + n - 8, 8);
+    memcpy(&y, b + n - 8, 8);
+    return !(diff | (x ^ y));
+}
+
 #define BYTES_LIT(s) ((struct bytes){(s), sizeof(s) - 1})
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)

@@ -101,6 +101,8 @@ struct shm_root {
     shm_ref slots;        /* struct shm_slot[nslots], each SLOT_STRIDE apart */
     uint32_t ndbs;
     uint32_t nsessions;
+    uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
+    uint32_t spare_high;
     shm_ref dbs;          /* struct shm_db[ndbs] */
     shm_ref sessions;     /* struct shm_session[nsessions] */
     shm_ref config;       /* SHM_CONFIG_BYTES for the server's configuration */

@@ -266,7 +266,7 @@ static void check_mail(struct inspection *c)
 
 static void check_sessions(struct inspection *c)
 {
-    for (uint32_t i = 0; i < c->root->nsessions; i++)
+    for (uint32_t i = 0; i < c->root->sessions_high; i++)
         if (session_at(i)->state != SESSION_FREE && session_at(i)->parcel)
             mark_used(c, session_at(i)->parcel, session_at(i)->parcel_bytes, "a session's parcel");
 }

@@ -21,6 +21,15 @@ static bool want_expired(void *arg, const struct shm_entry *e)
     return entry_expiry(e) <= l->now_ms;
 }
 
+unsigned expire_bucket(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, int64_t now_ms)
+{
+    struct look l = {.now_ms = now_ms};
+    unsigned removed = 0;
+    uint64_t next;
+    table_purge(ctx, t, pos, want_expired, &l, &next, &removed);
+    return removed;
+}
+
 static uint64_t now_us(void)
 {
     struct timespec t;

@@ -214,6 +214,13 @@ static inline struct shm_slot *slot_at(uint32_t i)
     return shm_at(arena_root()->slots + i * SLOT_STRIDE);
 }
 
+/* Whether a process works in the slot: what it published is of now. */
+static inline bool slot_lives(const struct shm_slot *s)
+{
+    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+    return state != SLOT_FREE && state != SLOT_DEAD;
+}
+
 /* Makes ctx speak for slot i. */
 void slot_ctx(struct shm_ctx *ctx, uint32_t i);
 /* Takes the slot for this process: pid, generation, the life lock. Its blocks and lists are adopted. */

@@ -48,37 +48,86 @@ void key_locate(struct key_ref *k)
 static inline bool names_key(const struct shm_entry *e, struct bytes key)
 {
     if (LIKELY(key.n < KEY_SHORT && e->meta >> 24 == key.n))
-        return memcmp((const char *)e + entry_head_bytes(e), key.p, key.n) == 0;
+        return bytes_same((const char *)e + entry_head_bytes(e), key.p, key.n);
     return e->meta >> 24 == KEY_SHORT && bytes_equal(entry_key(e), key);
+}
+
+/* The key's word among the slots of cells. */
+static uint64_t *find_in_cells(const struct key_ref *k, uint64_t link)
+{
+    while (link & SLOT_LINK) {
+        uint64_t *slot = ((struct shm_cell *)shm_at(SLOT_REF(link)))->slot;
+        for (unsigned i = 0; i < CELL_SLOTS; i++)
+            if (slot[i] >> 38 == k->tag << 1 && slot[i] && names_key(shm_at(SLOT_REF(slot[i])), k->key))
+                return &slot[i];
+        link = slot[CELL_SLOTS - 1];
+    }
+    return NULL;
 }
 
 void key_find(struct key_ref *k)
 {
-    uint64_t *slot = k->bucket->slot, want = k->tag << 1;
-    unsigned n = BUCKET_SLOTS;
-    for (;;) {
-        for (unsigned i = 0; i < n; i++) {
-            uint64_t w = slot[i];
-            if (w >> 38 == want && w && names_key(shm_at(SLOT_REF(w)), k->key)) {
-                k->slot = &slot[i];
-                k->entry = SLOT_REF(w);
-                return;
-            }
+    uint64_t *slot = k->bucket->slot;
+    for (unsigned m = bucket_match(k->bucket, k->tag); m; m &= m - 1) {
+        uint64_t w = slot[__builtin_ctz(m)];
+        if (LIKELY(w) && LIKELY(names_key(shm_at(SLOT_REF(w)), k->key))) {
+            k->slot = &slot[__builtin_ctz(m)];
+            k->entry = SLOT_REF(w);
+            return;
         }
-        uint64_t last = slot[n - 1];
-        if (LIKELY(!(last & SLOT_LINK)))
-            break;
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
-        n = CELL_SLOTS;
     }
-    k->slot = NULL;
-    k->entry = 0;
+    k->slot = find_in_cells(k, slot[BUCKET_SLOTS - 1]);
+    k->entry = k->slot ? SLOT_REF(*k->slot) : 0;
 }
 
 static inline bool still(const struct key_ref *k, uint32_t version)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
     return __atomic_load_n(&k->bucket->latch.word, __ATOMIC_RELAXED) == version;
+}
+
+/* Does the entry of this word have the key's name? A word from a freed cell, and an entry that was freed, may
+ * hold anything: a word is followed, and a length believed, only while the version holds (else RC_BUSY). */
+static inline enum rc read_name(const struct key_ref *k, uint64_t w, uint32_t v)
+{
+    if (!still(k, v))
+        return RC_BUSY;
+    const struct shm_entry *e = shm_at(SLOT_REF(w));
+    struct shm_entry head;
+    __atomic_load((const uint64_t *)e, (uint64_t *)&head, __ATOMIC_RELAXED);
+    if (head.meta >> 24 != (k->key.n < KEY_SHORT ? k->key.n : KEY_SHORT))
+        return RC_MISSING;
+    const char *name = (const char *)e + entry_head_bytes(&head);
+    if (UNLIKELY(k->key.n >= KEY_SHORT)) {
+        uint32_t n;
+        memcpy(&n, name, sizeof(n));
+        if (n != k->key.n)
+            return RC_MISSING;
+        if (!still(k, v)) /* that many bytes may not even lie in the arena */
+            return RC_BUSY;
+        name += sizeof(n);
+    }
+    return bytes_same(name, k->key.p, k->key.n) ? RC_OK : RC_MISSING;
+}
+
+static enum rc read_cells(struct key_ref *k, uint64_t link, uint32_t v)
+{
+    while (link & SLOT_LINK) {
+        if (!still(k, v))
+            return RC_BUSY;
+        const uint64_t *slot = ((const struct shm_cell *)shm_at(SLOT_REF(link)))->slot;
+        for (unsigned i = 0; i < CELL_SLOTS; i++) {
+            link = __atomic_load_n(&slot[i], __ATOMIC_RELAXED);
+            if (link >> 38 != k->tag << 1 || !link)
+                continue;
+            enum rc rc = read_name(k, link, v);
+            if (rc == RC_OK)
+                k->entry = SLOT_REF(link);
+            if (rc != RC_MISSING)
+                return rc;
+        }
+    }
+    return still(k, v) ? RC_OK : RC_BUSY;
 }
 
 enum rc key_read_begin(struct key_ref *k, uint32_t *version)
@@ -89,38 +138,17 @@ enum rc key_read_begin(struct key_ref *k, uint32_t *version)
     if (UNLIKELY(latch_owner(v)))
         return RC_BUSY;
     const uint64_t *slot = k->bucket->slot;
-    uint64_t want = k->tag << 1;
-    unsigned n = BUCKET_SLOTS;
     *version = v;
     k->entry = 0;
-    for (;;) {
-        uint64_t w = 0;
-        for (unsigned i = 0; i < n; i++) {
-            w = __atomic_load_n(&slot[i], __ATOMIC_RELAXED);
-            if (w >> 38 != want || !w)
-                continue;
-            /* A word from a freed cell may be anything: it is followed only while the version holds. */
-            const struct shm_entry *e = shm_at(SLOT_REF(w));
-            if (!still(k, v))
-                return RC_BUSY;
-            uint32_t len = __atomic_load_n(&e->meta, __ATOMIC_RELAXED) >> 24;
-            if (len != (k->key.n < KEY_SHORT ? k->key.n : KEY_SHORT))
-                continue;
-            struct bytes name = entry_key(e);
-            if (!still(k, v))
-                return RC_BUSY;
-            if (bytes_equal(name, k->key)) {
-                k->entry = SLOT_REF(w);
-                return RC_OK;
-            }
-        }
-        if (LIKELY(!(w & SLOT_LINK)))
-            return still(k, v) ? RC_OK : RC_BUSY;
-        if (!still(k, v))
-            return RC_BUSY;
-        slot = ((const struct shm_cell *)shm_at(SLOT_REF(w)))->slot;
-        n = CELL_SLOTS;
+    for (unsigned m = bucket_match(k->bucket, k->tag); m; m &= m - 1) {
+        uint64_t w = __atomic_load_n(&slot[__builtin_ctz(m)], __ATOMIC_RELAXED);
+        enum rc rc = w ? read_name(k, w, v) : RC_MISSING;
+        if (LIKELY(rc == RC_OK))
+            k->entry = SLOT_REF(w);
+        if (LIKELY(rc != RC_MISSING))
+            return rc;
     }
+    return read_cells(k, __atomic_load_n(&slot[BUCKET_SLOTS - 1], __ATOMIC_RELAXED), v);
 }
 
 /* ---- latching ---- */
@@ -212,7 +240,8 @@ static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
     }
 }
 
-/* Hangs a fresh cell behind the last place of a full chain: the word that stood there moves into it. */
+/* Hangs a fresh cell between the bucket and the rest of its chain. The word that stood in the bucket's last
+ * place moves into the cell: an entry to its front, a link to its end. */
 static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64_t word)
 {
     shm_ref r;
@@ -220,29 +249,41 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
     if (rc)
         return rc;
     struct shm_cell *c = shm_at(r);
-    c->slot[0] = tx_word(tx, last, k->redo_from);
-    c->slot[1] = word;
-    c->slot[2] = c->slot[3] = 0;
-    k->slot = &c->slot[1];
+    uint64_t was = tx_word(tx, last, k->redo_from);
+    c->slot[0] = word;
+    c->slot[1] = was & SLOT_LINK ? 0 : was;
+    c->slot[2] = 0;
+    c->slot[CELL_SLOTS - 1] = was & SLOT_LINK ? was : 0;
+    k->slot = &c->slot[0];
     k->overflowed = true;
     return tx_set_word(tx, last, SLOT_LINK | r >> 3, k->redo_from);
 }
 
+static uint64_t *free_place(struct tx *tx, const struct key_ref *k, uint64_t *slot, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!tx_word(tx, &slot[i], k->redo_from))
+            return &slot[i];
+    return NULL;
+}
+
+/* Only the first cell is looked at beside the bucket, so that thousands of keys put into few buckets by one
+ * transaction do not each walk the chain. What is free farther back comes to use when the segment grows,
+ * which a chain makes it want. */
 static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
 {
-    uint64_t *slot = k->bucket->slot;
-    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
-        for (unsigned i = 0; i < n; i++)
-            if (!tx_word(tx, &slot[i], k->redo_from)) {
-                k->slot = &slot[i];
-                return tx_set_word(tx, &slot[i], word, k->redo_from);
-            }
-        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
-        if (!(last & SLOT_LINK))
-            return cell_add(tx, k, &slot[n - 1], word);
+    uint64_t *last = &k->bucket->slot[BUCKET_SLOTS - 1];
+    uint64_t *at = free_place(tx, k, k->bucket->slot, BUCKET_SLOTS);
+    if (UNLIKELY(!at)) {
+        uint64_t w = tx_word(tx, last, k->redo_from);
         k->overflowed = true;
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
+        if (w & SLOT_LINK)
+            at = free_place(tx, k, ((struct shm_cell *)shm_at(SLOT_REF(w)))->slot, CELL_SLOTS);
+        if (!at)
+            return cell_add(tx, k, last, word);
     }
+    k->slot = at;
+    return tx_set_word(tx, at, word, k->redo_from);
 }
 
 static enum rc count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)

@@ -4,7 +4,7 @@
 #include "worker/worker.h"
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
-#define EXPIRE_BUDGET_US(effort) (1000u * (25 + 2 * ((effort) - 1)))
+#define EXPIRE_BUDGET_US(effort) (1000u * (25 + 2 * ((effort)-1)))
 /* Keys that may go in one turn: some 50 us' worth, and two for each command since the last turn, so that no
  * load outruns eviction, while a limit that was lowered far is reached in small steps. */
 #define EVICT_STEP 32u

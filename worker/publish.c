@@ -14,6 +14,7 @@ extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, si
 
 /* Asking jemalloc makes it add up all of its arenas, some 20 us: once a second is enough. */
 #define HEAP_LOOKS 10
+#define STARTUP_MS 2000
 
 /* A descriptor of this process, so it is no shared state; -1: there is no /proc. */
 static int statm_fd = -1;
@@ -82,19 +83,27 @@ uint64_t used_memory_bytes(void)
     int64_t arena = slots_used_bytes();
     uint64_t n = arena > 0 ? (uint64_t)arena : 0;
     for (uint32_t i = 0; i < arena_root()->nslots; i++)
-        n += slot_at(i)->heap_bytes;
+        n += slot_lives(slot_at(i)) ? slot_at(i)->heap_bytes : 0;
     return n;
 }
 
-static void publish_peak(struct shm_root *r)
+static void raise_to(uint64_t *at, uint64_t v)
 {
-    uint64_t used = used_memory_bytes(), peak = __atomic_load_n(&r->peak_bytes, __ATOMIC_RELAXED), none = 0;
-    while (used > peak && !__atomic_compare_exchange_n(&r->peak_bytes, &peak, used, true, __ATOMIC_RELAXED,
-                                                       __ATOMIC_RELAXED))
+    uint64_t was = __atomic_load_n(at, __ATOMIC_RELAXED);
+    while (v > was && !__atomic_compare_exchange_n(at, &was, v, true, __ATOMIC_RELAXED, __ATOMIC_RELAXED))
         ;
-    if (!r->startup_bytes)
-        __atomic_compare_exchange_n(&r->startup_bytes, &none, used, false, __ATOMIC_RELAXED,
-                                    __ATOMIC_RELAXED);
+}
+
+/* What the processes' heaps have come to two seconds after the start counts as the start's. */
+static void publish_totals(struct shm_root *r)
+{
+    struct timespec now;
+    int64_t arena = slots_used_bytes();
+    uint64_t used = used_memory_bytes();
+    clock_gettime(CLOCK_REALTIME, &now);
+    raise_to(&r->peak_bytes, used);
+    if ((uint64_t)now.tv_sec * 1000 < r->boot_time_ms + STARTUP_MS)
+        raise_to(&r->startup_bytes, used - (uint64_t)(arena > 0 ? arena : 0));
 }
 
 void publish_start(struct shm_ctx *ctx)
@@ -115,5 +124,5 @@ void slot_publish(struct shm_ctx *ctx)
     sample(&s->metric[METRIC_COMMANDS], s->stats.commands, now_us);
     sample(&s->metric[METRIC_NET_IN], s->stats.net_in, now_us);
     sample(&s->metric[METRIC_NET_OUT], s->stats.net_out, now_us);
-    publish_peak(ctx->root);
+    publish_totals(ctx->root);
 }

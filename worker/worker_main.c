@@ -118,6 +118,7 @@ static void follow_config(struct worker *w)
 {
     w->cfg_generation = w->cfg->generation;
     log_set_level((enum log_level)w->cfg->loglevel);
+    worker_clock(w); /* by the policy */
 }
 
 static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
@@ -196,6 +197,16 @@ static void close_idle(struct worker *w)
     }
 }
 
+/* Once a second: with 10000 clients it takes a millisecond. */
+static void measure_clients(struct worker *w)
+{
+    if (w->now_ms - w->net->measured_ms < 1000)
+        return;
+    w->net->measured_ms = w->now_ms;
+    for (struct client *cl = w->net->clients; cl; cl = cl->next)
+        client_measure(cl);
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct worker *w = timer->data;
@@ -203,6 +214,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     worker_clock(w);
     slot_publish(&w->ctx);
+    measure_clients(w);
     lane_check(w);
     close_idle(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */

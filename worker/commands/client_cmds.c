@@ -170,6 +170,8 @@ static void reply_text(struct call *c, struct reply *text)
 void cmd_client_info(struct call *c)
 {
     struct reply text = {0};
+    if (c->client)
+        client_measure(c->client);
     put_session(c, c->session, &text);
     reply_text(c, &text);
 }
@@ -192,7 +194,7 @@ static uint64_t count_clients(void)
 {
     uint64_t n = 0;
     for (uint32_t i = 0; i < arena_root()->nslots; i++)
-        n += slot_at(i)->clients;
+        n += slot_lives(slot_at(i)) ? slot_at(i)->clients : 0;
     return n;
 }
 
@@ -201,7 +203,7 @@ static void list_all(struct call *c)
     struct reply text = {0};
     if (count_clients() > LIST_IN_WORKER && call_defer(c))
         return;
-    for (uint32_t i = 0; i < c->ctx->root->nsessions; i++)
+    for (uint32_t i = 0; i < sessions_end(); i++)
         if (session_open(session_at(i)))
             put_session(c, session_at(i), &text);
     reply_text(c, &text);
@@ -227,6 +229,8 @@ static void list_ids(struct call *c)
 void cmd_client_list(struct call *c)
 {
     struct reply none = {0};
+    if (c->client)
+        client_measure(c->client);
     if (c->argc == 4 && bytes_is(c->argv[2], "type")) {
         enum client_type type = client_type_of(c, c->argv[3]);
         if (type == TYPE_NORMAL)
@@ -273,7 +277,7 @@ static bool kill_matches(const struct call *c, const struct kill_filter *f, cons
 static unsigned kill_matching(struct call *c, const struct kill_filter *f)
 {
     unsigned n = 0;
-    for (uint32_t i = 0; i < c->ctx->root->nsessions; i++) {
+    for (uint32_t i = 0; i < sessions_end(); i++) {
         struct shm_session *s = session_at(i);
         if (!kill_matches(c, f, s))
             continue;

@@ -12,12 +12,6 @@ static void add_stats(struct shm_stats *to, const struct shm_stats *s)
 #undef X
 }
 
-static bool lives(const struct shm_slot *s)
-{
-    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-    return state != SLOT_FREE && state != SLOT_DEAD;
-}
-
 static void add_process(struct figures *f, const struct shm_slot *s)
 {
     f->clients += s->clients;
@@ -59,8 +53,7 @@ static void add_databases(struct figures *f)
 
 static void add_sessions(struct figures *f)
 {
-    const struct shm_root *r = arena_root();
-    for (uint32_t i = 0; i < r->nsessions && f->clients; i++) {
+    for (uint32_t i = 0; i < sessions_end() && f->clients; i++) {
         const struct shm_session *s = session_at(i);
         uint32_t state = __atomic_load_n(&s->state, __ATOMIC_RELAXED);
         if (state != SESSION_FREE && state != SESSION_CLOSING)
@@ -76,7 +69,7 @@ void figures_gather(struct figures *f)
         const struct shm_slot *s = slot_at(i);
         if (stats_count(s))
             add_stats(&f->stats, &s->stats);
-        if (lives(s))
+        if (slot_lives(s))
             add_process(f, s);
     }
     int64_t arena = slots_used_bytes();

@@ -7,6 +7,8 @@
 void cmd_del(struct call *c)
 {
     long long n = 0;
+    if (keys_defer(c))
+        return;
     for (int i = 0; i < c->argc - 1; i++) {
         struct key_ref *k = call_key(c, (unsigned)i);
         if (!k->entry)

@@ -99,7 +99,7 @@ static char column_at(uint64_t level, uint64_t step, unsigned row_from_below)
     uint64_t base = (uint64_t)row_from_below * step;
     if (level >= base + step)
         return '|';
-    if (level < base || (level == base && row_from_below))
+    if (level < base)
         return ' ';
     uint64_t third = (level - base) * 3 / step;
     return third == 0 ? '_' : third == 1 ? 'o' : '#';
@@ -108,13 +108,12 @@ static char column_at(uint64_t level, uint64_t step, unsigned row_from_below)
 static void put_columns(struct reply *text, const struct series *s, unsigned from, uint64_t low,
                         uint64_t high)
 {
-    /* Levels go from 0 for the low to 3 * 4 - 1 for the high. */
-    const uint64_t top = GRAPH_ROWS * 3 - 1;
+    const uint64_t levels = GRAPH_ROWS * 3; /* three marks a row; the highest value fills the last */
     for (unsigned row = GRAPH_ROWS; row-- > 0;) {
         char line[GRAPH_COLUMNS];
         for (unsigned i = from; i < s->n; i++) {
-            uint64_t level = high > low ? (latency_ms(s->sample[i]) - low) * top / (high - low) : 0;
-            line[i - from] = column_at(level, 3, row);
+            uint64_t level = high > low ? (latency_ms(s->sample[i]) - low) * levels / (high - low) : 0;
+            line[i - from] = column_at(level < levels ? level : levels - 1, 3, row);
         }
         put_line(text, line, s->n - from);
     }
@@ -130,7 +129,8 @@ static void put_ages(struct reply *text, const struct series *s, unsigned from, 
         size_t len = strlen(labels[i]);
         rows = len > rows ? len : rows;
     }
-    REPLY_LIT(text, "\n");
+    memset(line, ' ', n);
+    put_line(text, line, n);
     for (size_t row = 0; row < rows; row++) {
         for (unsigned i = 0; i < n; i++)
             line[i] = row < strlen(labels[i]) ? labels[i][row] : ' ';

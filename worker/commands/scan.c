@@ -3,6 +3,7 @@
  * A bucket is looked at under its latch, so what a visit does stays short: the reply gets its room before. */
 #include "shm/base/glob.h"
 #include "shm/evict.h"
+#include "shm/expire.h"
 #include "worker/commands/args.h"
 
 #include <ctype.h>
@@ -25,6 +26,7 @@ struct walk {
     struct bytes pattern; /* p NULL: every key */
     int type;             /* -1: every type */
     size_t seen, found;
+    bool stale; /* it met expired keys */
 };
 
 static inline bool alive(const struct call *c, const struct shm_entry *e)
@@ -37,12 +39,21 @@ static void visit(void *arg, const struct shm_entry *e)
     struct walk *w = arg;
     struct bytes key = entry_key(e);
     w->seen++;
+    w->stale |= !alive(w->c, e);
     if (!alive(w->c, e) || (w->type >= 0 && (unsigned)w->type != entry_type(e)))
         return;
     if (w->pattern.p && !glob_match(w->pattern, key, false))
         return;
     reply_bulk(w->c->reply, key.p, key.n);
     w->found++;
+}
+
+/* What SCAN and RANDOMKEY have seen to be expired goes, as with any command that meets it. */
+static void drop_stale(struct call *c, struct shm_table *t, uint64_t pos, bool *stale)
+{
+    if (UNLIKELY(*stale))
+        c->ctx->slot->stats.expired += expire_bucket(c->ctx, t, pos, c->now_ms);
+    *stale = false;
 }
 
 static void make_room(struct reply *r)
@@ -149,9 +160,11 @@ static enum rc scan_some(struct walk *w, struct shm_table *t, const struct scan_
     uint64_t buckets = o->count > INT64_MAX / 10 ? INT64_MAX : (uint64_t)o->count * 10, n = 0;
     do {
         make_room(w->c->reply);
-        enum rc rc = table_visit(w->c->ctx, t, *pos, visit, w, pos);
+        uint64_t at = *pos;
+        enum rc rc = table_visit(w->c->ctx, t, at, visit, w, pos);
         if (rc)
             return n ? RC_OK : rc; /* the cursor says where to go on */
+        drop_stale(w->c, t, at, &w->stale);
     } while (*pos && ++n < buckets && w->seen < (uint64_t)o->count);
     return RC_OK;
 }
@@ -193,6 +206,7 @@ struct pick {
     struct call *c;
     uint64_t seen;
     size_t mark;
+    bool stale;
 };
 
 /* Of the bucket's n-th key, one in n replaces what was chosen before: all are as likely. */
@@ -200,6 +214,7 @@ static void pick_one(void *arg, const struct shm_entry *e)
 {
     struct pick *p = arg;
     struct bytes key = entry_key(e);
+    p->stale |= !alive(p->c, e);
     if (!alive(p->c, e) || evict_random() % ++p->seen)
         return;
     p->c->reply->len = p->mark;
@@ -214,11 +229,13 @@ void cmd_randomkey(struct call *c)
     bool wrapped = false;
     for (unsigned n = 1; t && table_keys(t) && !(wrapped && pos > start); n++) {
         make_room(c->reply);
-        enum rc rc = table_visit(c->ctx, t, pos, pick_one, &p, &pos);
+        uint64_t at = pos;
+        enum rc rc = table_visit(c->ctx, t, at, pick_one, &p, &pos);
         if (rc) {
             call_fail(c, rc);
             return;
         }
+        drop_stale(c, t, at, &p.stale);
         if (p.seen)
             return;
         if (!pos && wrapped)

@@ -112,14 +112,16 @@ void cmd_shutdown(struct call *c)
 
 /* ---- MONITOR ---- */
 
+/* The slot's number never exceeds its share of the root's, whatever the moment of a death: what slot_adopt
+ * then takes back leaves one too many at the worst, which only costs time. */
 void monitor_start(struct client *cl)
 {
     if (cl->monitor)
         return;
     cl->monitor = true;
     session_mark(cl->session, SESSION_F_MONITOR, true);
+    __atomic_fetch_add(&cl->w->ctx.root->monitors, 1, __ATOMIC_SEQ_CST);
     cl->w->ctx.slot->watchers++;
-    __atomic_fetch_add(&cl->w->ctx.root->monitors, 1, __ATOMIC_ACQ_REL);
 }
 
 void monitor_stop(struct client *cl)

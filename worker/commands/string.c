@@ -52,6 +52,8 @@ void cmd_mget(struct call *c)
 {
     size_t bytes = 0;
     unsigned n = (unsigned)c->argc - 1;
+    if (keys_defer(c))
+        return;
     reply_array(c->reply, n);
     for (unsigned i = 0; i < n; i++) {
         const struct shm_entry *e = key_entry(call_key(c, i));
@@ -278,7 +280,7 @@ static bool mset_pairs(struct call *c)
 
 void cmd_mset(struct call *c)
 {
-    if (!mset_pairs(c))
+    if (!mset_pairs(c) || keys_defer(c))
         return;
     mset(c);
     reply_ok(c->reply);
@@ -286,7 +288,7 @@ void cmd_mset(struct call *c)
 
 void cmd_msetnx(struct call *c)
 {
-    if (!mset_pairs(c))
+    if (!mset_pairs(c) || keys_defer(c))
         return;
     for (unsigned i = 0; i < c->nkeys; i++)
         if (call_key(c, i)->entry) {

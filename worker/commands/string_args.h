@@ -14,6 +14,14 @@
 /* Copying more than this takes longer than a worker's other clients should wait (some 100 us a megabyte). */
 #define LONG_BYTES (1u << 20)
 
+/* Commands of more keys than this go to the slow lane: some 5 ms. */
+#define MANY_KEYS 4096u
+
+static inline bool keys_defer(struct call *c)
+{
+    return UNLIKELY(c->nkeys > MANY_KEYS) && call_defer(c);
+}
+
 enum ttl_kind {
     TTL_NONE,
     TTL_EX,

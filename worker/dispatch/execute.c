@@ -117,7 +117,7 @@ static bool paused(const struct client *cl, const struct command *cmd)
     if (LIKELY(!root->pause_mode) || root->pause_until_ms <= cl->w->now_ms)
         return false;
     if (root->pause_mode == 2)
-        return !(cmd->parent && strcmp(cmd->parent, "client") == 0);
+        return true; /* CLIENT UNPAUSE waits, too: as in Redis only the time ends such a pause */
     return cmd->flags & (F_WRITE | F_MAY_REPLICATE);
 }
 

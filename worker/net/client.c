@@ -135,6 +135,18 @@ size_t client_memory(const struct client *cl)
     return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser);
 }
 
+void client_measure(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    size_t unsent = output_pending(cl);
+    s->qbuf = (uint32_t)cl->in_len;
+    s->qbuf_free = (uint32_t)(cl->in_cap - cl->in_len);
+    s->argv_mem = (uint32_t)parser_memory(&cl->parser);
+    s->oll = unsent > 0;
+    s->omem = cl->out_cap;
+    s->tot_mem = client_memory(cl);
+}
+
 /* ---- input ---- */
 
 /* Keeps [p, p + n) for later; p may lie in cl->in. */
@@ -189,7 +201,7 @@ void client_readable(struct client *cl)
         room = cl->in_cap - cl->in_len;
     }
     __atomic_store_n(&cl->session->state, SESSION_BUSY, __ATOMIC_RELEASE);
-    ssize_t n = read(cl->fd, to, room);
+    ssize_t n = recv(cl->fd, to, room, MSG_DONTWAIT);
     cl->w->ctx.slot->stats.total_reads++;
     if (UNLIKELY(n <= 0)) {
         if (n == 0 || (errno != EAGAIN && errno != EINTR))

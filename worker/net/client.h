@@ -67,6 +67,7 @@ struct net {
     int epoll_fd;
     uint32_t session_hint;
     uint64_t lane_serial;
+    int64_t measured_ms; /* when the clients were last measured */
     bool stopping, moving; /* CTL_STOP: end, or hand everybody over first */
     struct reply monitor_lines;
     struct request *rq;         /* one for each command of a batch */
@@ -86,8 +87,8 @@ void client_readable(struct client *cl);
 void client_process(struct client *cl, char *buf, size_t len);
 void client_resume(struct client *cl); /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
-void client_monitor(struct client *cl); /* from now on it is shown every command */
 size_t client_memory(const struct client *cl);
+void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
 void clients_bury(struct worker *w);    /* after the turn */

@@ -1,6 +1,7 @@
 /* Sessions that change their worker. The old one packs what it knows beyond the session itself into a parcel
  * in the arena, and the master, which holds the socket too, passes a duplicate to the new one. */
 #include "worker/net/client.h"
+#include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 
 #include <fcntl.h>
@@ -88,7 +89,7 @@ static void unpack(struct client *cl, const char *from)
     cl->reply_skip_next = p.reply_skip_next;
     cl->close_after_reply = p.close_after_reply;
     if (p.monitor)
-        client_monitor(cl);
+        monitor_start(cl);
     if (p.in_len) {
         cl->in = malloc(p.in_len);
         CHECK(cl->in);
@@ -113,13 +114,4 @@ void handover_take(struct worker *w, uint32_t session, int fd)
     if (!cl->closed)
         client_resume(cl);
     client_settle(cl);
-}
-
-void client_monitor(struct client *cl)
-{
-    if (cl->monitor)
-        return;
-    cl->monitor = true;
-    cl->w->ctx.slot->watchers++;
-    __atomic_add_fetch(&cl->w->ctx.root->monitors, 1, __ATOMIC_SEQ_CST);
 }

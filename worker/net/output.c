@@ -6,7 +6,7 @@
 
 #include <errno.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 #define SHARED_KEEP_BYTES (256u << 10) /* a shared buffer that grew beyond this is given back after the turn */
 #define WRITE_ONCE_BYTES  (256u << 10) /* of one client in one turn, so that its reply holds up nobody */
@@ -127,7 +127,7 @@ static void written(struct client *cl, size_t n)
 static bool write_some(struct client *cl, const char *p, size_t n, size_t *done)
 {
     size_t once = n < WRITE_ONCE_BYTES ? n : WRITE_ONCE_BYTES;
-    ssize_t w = write(cl->fd, p, once);
+    ssize_t w = send(cl->fd, p, once, MSG_NOSIGNAL | MSG_DONTWAIT); /* cheaper than write(2): no file layer */
     cl->w->ctx.slot->stats.total_writes++;
     *done = w > 0 ? (size_t)w : 0;
     written(cl, *done);
