@@ -231,6 +231,8 @@ static unsigned count_roughly(const struct shm_bucket *b, unsigned n)
         for (unsigned i = 0; i < CELL_SLOTS; i++)
             entries += !!__atomic_load_n(&c->slot[i], __ATOMIC_RELAXED);
         entries--;
+        if (__atomic_load_n(&c->slot[CELL_SLOTS - 1], __ATOMIC_RELAXED) & SLOT_LINK)
+            return UINT32_MAX / 100; /* a long chain: only the latches tell how long */
     }
     return entries;
 }
