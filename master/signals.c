@@ -160,6 +160,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     repairs_retry(m);
     watchdog_look(m);
     post_start_due(m);
+    sessions_house(m);
     config_notice(m);
     roll_step(m);
     upgrade_step(m);

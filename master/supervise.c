@@ -82,6 +82,11 @@ static void take_listeners_back(struct master *m, struct post *p)
     p->lent_to = -1;
 }
 
+bool restart_waits(const struct post *p, const struct child *c)
+{
+    return p->delay > 0 && now_s() - c->started_at < EARLY_S;
+}
+
 void post_vacant(struct master *m, struct post *p, bool early)
 {
     double wait = 0;

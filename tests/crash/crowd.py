@@ -125,6 +125,26 @@ class Crowd:
                 raise Failure("%s is %d, acknowledged were %d" % (c.key, value, c.acked))
 
 
+class Watch:
+    """A connection for looking on, which comes back when its worker was killed in the middle of a reply."""
+
+    def __init__(self, server):
+        self.server = server
+        self.connection = server.connect()
+
+    def command(self, *argv, **kw):
+        for _ in range(20):
+            try:
+                return self.connection.command(*argv, **kw)
+            except (OSError, resp.Closed):
+                time.sleep(0.05)
+                try:
+                    self.connection = self.server.connect()
+                except OSError:
+                    pass
+        raise Failure("the server does not answer")
+
+
 def workers_of(connection):
     """[{index, pid, state, ...}], and the counters behind them."""
     workers, counters = [], {}

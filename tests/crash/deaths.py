@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Crowd, Failure, all_running, check_arena, children_of, exists, main, wait_for, workers_of
+from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, wait_for, workers_of
 import resp
 import server
 
@@ -54,10 +54,9 @@ def lane(start):
 def repairer(start):
     """Whoever appears right after a worker's death is killed: the repairer, if we are quick enough."""
     with start("--workers", "2") as s:
-        watch = s.connect()
-        hit = 0
+        watch = Watch(s)
         with Crowd(s.port, 6, 8, may_lose=True) as crowd:
-            for _ in range(8):
+            for _ in range(6):
                 victim = all_running(watch, 2)[0]["pid"]
                 known = set(children_of(s.proc.pid))
                 os.kill(victim, signal.SIGKILL)
@@ -67,13 +66,12 @@ def repairer(start):
                     with open(path) as f:
                         new = [int(p) for p in f.read().split() if int(p) not in known]
                     if new:
-                        os.kill(new[0], signal.SIGKILL)
+                        try:
+                            os.kill(new[0], signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass  # it has done its work
                         break
                 time.sleep(0.2)
-                try:
-                    watch.command("PING")
-                except (resp.Closed, resp.Timeout, OSError):
-                    watch = s.connect()
                 crowd.alive()
             all_running(watch, 2)
         with open(s.log) as f:
@@ -101,7 +99,7 @@ def hangs(start):
 def backoff(start):
     """A worker that keeps dying is started less and less often; meanwhile every new connection is served."""
     with start("--workers", "2") as s:
-        watch = s.connect()
+        watch = Watch(s)
         post = [w for w in all_running(watch, 2) if not int(w["clients"])][0]["index"]
         title = "skep: worker %d" % post
         stop = threading.Event()
@@ -142,7 +140,7 @@ def backoff(start):
 def rebuild(start):
     """crash-policy rebuild: after SIGSEGV the keyspace is empty, after SIGKILL it is not; the pid stays."""
     with start("--workers", "2", "--crash-policy", "rebuild") as s:
-        c = s.connect()
+        c = Watch(s)
         c.command("SET", "a", "1")
         victim = [w for w in all_running(c, 2) if not int(w["clients"])][0]["pid"]
         os.kill(victim, signal.SIGKILL)

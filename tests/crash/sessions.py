@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from crowd import Crowd, Failure, all_running, check_arena, main, workers_of
+from crowd import Crowd, Failure, Watch, all_running, check_arena, main, workers_of
 import server
 
 IDLE = 30
@@ -18,7 +18,7 @@ def kills(start):
         idle = [s.connect() for _ in range(IDLE)]
         for c in idle:
             c.command("PING")
-        watch = s.connect()
+        watch = Watch(s)
         with Crowd(s.port, 12, 16, may_lose=True) as crowd:
             rng = random.Random(1)
             end = time.monotonic() + 6
