@@ -201,6 +201,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
         if (m->post[i].lent_to == (int)slot)
             m->post[i].lent_to = -1;
     __atomic_store_n(&slot_at(slot)->state, SLOT_FREE, __ATOMIC_RELEASE);
+    if (!p) /* the post was given up: INFO need not show it */
+        slot_at(slot)->role = ROLE_NONE;
     c->phase = CHILD_NONE;
     if (p && p->slot == (int)slot) {
         p->slot = -1;
