@@ -238,7 +238,10 @@ static bool worth_it(const struct shm_bucket *b, unsigned n)
             w = __atomic_load_n(&b[i].slot[j], __ATOMIC_RELAXED);
             entries += w != 0;
         }
-        entries += !!(w & SLOT_LINK);
+        if (w & SLOT_LINK) {
+            entries++;
+            __builtin_prefetch(shm_at(SLOT_REF(w))); /* the resize that may follow reads it */
+        }
     }
     unsigned load_x100 = entries * 100 / n;
     return load_x100 + 30 > LOAD_GROW_X100 || load_x100 < LOAD_SHRINK_X100 + 30;
