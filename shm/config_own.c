@@ -118,12 +118,22 @@ static size_t bind_get(const struct shm_config *cfg, char *buf, size_t cap)
     return t.n;
 }
 
+/* Addresses stand bare, as people write them; only a word with a quote or a tab in it needs quotes of its own. */
 static enum rc bind_file(const struct shm_config *cfg, int line, char *buf, size_t cap)
 {
+    struct text t = text_begin(buf, cap);
     if (line > 0)
         return RC_MISSING;
-    snprintf(buf, cap, "%s", cfg->bind_value[0] ? cfg->bind_value : "\"\"");
-    return RC_OK;
+    for (const char *p = cfg->bind_value;; p++) {
+        char word[4 * sizeof(cfg->bind_value) + 3];
+        struct bytes b = {p, strcspn(p, " ")};
+        if (words_write(b, word, sizeof(word)) == 0)
+            return RC_NOMEM;
+        text_add(&t, "%s%s", t.n ? " " : "", word);
+        p += b.n;
+        if (*p == '\0')
+            return RC_OK;
+    }
 }
 
 const struct config_own config_own_bind = {bind_reset, bind_set, bind_get, bind_file};

@@ -211,6 +211,16 @@ enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value);
 /* A read without a lock: takes what it wants between two looks at the version.
  * read_begin: RC_OK with k->entry (0: absent), RC_BUSY: latched by somebody, RC_MISSING: stale, locate again. */
 enum rc key_read_begin(struct key_ref *k, uint32_t *version);
+/* What a reader without a lock may copy. entry_bytes and its like must not be used there: lengths and places
+ * are believed only after one more look at the version, which key_read_view takes. After RC_OK all of value
+ * lies in the arena, but its bytes count only if key_read_valid says so when they have been copied. Such a
+ * reader never writes: not the clock in meta either (the block may be another's by then). */
+struct read_view {
+    struct bytes value; /* not for ENC_INT */
+    int64_t number, expiry_ms;
+    unsigned type_enc;
+};
+enum rc key_read_view(const struct key_ref *k, uint32_t version, struct read_view *out);
 static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
 {
     __atomic_thread_fence(__ATOMIC_ACQUIRE);
@@ -220,6 +230,8 @@ static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
 /* After a transaction that inserted into a full bucket, or emptied one: changes the segment's size when
  * its load says so. Only tries locks; true when something was changed. */
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
+/* Likewise, without a look beforehand that keeps most calls from latching the segment. */
+bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
 
 /* ---- walking in hash order ---- */
 
