@@ -91,6 +91,7 @@ def hangs(start):
         for c in clients:
             c.command("PING")
         victim = all_running(clients[0], 2)[0]["pid"]
+        time.sleep(0.2)  # all are idle by then, also the one whose reply has just come
         os.kill(victim, signal.SIGSTOP)
         for c in clients:
             if c.command("PING", timeout=15).kind != "status":
