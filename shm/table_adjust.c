@@ -129,6 +129,14 @@ static enum rc place(struct plan *p, struct half *h, uint64_t word)
     return RC_OK;
 }
 
+/* Making new tags reads every key: their memory is asked for ahead, all at once. */
+static enum rc prefetch_entry(struct plan *p, uint64_t word, void *arg)
+{
+    (void)p, (void)arg;
+    __builtin_prefetch(shm_at(SLOT_REF(word)));
+    return RC_OK;
+}
+
 /* Into the one or two new segments; with a new base the tag is cut from the key's hash again. */
 static enum rc move_word(struct plan *p, uint64_t word, void *arg)
 {
@@ -197,6 +205,8 @@ static enum rc rebuild(struct plan *p)
         halves[i].base = base;
         rc = half_create(p, &halves[i], split ? p->count[i] : entries);
     }
+    if (!rc && base != p->base)
+        rc = each_word(p, prefetch_entry, NULL, NULL);
     if (!rc)
         rc = each_word(p, move_word, free_cell, halves);
     if (!rc)
