@@ -150,7 +150,11 @@ static void create_arena(struct master *m, const struct shm_config *cfg)
                                 .ndbs = (uint32_t)cfg->databases,
                                 .nsessions =
                                     (uint32_t)(cfg->maxclients > 9900 ? cfg->maxclients + 100 : 10000)};
-    if (arena_create(&sizes, &m->arena_fd))
+    enum rc rc = arena_create(&sizes, &m->arena_fd);
+    if (rc == RC_INVALID)
+        refuse("arena-size %llu is too small for maxclients %u and databases %u",
+               (unsigned long long)sizes.arena_bytes, (unsigned)cfg->maxclients, sizes.ndbs);
+    if (rc)
         refuse("the arena of %llu bytes was refused: %s (arena-size says how large it may be)",
                (unsigned long long)sizes.arena_bytes, strerror(errno));
     fcntl(m->arena_fd, F_SETFD, 0); /* an upgrade takes it along */

@@ -18,8 +18,8 @@
 
 /* The longest value: a bind list or a password of 1024, or 64 save points of at most 42 bytes. */
 #define CONFIG_VALUE_MAX 4096
-/* In a file each byte of a text of 1024 may stand as \\xhh. */
-#define CONFIG_FILE_VALUE_MAX (4 * 1024 + 64)
+/* In a file each byte of a text of 1024 may stand as \xhh, with a second backslash before it. */
+#define CONFIG_FILE_VALUE_MAX (5 * 1024 + 64)
 #define CONFIG_ERR_MAX        512
 #define CONFIG_SAVES_MAX      64
 #define CONFIG_BINDS_MAX      16

@@ -412,7 +412,7 @@ static void rewriting_quotes(struct shm_config *cfg)
         const char *line, *value, *file;
     } cases[] = {
         {"bind \"a'b\" 127.0.0.1\n", "a'b 127.0.0.1", "\"a'b\" 127.0.0.1"},
-        {"bind 'a\"b'\n", "a\"b", "\"a\\\"b\""},
+        {"bind '\"a\\\"b\"'\n", "a\"b", "\"\\\"a\\\\\\\"b\\\"\""},
         {"bind \"a\\tb\" -::1\n", "a\tb -::1", "\"a\\tb\" -::1"},
         {"bind \"\"\n", "", "\"\""},
         {"bind 127.0.0.1 -::1\n", "127.0.0.1 -::1", "127.0.0.1 -::1"},
@@ -431,6 +431,13 @@ static void rewriting_quotes(struct shm_config *cfg)
         conf_report_free(&r);
         CHECKF(!strcmp(get(cfg, "bind"), cases[i].value), "%s", get(cfg, "bind"));
     }
+    /* The longest that a file may need. */
+    char worst[1023], value[CONFIG_FILE_VALUE_MAX];
+    memset(worst, '\v', sizeof(worst));
+    worst[sizeof(worst) - 1] = '\0';
+    CHECK(!strcmp(set(cfg, "bind", worst), "OK"));
+    CHECK(config_file_value(cfg, D_bind, 0, value, sizeof(value)) == RC_OK);
+    CHECKF(strlen(value) == 5 * 1022 + 6, "%zu", strlen(value));
 }
 
 int main(void)
