@@ -36,6 +36,13 @@ __attribute__((noreturn, cold, format(printf, 4, 5))) void check_failed(const ch
 #define DCHECK(e) ((void)0)
 #endif
 
+/* A function that reads what others may be changing, and finds out afterwards: not for ThreadSanitizer. */
+#if defined(__SANITIZE_THREAD__)
+#define READS_RACILY __attribute__((no_sanitize("thread"), noinline))
+#else
+#define READS_RACILY
+#endif
+
 #define LIKELY(e)   __builtin_expect(!!(e), 1)
 #define UNLIKELY(e) __builtin_expect(!!(e), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))

@@ -62,7 +62,9 @@ static int map_arena(int fd, uint64_t bytes)
 static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, uint64_t arena_bytes)
 {
     uint64_t at = round_up(sizeof(*r), 4096);
-    r->nunits = arena_bytes / UNIT_BYTES;
+    /* The last two units are never given out: a reader without a lock may believe a length (at most 64 KB and
+     * a key) for the moment until it looks at the version, and must not run off the mapping. */
+    r->nunits = arena_bytes / UNIT_BYTES - 2;
     r->units = at, at = round_up(at + r->nunits * sizeof(struct shm_unit), 4096);
     r->unit_used = at, at = round_up(at + r->nunits / 8 + 8, 4096);
     r->unit_present = at, at = round_up(at + r->nunits / 8 + 8, 4096);
@@ -80,8 +82,12 @@ enum rc arena_create(const struct arena_sizes *s, int *fd)
 {
     struct shm_root plan = {0};
     uint64_t bytes = round_up(s->arena_bytes, UNIT_BYTES);
+    if (bytes < 8 * UNIT_BYTES) {
+        errno = EINVAL;
+        return RC_INVALID;
+    }
     uint64_t end = place_tables(&plan, s, bytes);
-    if (s->nslots > SHM_SLOTS_MAX || end + 16 * UNIT_BYTES > bytes) {
+    if (s->nslots > SHM_SLOTS_MAX || end + 16 * UNIT_BYTES > bytes || bytes > ARENA_BYTES_MAX) {
         errno = EINVAL;
         return RC_INVALID;
     }

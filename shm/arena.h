@@ -35,6 +35,7 @@ static inline shm_ref shm_ref_of(const void *p)
 #define SHM_LAYOUT 1u
 #endif
 #define UNIT_BYTES     65536ull
+#define ARENA_BYTES_MAX (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX  250u
 #define SHM_CLASSES    103u
 #define SHM_CONFIG_BYTES 262144u

@@ -56,8 +56,8 @@ bool mail_next(struct shm_ctx *ctx, uint32_t *from, struct mail *m)
 {
     uint64_t *bits = senders(ctx->id);
     for (unsigned w = 0; w < 4; w++) {
-        while (__atomic_load_n(&bits[w], __ATOMIC_ACQUIRE)) {
-            uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(bits[w]);
+        for (uint64_t b; (b = __atomic_load_n(&bits[w], __ATOMIC_ACQUIRE));) {
+            uint32_t s = w * 64 + (uint32_t)__builtin_ctzll(b);
             struct shm_ring *ring = mail_ring(s, ctx->id);
             __atomic_and_fetch(&bits[w], ~(1ull << s % 64), __ATOMIC_SEQ_CST);
             STEP(ctx, MAIL_LOOKED);

@@ -24,7 +24,7 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
     s->index = index;
     s->pid = getpid();
     s->stop = 0;
-    s->inside = 0;
+    __atomic_store_n(&s->inside, 0, __ATOMIC_RELEASE);
     s->busy_since_ms = 0;
     s->clients = 0;
     uint32_t watchers = s->watchers; /* of the previous process: its watching clients are gone */
@@ -34,8 +34,9 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
 }
 
 /* The kernel walks this list as the thread ends, before it unmaps anything, and marks the futex. The list
- * is private memory; only the word that it leads to lies in the arena. */
-static struct {
+ * is private memory, of the thread (tests run processes as threads); only the word that it leads to lies in the
+ * arena. */
+static _Thread_local struct {
     struct robust_list_head head;
     struct robust_list node;
 } robust;

@@ -86,9 +86,20 @@ static inline bool still(const struct key_ref *k, uint32_t version)
     return __atomic_load_n(&k->bucket->latch.word, __ATOMIC_RELAXED) == version;
 }
 
+#if defined(__SANITIZE_THREAD__)
+READS_RACILY static bool names_same(const char *a, const char *b, size_t n)
+{
+    while (n && *a == *b)
+        n--, a++, b++;
+    return n == 0;
+}
+#else
+#define names_same bytes_same
+#endif
+
 /* Does the entry of this word have the key's name? A word from a freed cell, and an entry that was freed, may
  * hold anything: a word is followed, and a length believed, only while the version holds (else RC_BUSY). */
-static inline enum rc read_name(const struct key_ref *k, uint64_t w, uint32_t v)
+READS_RACILY static enum rc read_name(const struct key_ref *k, uint64_t w, uint32_t v)
 {
     if (!still(k, v))
         return RC_BUSY;
@@ -107,10 +118,10 @@ static inline enum rc read_name(const struct key_ref *k, uint64_t w, uint32_t v)
             return RC_BUSY;
         name += sizeof(n);
     }
-    return bytes_same(name, k->key.p, k->key.n) ? RC_OK : RC_MISSING;
+    return names_same(name, k->key.p, k->key.n) ? RC_OK : RC_MISSING;
 }
 
-static enum rc read_cells(struct key_ref *k, uint64_t link, uint32_t v)
+READS_RACILY static enum rc read_cells(struct key_ref *k, uint64_t link, uint32_t v)
 {
     while (link & SLOT_LINK) {
         if (!still(k, v))
@@ -149,6 +160,39 @@ enum rc key_read_begin(struct key_ref *k, uint32_t *version)
             return rc;
     }
     return read_cells(k, __atomic_load_n(&slot[BUCKET_SLOTS - 1], __ATOMIC_RELAXED), v);
+}
+
+READS_RACILY enum rc key_read_view(const struct key_ref *k, uint32_t v, struct read_view *out)
+{
+    const struct shm_entry *e = shm_at(k->entry);
+    struct shm_entry head;
+    __atomic_load((const uint64_t *)e, (uint64_t *)&head, __ATOMIC_RELAXED);
+    const uint64_t *word = (const uint64_t *)(e + 1);
+    out->type_enc = head.type_enc;
+    out->expiry_ms = -1;
+    if (head.flags & ENTRY_EXPIRES)
+        out->expiry_ms = (int64_t)__atomic_load_n(word++, __ATOMIC_RELAXED);
+    if (head.flags & ENTRY_BIG) {
+        shm_ref r = __atomic_load_n(word, __ATOMIC_RELAXED);
+        if (!still(k, v)) /* the place may be no place */
+            return RC_BUSY;
+        const struct shm_big *b = shm_at(r);
+        out->value = (struct bytes){(const char *)(b + 1), __atomic_load_n(&b->len, __ATOMIC_RELAXED)};
+    } else if ((head.type_enc & 15) == ENC_INT) {
+        out->number = (int64_t)__atomic_load_n(word, __ATOMIC_RELAXED);
+        out->value = (struct bytes){NULL, 0};
+    } else {
+        const char *p = (const char *)word;
+        size_t n = head.meta >> 24;
+        if (UNLIKELY(n == KEY_SHORT)) {
+            uint32_t longer;
+            memcpy(&longer, p, 4);
+            n = longer;
+            p += 4;
+        }
+        out->value = (struct bytes){p + n, head.inline_len};
+    }
+    return still(k, v) ? RC_OK : RC_BUSY; /* until here the lengths are to be believed */
 }
 
 /* ---- latching ---- */

@@ -190,7 +190,7 @@ static void insert(struct shm_ctx *ctx, uint64_t from, uint64_t to)
     double worst = 0, t0 = now(), c0 = cpu_seconds();
     uint64_t over_100us = 0, over_1ms = 0;
     for (uint64_t i = from; i < to; i++) {
-        double a = now();
+        double a = opt.grow ? cpu_seconds() : now(); /* our own time alone: others may run on this machine */
         CHECK(batch_enter(ctx));
         struct key_ref k = {.key = key_name(name, i), .table = db_table(ctx->root, 0)};
         k.hash = key_hash(ctx->root, k.key);
@@ -202,18 +202,19 @@ static void insert(struct shm_ctx *ctx, uint64_t from, uint64_t to)
         batch_leave(ctx);
         if (i % 64 == 0)
             retire_reclaim(ctx);
-        double d = now() - a;
+        double d = (opt.grow ? cpu_seconds() : now()) - a;
         worst = d > worst ? d : worst;
         over_100us += d > 1e-4;
         over_1ms += d > 1e-3;
     }
     uint64_t segments, nodes, buckets = table_buckets(db_table(ctx->root, 0), &segments, &nodes);
-    printf("%llu to %llu keys: longest insert %.0f us (%llu above 100 us, %llu above 1 ms), %.0f ns of CPU "
+    printf("%llu to %llu keys: longest insert %.0f us%s (%llu above 100 us, %llu above 1 ms), %.0f ns of CPU "
            "each, "
            "%.1f s, %.2f keys a bucket, %.1f bytes a key\n",
-           (unsigned long long)from, (unsigned long long)to, worst * 1e6, (unsigned long long)over_100us,
-           (unsigned long long)over_1ms, (cpu_seconds() - c0) / (double)(to - from) * 1e9, now() - t0,
-           (double)to / (double)buckets, (double)slots_used_bytes() / (double)to);
+           (unsigned long long)from, (unsigned long long)to, worst * 1e6, opt.grow ? " of CPU" : "",
+           (unsigned long long)over_100us, (unsigned long long)over_1ms,
+           (cpu_seconds() - c0) / (double)(to - from) * 1e9, now() - t0, (double)to / (double)buckets,
+           (double)slots_used_bytes() / (double)to);
     fflush(stdout);
 }
 
