@@ -303,6 +303,11 @@ void client_process(struct client *cl, char *buf, size_t len)
 {
     struct worker *w = cl->w;
     size_t at = 0;
+    /* Who has had the answer to CLIENT KILL may rely on it, though our wake-up is still on its way. */
+    if (UNLIKELY(cl->session->kill)) {
+        client_close(cl);
+        return;
+    }
     while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
         struct batch b;
         if (UNLIKELY(!batch_enter(&w->ctx))) {
