@@ -43,6 +43,31 @@ static inline bool bytes_equal(struct bytes a, struct bytes b)
     return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
 }
 
+/* memcpy for runs that are mostly short: gcc makes rep movs, or a call, of a memcpy whose length it does not
+ * know, and both cost more than the copy itself. */
+static inline void bytes_copy(char *to, const char *from, size_t n)
+{
+    if (n > 256) {
+        memcpy(to, from, n);
+    } else if (n >= 16) {
+        for (size_t i = 0; i + 16 < n; i += 16) {
+            memcpy(to + i, from + i, 16);
+            __asm__ volatile("" ::: "memory"); /* or the loop is recognised, and becomes that memcpy */
+        }
+        memcpy(to + n - 16, from + n - 16, 16); /* overlaps what is copied already */
+    } else if (n >= 8) {
+        memcpy(to, from, 8);
+        memcpy(to + n - 8, from + n - 8, 8);
+    } else if (n >= 4) {
+        memcpy(to, from, 4);
+        memcpy(to + n - 4, from + n - 4, 4);
+    } else if (n) {
+        to[0] = from[0];
+        to[n / 2] = from[n / 2];
+        to[n - 1] = from[n - 1];
+    }
+}
+
 /* Compares with a C string, ignoring ASCII case: how option words are recognised. */
 static inline bool bytes_is(struct bytes a, const char *word)
 {

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/random.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -72,6 +73,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->sessions = at, at = round_up(at + s->nsessions * shape_session_bytes(), 4096);
     r->config = at, at = round_up(at + SHM_CONFIG_BYTES, 4096);
     r->mail = at, at = round_up(at + shape_mail_bytes(s->nslots), 4096);
+    r->slowlog = at, at = round_up(at + s->nslots * shape_slowlog_bytes(), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }
@@ -145,6 +147,12 @@ void arena_detach(void)
     close(arena_fd);
     shm_base = NULL;
     arena_fd = -1;
+}
+
+uint64_t arena_resident_bytes(void)
+{
+    struct stat st;
+    return fstat(arena_fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
 }
 
 /* ---- units ---- */

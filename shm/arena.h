@@ -31,12 +31,16 @@ static inline shm_ref shm_ref_of(const void *p)
 #define SHM_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
 #define SHM_MAGIC      0x31304150454b5330ull
-#define SHM_LAYOUT     1u
+#ifndef SHM_LAYOUT /* a test builds a binary with another one */
+#define SHM_LAYOUT 1u
+#endif
 #define UNIT_BYTES     65536ull
 #define ARENA_BYTES_MAX (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX  250u
 #define SHM_CLASSES    103u
 #define SHM_CONFIG_BYTES 262144u
+#define LATENCY_EVENTS_MAX 8u
+#define SHM_PATH_BYTES 1024u
 
 /* A latch word: who holds it (slot + 1, 0: nobody) and how often what it guards has changed. */
 struct shm_latch {
@@ -98,10 +102,13 @@ struct shm_root {
     shm_ref slots;        /* struct shm_slot[nslots], each SLOT_STRIDE apart */
     uint32_t ndbs;
     uint32_t nsessions;
+    uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
+    uint32_t spare_high;
     shm_ref dbs;          /* struct shm_db[ndbs] */
     shm_ref sessions;     /* struct shm_session[nsessions] */
     shm_ref config;       /* SHM_CONFIG_BYTES for the server's configuration */
     shm_ref mail;         /* the mailboxes' directory */
+    shm_ref slowlog;      /* struct shm_slowlog[nslots] */
     shm_ref extra;        /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;   /* 0: open; otherwise the closer's slot + 1 */
@@ -118,6 +125,12 @@ struct shm_root {
     uint64_t stats_epoch;         /* CONFIG RESETSTAT adds one: every process then clears its own */
     uint64_t run_id[5];           /* 40 hexadecimal digits */
     uint64_t crashes_repaired, last_repair_us, sessions_kept, handovers;
+    struct shm_latch config_latch; /* CONFIG SET takes turns (a rank of its own: nothing is taken inside) */
+    uint64_t slowlog_ids;         /* the next entry's id */
+    uint64_t slowlog_floor;       /* SLOWLOG RESET: older entries are not shown */
+    uint64_t latency_epoch[LATENCY_EVENTS_MAX]; /* LATENCY RESET adds one */
+    uint64_t peak_bytes, startup_bytes; /* of used memory: the most so far, and before the first command */
+    char config_file[SHM_PATH_BYTES], executable[SHM_PATH_BYTES]; /* absolute; written by the master */
     uint64_t fatal;               /* a repair found the impossible: everything must stop */
 };
 _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
@@ -166,6 +179,9 @@ enum rc span_alloc(struct shm_ctx *ctx, uint64_t bytes, shm_ref *out);
 enum rc span_keep(struct shm_ctx *ctx, uint64_t bytes, shm_ref *owner);
 void span_free(struct shm_ctx *ctx, shm_ref r, uint32_t *progress, uint32_t done);
 void span_drop(struct shm_ctx *ctx, shm_ref *owner);
+
+/* What of the arena the system stands behind. */
+uint64_t arena_resident_bytes(void);
 
 /* Gives up to max free units back to the system: pages that the caller saw free in *before already.
  * before is the caller's own bitmap of the previous look, updated here. Returns how many went. */

@@ -8,6 +8,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 struct inspection {
     struct shm_root *root;
@@ -265,7 +266,7 @@ static void check_mail(struct inspection *c)
 
 static void check_sessions(struct inspection *c)
 {
-    for (uint32_t i = 0; i < c->root->nsessions; i++)
+    for (uint32_t i = 0; i < c->root->sessions_high; i++)
         if (session_at(i)->state != SESSION_FREE && session_at(i)->parcel)
             mark_used(c, session_at(i)->parcel, session_at(i)->parcel_bytes, "a session's parcel");
 }
@@ -309,8 +310,11 @@ unsigned arena_check(char *why, size_t why_bytes)
     c.seen = calloc(root->nunits, sizeof(*c.seen));
     check_units(&c);
     check_lists(&c);
-    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) || root->gate)
-        fault(&c, "a latch of the root or the gate is held");
+    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) ||
+        latch_owner(root->config_latch.word))
+        fault(&c, "a latch of the root is held");
+    if (root->gate && slot_at(root->gate - 1)->pid != getpid()) /* DEBUG ARENA CHECK closes it itself */
+        fault(&c, "the gate is held by slot %llu", (unsigned long long)root->gate - 1);
     for (uint32_t i = 0; i < root->nslots; i++)
         check_slot(&c, i);
     check_mail(&c);

@@ -28,7 +28,7 @@ enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char 
         uint32_t n = (uint32_t)s->key.n;
         memcpy(p - 4, &n, 4);
     }
-    memcpy(p, s->key.p, s->key.n);
+    bytes_copy(p, s->key.p, s->key.n);
     if (value)
         *value = p + s->key.n;
     *out = r;
@@ -68,7 +68,7 @@ enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms
     enum rc rc = entry_new(tx, &s, out, &value);
     if (!rc && e->inline_len) {
         struct bytes k = entry_key(e);
-        memcpy(value, k.p + k.n, e->inline_len);
+        bytes_copy(value, k.p + k.n, e->inline_len);
     }
     return rc;
 }

@@ -7,34 +7,64 @@ uint64_t shape_session_bytes(void)
     return sizeof(struct shm_session);
 }
 
+/* How many used places are tried before a fresh one is taken. */
+#define CLAIM_TRIES 64u
+
+static bool claim_at(struct shm_ctx *ctx, uint32_t i, struct shm_session **out)
+{
+    struct shm_session *s = session_at(i);
+    uint64_t *word = (uint64_t *)s, was = __atomic_load_n(word, __ATOMIC_RELAXED);
+    if ((uint32_t)was != SESSION_FREE)
+        return false;
+    /* State and owner in one exchange: a claimed session without an owner could not be repaired. */
+    uint64_t claim = (uint64_t)ctx->id << 32 | SESSION_OPENING;
+    if (!__atomic_compare_exchange_n(word, &was, claim, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
+        return false;
+    STEP(ctx, SESSION_CLAIMED);
+    memset((char *)s + offsetof(struct shm_session, id), 0, sizeof(*s) - offsetof(struct shm_session, id));
+    s->master_fd = -1;
+    s->id = __atomic_fetch_add(&ctx->root->session_ids, 1, __ATOMIC_RELAXED);
+    *out = s;
+    return true;
+}
+
+static bool claim_in(struct shm_ctx *ctx, uint32_t from, uint32_t tries, uint32_t n, uint32_t *hint,
+                     struct shm_session **out)
+{
+    for (uint32_t t = 0; t < tries; t++) {
+        uint32_t i = (from + t) % n;
+        if (claim_at(ctx, i, out)) {
+            *hint = i + 1;
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Raised before the session is claimed, so that whoever walks up to it misses none. */
+static uint32_t take_fresh(struct shm_root *r)
+{
+    uint32_t high = __atomic_load_n(&r->sessions_high, __ATOMIC_ACQUIRE);
+    while (high < r->nsessions && !__atomic_compare_exchange_n(&r->sessions_high, &high, high + 1, true,
+                                                               __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE))
+        ;
+    return high;
+}
+
 enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **out)
 {
-    uint32_t n = ctx->root->nsessions;
-    for (uint32_t tries = 0; tries < n; tries++) {
-        uint32_t i = (*hint + tries) % n;
-        struct shm_session *s = session_at(i);
-        uint64_t *word = (uint64_t *)s, was = __atomic_load_n(word, __ATOMIC_RELAXED);
-        if ((uint32_t)was != SESSION_FREE)
-            continue;
-        /* State and owner in one exchange: a claimed session without an owner could not be repaired. */
-        uint64_t claim = (uint64_t)ctx->id << 32 | SESSION_OPENING;
-        if (!__atomic_compare_exchange_n(word, &was, claim, false, __ATOMIC_ACQ_REL, __ATOMIC_RELAXED))
-            continue;
-        STEP(ctx, SESSION_CLAIMED);
-        memset((char *)s + offsetof(struct shm_session, id), 0, sizeof(*s) - offsetof(struct shm_session, id));
-        s->master_fd = -1;
-        s->id = __atomic_fetch_add(&ctx->root->session_ids, 1, __ATOMIC_RELAXED);
-        *hint = i + 1;
-        *out = s;
+    uint32_t high = sessions_end();
+    if (high && claim_in(ctx, *hint % high, high < CLAIM_TRIES ? high : CLAIM_TRIES, high, hint, out))
         return RC_OK;
-    }
-    return RC_MISSING;
+    uint32_t fresh = take_fresh(ctx->root);
+    if (fresh < ctx->root->nsessions && claim_at(ctx, fresh, out))
+        return RC_OK;
+    return claim_in(ctx, 0, sessions_end(), sessions_end(), hint, out) ? RC_OK : RC_MISSING;
 }
 
 struct shm_session *session_by_id(uint64_t id)
 {
-    struct shm_root *r = arena_root();
-    for (uint32_t i = 0; i < r->nsessions; i++) {
+    for (uint32_t i = 0; i < sessions_end(); i++) {
         struct shm_session *s = session_at(i);
         uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
         if (state != SESSION_FREE && state != SESSION_CLOSING && s->id == id)

@@ -67,6 +67,12 @@ static inline uint32_t session_index(const struct shm_session *s)
     return (uint32_t)(s - (struct shm_session *)shm_at(arena_root()->sessions));
 }
 
+/* Where a walk over the sessions ends: those from here on have never been used. */
+static inline uint32_t sessions_end(void)
+{
+    return __atomic_load_n(&arena_root()->sessions_high, __ATOMIC_ACQUIRE);
+}
+
 /* Takes a free session for slot owner; hint (the caller's, any value) spreads the search. */
 enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **out);
 struct shm_session *session_by_id(uint64_t id); /* NULL: none open */

@@ -9,6 +9,7 @@ uint64_t arena_shape(void)
         sizeof(struct shm_entry),  sizeof(struct shm_big),  SLOT_STRIDE,              SHM_CLASSES,
         shape_session_bytes(),     shape_mail_bytes(16),    TAG_BITS,                 SEG_MAX,
         sizeof(struct shm_retire), SHM_CONFIG_BYTES,        STAT_COMMANDS,            NODE_BITS,
+        shape_slowlog_bytes(),
     };
     uint64_t h = 14695981039346656037ull;
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)

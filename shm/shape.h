@@ -12,5 +12,6 @@
 
 uint64_t shape_session_bytes(void);
 uint64_t shape_mail_bytes(uint32_t nslots);
+uint64_t shape_slowlog_bytes(void); /* of one slot */
 
 #endif

@@ -27,6 +27,9 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
     __atomic_store_n(&s->inside, 0, __ATOMIC_RELEASE);
     s->busy_since_ms = 0;
     s->clients = 0;
+    uint32_t watchers = s->watchers; /* of the previous process: its watching clients are gone */
+    s->watchers = 0;
+    __atomic_fetch_sub(&ctx->root->monitors, watchers, __ATOMIC_SEQ_CST);
     life_lock_take(s);
 }
 

@@ -128,6 +128,37 @@ struct shm_errstat {
     uint64_t count;
 };
 
+/* Figures "per second": what was added since the last look, kept for the last looks. */
+#define METRIC_SAMPLES 16u
+enum { METRIC_COMMANDS, METRIC_NET_IN, METRIC_NET_OUT, METRICS };
+struct shm_metric {
+    uint64_t last_us, last_value, at;
+    uint64_t per_second[METRIC_SAMPLES];
+};
+
+/* What took long, an event a row, as LATENCY tells it. */
+#define LATENCY_EVENTS(X)                                                                          \
+    X(COMMAND, "command")                                                                          \
+    X(FAST, "fast-command")                                                                        \
+    X(EXPIRE, "expire-cycle")                                                                      \
+    X(EVICT, "eviction-cycle")                                                                     \
+    X(EVICT_DEL, "eviction-del")                                                                   \
+    X(REPAIR, "repair")
+enum latency_event {
+#define X(id, name) LATENCY_##id,
+    LATENCY_EVENTS(X)
+#undef X
+        LATENCY_COUNT
+};
+_Static_assert(LATENCY_COUNT <= LATENCY_EVENTS_MAX, "the root has a reset count for each event");
+#define LATENCY_SAMPLES 160u
+struct shm_latency {
+    uint64_t epoch;  /* the samples are of this one; LATENCY RESET begins another */
+    uint64_t n;      /* how many there have been; the last 160 are kept */
+    uint64_t max_ms;
+    uint64_t sample[LATENCY_SAMPLES]; /* seconds since 1970 << 32 | ms */
+};
+
 enum slot_state {
     SLOT_FREE = 0,
     SLOT_STARTING,
@@ -155,7 +186,13 @@ struct shm_slot {
     uint64_t heartbeat_ms;
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
+    uint32_t watchers, spare; /* clients that MONITOR */
     uint64_t seen_stats_epoch;
+    /* Published every 100 ms by worker/publish.c: what this process costs. */
+    uint64_t cpu_user_us, cpu_sys_us;
+    uint64_t rss_bytes;  /* its private memory: the arena, which all share, is not in it */
+    uint64_t heap_bytes, heap_active, heap_resident; /* as its allocator counts them */
+    struct shm_metric metric[METRICS];
     /* The gate's mark and the reclaiming epoch in one: 0 outside a batch, else the epoch seen at its start. */
     _Alignas(64) uint64_t inside;
     _Alignas(64) uint64_t wake;  /* set to 1 by a sender before it writes the eventfd */
@@ -164,6 +201,7 @@ struct shm_slot {
     struct shm_cmdstat cmd[STAT_COMMANDS];
     uint32_t hist[STAT_COMMANDS][LATENCY_BUCKETS]; /* powers of two of a microsecond */
     struct shm_errstat err[ERRSTATS];
+    struct shm_latency latency[LATENCY_COUNT];
     _Alignas(64) struct shm_lane lane;
     _Alignas(64) struct shm_nest nest;
     struct shm_retire retire;
@@ -174,6 +212,13 @@ struct shm_slot {
 static inline struct shm_slot *slot_at(uint32_t i)
 {
     return shm_at(arena_root()->slots + i * SLOT_STRIDE);
+}
+
+/* Whether a process works in the slot: what it published is of now. */
+static inline bool slot_lives(const struct shm_slot *s)
+{
+    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+    return state != SLOT_FREE && state != SLOT_DEAD;
 }
 
 /* Makes ctx speak for slot i. */

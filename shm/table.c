@@ -284,7 +284,8 @@ static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
     }
 }
 
-/* Hangs a fresh cell behind the last place of a full chain: the word that stood there moves into it. */
+/* Hangs a fresh cell between the bucket and the rest of its chain. The word that stood in the bucket's last
+ * place moves into the cell: an entry to its front, a link to its end. */
 static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64_t word)
 {
     shm_ref r;
@@ -292,29 +293,41 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
     if (rc)
         return rc;
     struct shm_cell *c = shm_at(r);
-    c->slot[0] = tx_word(tx, last, k->redo_from);
-    c->slot[1] = word;
-    c->slot[2] = c->slot[3] = 0;
-    k->slot = &c->slot[1];
+    uint64_t was = tx_word(tx, last, k->redo_from);
+    c->slot[0] = word;
+    c->slot[1] = was & SLOT_LINK ? 0 : was;
+    c->slot[2] = 0;
+    c->slot[CELL_SLOTS - 1] = was & SLOT_LINK ? was : 0;
+    k->slot = &c->slot[0];
     k->overflowed = true;
     return tx_set_word(tx, last, SLOT_LINK | r >> 3, k->redo_from);
 }
 
+static uint64_t *free_place(struct tx *tx, const struct key_ref *k, uint64_t *slot, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!tx_word(tx, &slot[i], k->redo_from))
+            return &slot[i];
+    return NULL;
+}
+
+/* Only the first cell is looked at beside the bucket, so that thousands of keys put into few buckets by one
+ * transaction do not each walk the chain. What is free farther back comes to use when the segment grows,
+ * which a chain makes it want. */
 static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
 {
-    uint64_t *slot = k->bucket->slot;
-    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
-        for (unsigned i = 0; i < n; i++)
-            if (!tx_word(tx, &slot[i], k->redo_from)) {
-                k->slot = &slot[i];
-                return tx_set_word(tx, &slot[i], word, k->redo_from);
-            }
-        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
-        if (!(last & SLOT_LINK))
-            return cell_add(tx, k, &slot[n - 1], word);
+    uint64_t *last = &k->bucket->slot[BUCKET_SLOTS - 1];
+    uint64_t *at = free_place(tx, k, k->bucket->slot, BUCKET_SLOTS);
+    if (UNLIKELY(!at)) {
+        uint64_t w = tx_word(tx, last, k->redo_from);
         k->overflowed = true;
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
+        if (w & SLOT_LINK)
+            at = free_place(tx, k, ((struct shm_cell *)shm_at(SLOT_REF(w)))->slot, CELL_SLOTS);
+        if (!at)
+            return cell_add(tx, k, last, word);
     }
+    k->slot = at;
+    return tx_set_word(tx, at, word, k->redo_from);
 }
 
 static enum rc count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)

@@ -230,8 +230,6 @@ static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
 /* After a transaction that inserted into a full bucket, or emptied one: changes the segment's size when
  * its load says so. Only tries locks; true when something was changed. */
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
-/* Likewise, without a look beforehand that keeps most calls from latching the segment. */
-bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
 
 /* ---- walking in hash order ---- */
 
@@ -239,6 +237,11 @@ typedef void visit_fn(void *arg, const struct shm_entry *e);
 /* Calls fn for each entry of the bucket that holds position pos, under its latch. RC_BUSY: not taken. */
 enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visit_fn *fn, void *arg,
                     uint64_t *next);
+/* Removes the entries of that bucket for which want says true, in one transaction, then lets the table shrink.
+ * *removed is added to. RC_BUSY, RC_NOMEM: nothing happened. */
+typedef bool want_fn(void *arg, const struct shm_entry *e);
+enum rc table_purge(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, want_fn *want, void *arg,
+                    uint64_t *next, unsigned *removed);
 uint64_t table_buckets(const struct shm_table *t, uint64_t *segments, uint64_t *nodes);
 
 #endif

@@ -94,28 +94,37 @@ static enum rc half_create(struct plan *p, struct half *h, unsigned entries)
     return RC_OK;
 }
 
+static bool put_word(uint64_t *slot, unsigned n, uint64_t word)
+{
+    for (unsigned i = 0; i < n; i++)
+        if (!slot[i]) {
+            slot[i] = word;
+            return true;
+        }
+    return false;
+}
+
 static enum rc place(struct plan *p, struct half *h, uint64_t word)
 {
     unsigned valid = TAG_BITS - (h->depth - h->base);
     uint64_t in_segment = SLOT_TAG(word) & ((1ull << valid) - 1);
     uint64_t *slot = h->bucket[in_segment * h->n >> valid].slot;
-    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
-        for (unsigned i = 0; i < n; i++)
-            if (!slot[i]) {
-                slot[i] = word;
-                return RC_OK;
-            }
-        if (!(slot[n - 1] & SLOT_LINK)) {
-            shm_ref r;
-            enum rc rc = tx_alloc(&p->tx, sizeof(struct shm_cell), &r);
-            if (rc)
-                return rc;
-            struct shm_cell *c = shm_at(r);
-            *c = (struct shm_cell){{slot[n - 1], 0, 0, 0}};
-            slot[n - 1] = SLOT_LINK | r >> 3;
-        }
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(slot[n - 1])))->slot;
-    }
+    uint64_t *last = &slot[BUCKET_SLOTS - 1];
+    uint64_t *first = *last & SLOT_LINK ? ((struct shm_cell *)shm_at(SLOT_REF(*last)))->slot : NULL;
+    if (put_word(slot, BUCKET_SLOTS, word) || (first && put_word(first, CELL_SLOTS, word)))
+        return RC_OK;
+    shm_ref r;
+    enum rc rc = tx_alloc(&p->tx, sizeof(struct shm_cell), &r);
+    if (rc)
+        return rc;
+    /* As in slot_insert: the fresh cell comes first in the chain. */
+    struct shm_cell *c = shm_at(r);
+    if (*last & SLOT_LINK)
+        *c = (struct shm_cell){{word, 0, 0, *last}};
+    else
+        *c = (struct shm_cell){{word, *last, 0, 0}};
+    *last = SLOT_LINK | r >> 3;
+    return RC_OK;
 }
 
 /* Into the one or two new segments; with a new base the tag is cut from the key's hash again. */
@@ -201,31 +210,48 @@ static enum rc rebuild(struct plan *p)
     return rc;
 }
 
-/* A look without latches, since most calls change nothing: an overflow cell is taken for one entry more. */
-static bool worth_it(const struct shm_bucket *b, unsigned n)
+static bool wants_another_size(unsigned entries, unsigned n)
+{
+    unsigned load_x100 = entries * 100 / n;
+    return load_x100 > LOAD_GROW_X100 || (load_x100 < LOAD_SHRINK_X100 && n > SEG_MIN);
+}
+
+/* The entries in the cells behind a bucket. A resize frees cells at once, so a link is followed only while
+ * the bucket's version holds; what has been counted until then is near enough. */
+static unsigned count_cells(const struct shm_bucket *b, uint64_t link)
+{
+    uint32_t v = latch_load(&b->latch);
+    unsigned entries = 0;
+    while (link & SLOT_LINK) {
+        __atomic_thread_fence(__ATOMIC_ACQUIRE);
+        if (latch_owner(v) || __atomic_load_n(&b->latch.word, __ATOMIC_RELAXED) != v)
+            break;
+        const uint64_t *slot = ((const struct shm_cell *)shm_at(SLOT_REF(link)))->slot;
+        for (unsigned i = 0; i < CELL_SLOTS; i++) {
+            link = __atomic_load_n(&slot[i], __ATOMIC_RELAXED);
+            entries += link && !(link & SLOT_LINK);
+        }
+    }
+    return entries;
+}
+
+/* A look without latches, to find out cheaply that nothing is to be done. */
+static unsigned count_roughly(const struct shm_bucket *b, unsigned n)
 {
     unsigned entries = 0;
-    for (unsigned i = 0; i < n; i++) {
+    for (const struct shm_bucket *end = b + n; b < end; b++) {
         uint64_t w = 0;
-        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
-            w = __atomic_load_n(&b[i].slot[j], __ATOMIC_RELAXED);
-            entries += w != 0;
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            w = __atomic_load_n(&b->slot[i], __ATOMIC_RELAXED);
+            entries += w && !(w & SLOT_LINK);
         }
-        entries += !!(w & SLOT_LINK);
+        if (w & SLOT_LINK)
+            entries += count_cells(b, __atomic_load_n(&b->slot[BUCKET_SLOTS - 1], __ATOMIC_RELAXED));
     }
-    unsigned load_x100 = entries * 100 / n;
-    return load_x100 + 30 > LOAD_GROW_X100 || load_x100 < LOAD_SHRINK_X100 + 30;
+    return entries;
 }
 
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
-{
-    struct key_ref k = {.table = t, .hash = hash};
-    key_locate(&k);
-    unsigned n = dir_buckets(k.dir);
-    return (n == SEG_MIN || worth_it(shm_at(dir_ref(k.dir)), n)) && table_adjust_exact(ctx, t, hash);
-}
-
-bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
 {
     struct plan p = {.ctx = ctx, .table = t, .k = {.table = t, .hash = hash}};
     key_locate(&p.k);
@@ -233,13 +259,13 @@ bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
     p.depth = dir_depth(p.k.dir);
     p.base = dir_base(p.k.dir);
     p.old = shm_at(dir_ref(p.k.dir));
+    if (!wants_another_size(count_roughly(p.old, p.n), p.n))
+        return false;
     tx_begin(&p.tx, ctx);
     enum rc rc = latch_all(&p);
     if (!rc) {
         each_word(&p, count_word, NULL, NULL);
-        unsigned load_x100 = (p.count[0] + p.count[1]) * 100 / p.n;
-        bool grow = load_x100 > LOAD_GROW_X100, shrink = load_x100 < LOAD_SHRINK_X100 && p.n > SEG_MIN;
-        rc = grow || shrink ? rebuild(&p) : RC_MISSING;
+        rc = wants_another_size(p.count[0] + p.count[1], p.n) ? rebuild(&p) : RC_MISSING;
     }
     if (rc) {
         tx_abort(&p.tx);

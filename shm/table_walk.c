@@ -29,27 +29,83 @@ static void visit_chain(struct shm_bucket *b, visit_fn *fn, void *arg)
     }
 }
 
+/* Latches the bucket at k's position, wherever it is by now. */
+static enum rc position_latch(struct tx *tx, struct key_ref *k)
+{
+    for (;;) {
+        key_locate(k);
+        enum rc rc = tx_latch(tx, &k->bucket->latch);
+        if (rc == RC_OK && key_current(k))
+            return RC_OK;
+        if (rc == RC_OK)
+            tx_unlatch_last(tx);
+        else if (key_current(k))
+            return rc;
+    }
+}
+
 enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visit_fn *fn, void *arg,
                     uint64_t *next)
 {
     struct key_ref k = {.table = t, .hash = pos};
     struct tx tx;
     tx_begin(&tx, ctx);
-    for (;;) {
-        key_locate(&k);
-        enum rc rc = tx_latch(&tx, &k.bucket->latch);
-        if (rc == RC_OK && key_current(&k))
-            break;
-        if (rc == RC_OK)
-            tx_unlatch_last(&tx);
-        else if (key_current(&k)) {
-            tx_abort(&tx);
-            return rc;
-        }
+    enum rc rc = position_latch(&tx, &k);
+    if (!rc) {
+        visit_chain(k.bucket, fn, arg);
+        *next = next_position(&k);
     }
-    visit_chain(k.bucket, fn, arg);
-    *next = next_position(&k);
     tx_abort(&tx); /* nothing was changed: this only lets the latch go */
+    return rc;
+}
+
+struct purge {
+    struct tx *tx;
+    struct key_ref *at; /* the bucket */
+    want_fn *want;
+    void *arg;
+    unsigned removed, left;
+    enum rc rc;
+};
+
+/* The chain's words stay as they are until the commit, so the walk may go on. */
+static void purge_one(void *arg, const struct shm_entry *e)
+{
+    struct purge *p = arg;
+    if (p->rc || !p->want(p->arg, e)) {
+        p->left++;
+        return;
+    }
+    struct key_ref k = {.key = entry_key(e), .table = p->at->table};
+    k.hash = key_hash(p->tx->ctx->root, k.key);
+    key_locate(&k);
+    CHECK(k.bucket == p->at->bucket);
+    key_find(&k);
+    p->rc = key_del(p->tx, &k, false);
+    p->removed++;
+}
+
+enum rc table_purge(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, want_fn *want, void *arg,
+                    uint64_t *next, unsigned *removed)
+{
+    struct key_ref k = {.table = t, .hash = pos};
+    struct tx tx;
+    struct purge p = {.tx = &tx, .at = &k, .want = want, .arg = arg};
+    tx_begin(&tx, ctx);
+    enum rc rc = position_latch(&tx, &k);
+    if (!rc) {
+        visit_chain(k.bucket, purge_one, &p);
+        *next = next_position(&k);
+        rc = p.rc;
+    }
+    if (rc || !p.removed) {
+        tx_abort(&tx);
+        return rc;
+    }
+    tx_commit(&tx);
+    *removed += p.removed;
+    if (!p.left)
+        table_adjust(ctx, t, pos);
     return RC_OK;
 }
 

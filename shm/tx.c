@@ -4,6 +4,7 @@
 #include "shm/table.h"
 
 #include <sched.h>
+#include <stdlib.h>
 
 /* The end of each list is kept for what the commit itself adds: it must not fail for want of room. */
 #define COUNTER_ROOM (1 + 2 * TX_TABLES)
@@ -51,6 +52,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->lane = lane;
     tx->used_delta = 0;
     tx->ncount = 0;
+    tx->indexed = 0;
     tx->spilled = false;
     tx->cap = LANE_INLINE - COUNTER_ROOM;
     tx->lock = lane->lock;
@@ -239,16 +241,58 @@ enum rc tx_redo(struct tx *tx, uint64_t *at, uint64_t word)
     return RC_OK;
 }
 
-static struct lane_redo *redo_find(const struct tx *tx, const uint64_t *at, unsigned from)
+/* Long lists (MSET of thousands of keys) are searched by an index: open addressing, private to the thread,
+ * built when it is first wanted and brought up to date at each search. */
+#define LIST_SHORT 32u
+
+static _Thread_local struct redo_index {
+    uint32_t *at; /* number of a redo + 1; 0: free */
+    uint32_t cap; /* a power of two, at least twice the redos */
+} redo_index;
+
+static uint32_t *index_place(const struct tx *tx, shm_ref at)
+{
+    uint32_t mask = redo_index.cap - 1, i = (uint32_t)((at >> 3) * 0x9e3779b97f4a7c15ull >> 32) & mask;
+    while (redo_index.at[i] && tx->redo[redo_index.at[i] - 1].at != at)
+        i = (i + 1) & mask;
+    return &redo_index.at[i];
+}
+
+static void index_follow(struct tx *tx)
+{
+    uint32_t n = tx->lane->nredo;
+    if (!tx->indexed || redo_index.cap < 2 * n) {
+        uint32_t cap = redo_index.cap ? redo_index.cap : 1024;
+        while (cap < 4 * n)
+            cap *= 2;
+        if (cap != redo_index.cap) {
+            free(redo_index.at);
+            redo_index.at = malloc(cap * sizeof(*redo_index.at));
+            CHECK(redo_index.at);
+            redo_index.cap = cap;
+        }
+        memset(redo_index.at, 0, cap * sizeof(*redo_index.at));
+        tx->indexed = 0;
+    }
+    for (; tx->indexed < n; tx->indexed++)
+        *index_place(tx, tx->redo[tx->indexed].at) = tx->indexed + 1;
+}
+
+static struct lane_redo *redo_find(struct tx *tx, const uint64_t *at, unsigned from)
 {
     shm_ref r = shm_ref_of(at);
+    if (UNLIKELY(tx->lane->nredo > from && tx->lane->nredo - from > LIST_SHORT)) {
+        index_follow(tx);
+        uint32_t i = *index_place(tx, r);
+        return i ? &tx->redo[i - 1] : NULL;
+    }
     for (unsigned i = tx->lane->nredo; i-- > from;)
         if (tx->redo[i].at == r)
             return &tx->redo[i];
     return NULL;
 }
 
-uint64_t tx_word(const struct tx *tx, const uint64_t *at, unsigned from)
+uint64_t tx_word(struct tx *tx, const uint64_t *at, unsigned from)
 {
     const struct lane_redo *r = redo_find(tx, at, from);
     return r ? r->word : *at;

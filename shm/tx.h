@@ -30,6 +30,7 @@ struct tx {
     int64_t used_delta;
     bool spilled; /* some counters are redo words already */
     unsigned ncount;
+    uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
 };
 
@@ -51,7 +52,7 @@ enum rc tx_retire(struct tx *tx, shm_ref r, uint64_t bytes);
 /* At the commit, the word at will become this. The last word told for a place counts. */
 enum rc tx_redo(struct tx *tx, uint64_t *at, uint64_t word);
 /* As the transaction sees the word: its own redo, or what stands there. from: the first redo to look at. */
-uint64_t tx_word(const struct tx *tx, const uint64_t *at, unsigned from);
+uint64_t tx_word(struct tx *tx, const uint64_t *at, unsigned from);
 enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 /* Saves bytes that are then changed in place. */
 enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);

@@ -23,7 +23,7 @@ struct child_start {
 };
 
 /* Both never return. The caller has closed what is not the child's, set PR_SET_PDEATHSIG and the title,
- * and ignores SIGINT. SIGTERM's default is restored by the child. */
+ * and ignores SIGINT. */
 __attribute__((noreturn)) void worker_main(const struct child_start *start);
 __attribute__((noreturn)) void lane_main(const struct child_start *start);
 

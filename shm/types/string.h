@@ -1,10 +1,10 @@
 /* shm/types/string.h - string values: bytes, numbers, and long values in blocks of their own.
  * Owner     the key's entry.
  * Locks     the caller holds the key's latch through its transaction.
- * Crash     new entries are built aside; a long value grows behind its length, which is redone; bytes in
- *           the middle of a long value are saved by tx_log before they change.
+ * Crash     new entries are built aside; what changes in place (a number, an expiry, a length, bytes in the
+ *           middle) is saved by tx_log first; bytes behind a length are nobody's and need no saving.
  * Survives  worker death: yes.
- * Fails     RC_NOMEM, RC_BUSY before the first change; RC_RANGE, RC_INVALID as told below.
+ * Fails     RC_NOMEM, RC_BUSY: the caller aborts. RC_RANGE, RC_INVALID as told below, before any change.
  * Tests     tests/unit/test_string.c  tests/crash/crash_points.c */
 #ifndef SKEP_STRING_H
 #define SKEP_STRING_H
@@ -19,15 +19,25 @@ size_t string_length(const struct shm_entry *e);
 /* The value as an integer: RC_INVALID if it is none, exactly as Redis judges. */
 enum rc string_integer(const struct shm_entry *e, int64_t *v);
 
-/* expiry_ms: -1 none. keep_ttl: the old entry's expiry. A value that is a canonical int64 becomes ENC_INT. */
+/* What is changed in place is seen at once by later commands of the same transaction, since it is undone
+ * rather than redone. clock is what the entry's LRU or LFU bits become.
+ *
+ * expiry_ms: -1 none. A value that is a canonical int64 becomes ENC_INT. */
 enum rc string_set(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms, uint32_t clock);
-/* In place when the entry is a number already (one word, redone); otherwise a new entry with its expiry. */
+/* The same, but digits stay bytes (INCRBYFLOAT's result). */
+enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms,
+                         uint32_t clock);
+/* In place when the entry is a number already; otherwise a new entry with the old one's expiry. */
 enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t clock);
-/* The result's encoding is raw, as Redis's. *length: afterwards. */
+/* Adds to an existing string: its encoding becomes raw, as Redis's. *length: afterwards. */
 enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint32_t clock, size_t *length);
+/* Writes part at offset, which may lie beyond the end (zeros come between); part is not empty. */
 enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, uint32_t clock,
                          size_t *length);
-/* Another expiry (-1: none) for the same value: in place when there is a word for it, else a new entry. */
+/* Puts a copy of the string entry from (of another key) under k. */
+enum rc string_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, uint32_t clock);
+/* Another expiry (-1: none) for the same value, of any type: in place when there is a word for it, else a
+ * new entry. */
 enum rc key_set_expiry(struct tx *tx, struct key_ref *k, int64_t expiry_ms);
 
 #endif

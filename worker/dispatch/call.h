@@ -75,5 +75,10 @@ static inline bool call_defer(struct call *c)
 /* Runs one command whose row is known and whose arity fits: plan, latches, handler, commit.
  * RC_OK: the reply is complete. RC_BUSY: nothing happened, run it again later. RC_DEFER: for the lane. */
 enum rc call_run(struct call *c);
+/* The same for a command of one key that has been located ahead. */
+enum rc call_run_located(struct call *c, struct key_ref *k);
+
+/* ---- statistics: worker/dispatch/stats.c ---- */
+void stats_command(struct call *c, uint64_t usec, bool failed);
 
 #endif

@@ -15,6 +15,7 @@
 struct call;
 typedef void command_fn(struct call *c);
 
+
 /* Flags in the order and with the names in which COMMAND INFO shows them, then our own. */
 enum {
     F_WRITE = 1u << 0,
@@ -128,6 +129,16 @@ struct key_spec {
 /* A row with K_VARIABLE says by this which K_* its arguments really ask for (SET reads only with GET). */
 typedef uint16_t key_flags_fn(const struct bytes *argv, int argc);
 
+/* A key that a command wants: its argument, and the database it lies in. */
+struct key_want {
+    int arg;
+    uint32_t db;
+};
+/* For commands whose keys are not all in the client's database (COPY, MOVE): all keys, in order, at most max
+ * stored; the number is returned. -1: the arguments are wrong, and the handler will say so (nkeys is 0). */
+struct call;
+typedef int key_wants_fn(const struct call *c, struct key_want *out, int max);
+
 struct command_arg; /* COMMAND DOCS' argument tree: dispatch/docs.h */
 
 struct command {
@@ -139,6 +150,7 @@ struct command {
     uint32_t acl;         /* A_* that neither flags nor group imply */
     enum group group;
     struct key_spec keys[3];
+    key_wants_fn *wants;     /* only where keys lie in several databases */
     key_flags_fn *key_flags; /* only where a key has K_VARIABLE */
     const char *since;
     const char *cost;     /* the complexity, in our words */

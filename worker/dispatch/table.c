@@ -12,6 +12,8 @@
 #undef BOX
 #undef SUB
 
+key_wants_fn copy_wants, move_wants; /* worker/commands/generic.c */
+
 /* SET overwrites without looking, unless it is asked for what was there. */
 static uint16_t keyflags_set(const struct bytes *argv, int argc)
 {

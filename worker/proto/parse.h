@@ -2,9 +2,10 @@
  * Owner     the worker whose loop reads the client's socket.
  * Locks     none.
  * Crash     private memory, gone with the process; the client's unread bytes lie in its socket.
- * Survives  a handover: the bytes from the command's first one on are enough, a zeroed parser reads them
- * again. Fails     PARSE_ERROR with Redis's words for bytes that are no request; private memory that cannot
- * be had is a CHECK. Tests     tests/unit/test_parse.c  tests/fuzz/fuzz_parse.c */
+ * Survives  a handover: the bytes from the command's first one on are enough, a zeroed parser reads them again.
+ * Fails     PARSE_ERROR with Redis's words for bytes that are no request; private memory that cannot be had
+ *           is a CHECK.
+ * Tests     tests/unit/test_parse.c  tests/fuzz/fuzz_parse.c */
 #ifndef SKEP_PARSE_H
 #define SKEP_PARSE_H
 

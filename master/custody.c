@@ -1,0 +1,377 @@
+/* The clients' sockets in the master's keeping, and the unix sockets to the children over which they travel.
+ */
+#include "master/supervise.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "shm/base/log.h"
+
+/* ---- messages ---- */
+
+struct parcel_out {
+    struct control_msg msg;
+    int passed; /* a duplicate of our own, since the original may be closed before the message goes; -1 none
+                 */
+    struct parcel_out *next;
+};
+
+static void drop_first(struct child *c)
+{
+    struct parcel_out *gone = c->first;
+    c->first = gone->next;
+    if (!c->first)
+        c->last = &c->first;
+    if (gone->passed >= 0)
+        close(gone->passed);
+    free(gone);
+}
+
+void child_disconnect(struct master *m, struct child *c)
+{
+    if (c->control < 0)
+        return;
+    ev_io_stop(m->loop, &c->in);
+    ev_io_stop(m->loop, &c->out);
+    while (c->first)
+        drop_first(c);
+    close(c->control);
+    c->control = -1;
+}
+
+/* False: no room now. A broken socket swallows the message: its owner's death is about to be noticed. */
+static bool send_now(struct child *c, const struct control_msg *msg, int passed)
+{
+    struct iovec v = {(void *)(uintptr_t)msg, sizeof(*msg)};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } u = {{0}};
+    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
+    if (passed >= 0) {
+        h.msg_control = u.room;
+        h.msg_controllen = sizeof(u.room);
+        struct cmsghdr *k = CMSG_FIRSTHDR(&h);
+        k->cmsg_level = SOL_SOCKET;
+        k->cmsg_type = SCM_RIGHTS;
+        k->cmsg_len = CMSG_LEN(sizeof(int));
+        memcpy(CMSG_DATA(k), &passed, sizeof(int));
+    }
+    for (;;) {
+        if (sendmsg(c->control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
+            return true;
+        if (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
+            return false;
+        if (errno != EINTR)
+            return true;
+    }
+}
+
+static void flush(struct master *m, struct child *c)
+{
+    while (c->first && send_now(c, &c->first->msg, c->first->passed))
+        drop_first(c);
+    if (!c->first)
+        ev_io_stop(m->loop, &c->out);
+}
+
+/* ETOOMANYREFS leaves a socket writable, so being told of room is not enough: the tick tries as well. */
+void children_flush(struct master *m)
+{
+    for (uint32_t i = 0; i < m->nslots; i++)
+        if (m->child[i].control >= 0 && m->child[i].first)
+            flush(m, &m->child[i]);
+}
+
+void child_tell(struct master *m, struct child *c, const struct control_msg *msg, int passed)
+{
+    if (c->control < 0 || (!c->first && send_now(c, msg, passed)))
+        return;
+    struct parcel_out *p = malloc(sizeof(*p));
+    CHECK(p);
+    *p = (struct parcel_out){*msg, passed >= 0 ? dup(passed) : -1, NULL};
+    *c->last = p;
+    c->last = &p->next;
+    ev_io_start(m->loop, &c->out);
+}
+
+/* ---- sessions ---- */
+
+void custody_open(struct master *m)
+{
+    m->client_fd = malloc(m->root->nsessions * sizeof(*m->client_fd));
+    m->homeless = malloc(m->root->nsessions * sizeof(*m->homeless));
+    CHECK(m->client_fd && m->homeless);
+    memset(m->client_fd, 0xff, m->root->nsessions * sizeof(*m->client_fd));
+}
+
+static void keep(struct master *m, uint32_t x, int fd)
+{
+    if (m->client_fd[x] >= 0)
+        close(m->client_fd[x]);
+    m->client_fd[x] = fd;
+    session_at(x)->master_fd = fd;
+}
+
+/* The last step: from here on any worker may claim the session. */
+static void set_free(struct master *m, uint32_t x)
+{
+    keep(m, x, -1);
+    __atomic_store_n(&session_at(x)->state, SESSION_FREE, __ATOMIC_RELEASE);
+}
+
+struct child *least_loaded(struct master *m)
+{
+    struct child *best = NULL;
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        struct child *c = &m->child[i];
+        if (c->phase == CHILD_RUNNING && c->role == ROLE_WORKER && (!best || c->sessions < best->sessions))
+            best = c;
+    }
+    return best;
+}
+
+/* A session on its way: to its old owner's successor, else to whoever has least. */
+static void find_home(struct master *m, uint32_t x, struct child *from)
+{
+    struct child *to = NULL;
+    if (from) {
+        struct post *p = post_find(m, from->role, from->index);
+        int next = p ? (p->next >= 0 ? p->next : p->slot) : -1;
+        if (next >= 0 && m->child[next].phase == CHILD_RUNNING)
+            to = &m->child[next];
+    }
+    if (!to)
+        to = least_loaded(m);
+    if (!to) {
+        m->homeless[m->nhomeless++] = x;
+        return;
+    }
+    struct control_msg msg = {.kind = CTL_TAKE, .x = x, .y = session_at(x)->id};
+    __atomic_store_n(&session_at(x)->owner, to->slot, __ATOMIC_RELEASE);
+    to->sessions++;
+    child_tell(m, to, &msg, m->client_fd[x]);
+}
+
+void sessions_house(struct master *m)
+{
+    uint32_t n = m->nhomeless;
+    if (!n || !least_loaded(m))
+        return;
+    m->nhomeless = 0;
+    for (uint32_t i = 0; i < n; i++)
+        find_home(m, m->homeless[i], NULL);
+}
+
+/* Only pages that exist are looked at: a table that was never full costs no memory by being searched. */
+static bool page_exists(uintptr_t page)
+{
+    unsigned char there = 0;
+    return mincore((void *)(page * 4096), 4096, &there) || (there & 1);
+}
+
+bool sessions_next(uint32_t slot, uint32_t *x)
+{
+    uintptr_t known = 0;
+    bool exists = true;
+    for (; *x < arena_root()->nsessions; ++*x) {
+        struct shm_session *s = session_at(*x);
+        if ((uintptr_t)s / 4096 != known) {
+            known = (uintptr_t)s / 4096;
+            exists = page_exists(known);
+        }
+        /* The state is a session's first word: where its page is missing it never was anything but free. */
+        if (exists && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) != SESSION_FREE && s->owner == slot)
+            return true;
+    }
+    return false;
+}
+
+unsigned sessions_settle(struct master *m, struct child *c)
+{
+    unsigned kept = 0;
+    for (uint32_t x = 0; sessions_next(c->slot, &x); x++) {
+        struct shm_session *s = session_at(x);
+        bool quiet = s->state == SESSION_IDLE || s->state == SESSION_MOVING;
+        if (quiet && m->client_fd[x] >= 0 && !s->kill) {
+            kept++;
+            find_home(m, x, c);
+            continue;
+        }
+        /* Others may hold the description open for a while yet: the client is to know at once. */
+        if (m->client_fd[x] >= 0)
+            shutdown(m->client_fd[x], SHUT_RDWR);
+        set_free(m, x);
+    }
+    c->sessions = 0;
+    return kept;
+}
+
+/* ---- what children say ---- */
+
+static bool is_its(struct master *m, const struct child *c, uint64_t x)
+{
+    return x < m->root->nsessions && session_at((uint32_t)x)->owner == c->slot &&
+           session_at((uint32_t)x)->state != SESSION_FREE;
+}
+
+static void on_adopt(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
+{
+    if (!is_its(m, c, msg->x))
+        return;
+    if (*passed < 0) {
+        if (!m->warned_no_fds)
+            log_warning(
+                "The master could not take a client's socket (too many open files?): such clients are "
+                "closed when their worker dies");
+        m->warned_no_fds = true;
+        return;
+    }
+    if (m->client_fd[msg->x] < 0)
+        c->sessions++;
+    keep(m, (uint32_t)msg->x, *passed);
+    *passed = -1;
+}
+
+static void on_closed(struct master *m, struct child *c, const struct control_msg *msg)
+{
+    struct control_msg answer = {.kind = CTL_DROPPED, .x = msg->x, .y = msg->y};
+    if (is_its(m, c, msg->x) && session_at((uint32_t)msg->x)->state == SESSION_CLOSING &&
+        session_at((uint32_t)msg->x)->id == msg->y) {
+        if (m->client_fd[msg->x] >= 0 && c->sessions)
+            c->sessions--;
+        set_free(m, (uint32_t)msg->x);
+    }
+    child_tell(m, c, &answer, -1);
+}
+
+static void on_move(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
+{
+    uint32_t x = (uint32_t)msg->x;
+    if (!is_its(m, c, msg->x) || session_at(x)->state != SESSION_MOVING)
+        return;
+    if (m->client_fd[x] < 0) {
+        keep(m, x, *passed);
+        *passed = -1;
+    } else if (c->sessions) {
+        c->sessions--;
+    }
+    if (m->client_fd[x] < 0)
+        return; /* no socket to hand on: it is closed when the child has left */
+    m->root->handovers++;
+    find_home(m, x, c);
+}
+
+static void on_rewrite(struct master *m, struct child *c, const struct control_msg *msg)
+{
+    struct control_msg answer = {.kind = CTL_REWRITTEN, .x = msg->x, .y = msg->y};
+    char err[CONFIG_ERR_MAX] = "";
+    if (conf_rewrite(m->request->path, m->cfg, err, sizeof(err)))
+        snprintf(answer.text, sizeof(answer.text), "%s", err);
+    else
+        log_notice("CONFIG REWRITE executed with success.");
+    child_tell(m, c, &answer, -1);
+}
+
+static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
+{
+    switch ((enum control_kind)msg->kind) {
+    case CTL_READY:
+        child_ready(m, c);
+        break;
+    case CTL_ADOPT:
+        on_adopt(m, c, msg, passed);
+        break;
+    case CTL_CLOSED:
+        on_closed(m, c, msg);
+        break;
+    case CTL_MOVE:
+        on_move(m, c, msg, passed);
+        break;
+    case CTL_LEFT:
+        c->left = true;
+        break;
+    case CTL_REWRITE:
+        on_rewrite(m, c, msg);
+        break;
+    case CTL_SHUTDOWN:
+        log_notice("User requested shutdown...");
+        stop_all(m, (unsigned)msg->y);
+        break;
+    case CTL_LOG_REOPEN:
+        kill(m->pid, SIGUSR1);
+        break;
+    default:
+        log_warning("%s %u said something that the master does not know (%u)", role_names[c->role], c->index,
+                    msg->kind);
+    }
+}
+
+static bool receive(struct master *m, struct child *c, struct control_msg *msg, int *passed)
+{
+    struct iovec v = {msg, sizeof(*msg)};
+    union {
+        char room[CMSG_SPACE(sizeof(int))];
+        struct cmsghdr align;
+    } u;
+    struct msghdr h = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.room, .msg_controllen = sizeof(u.room)};
+    ssize_t n;
+    *passed = -1;
+    do
+        n = recvmsg(c->control, &h, MSG_DONTWAIT);
+    while (n < 0 && errno == EINTR);
+    if (n == 0 || (n < 0 && errno != EAGAIN))
+        ev_io_stop(m->loop, &c->in); /* the other end is closed; its death is on the way */
+    if (n <= 0)
+        return false;
+    struct cmsghdr *k = CMSG_FIRSTHDR(&h);
+    if (k && k->cmsg_level == SOL_SOCKET && k->cmsg_type == SCM_RIGHTS)
+        memcpy(passed, CMSG_DATA(k), sizeof(int));
+    msg->text[sizeof(msg->text) - 1] = '\0';
+    if (n != (ssize_t)sizeof(*msg))
+        msg->kind = 0;
+    return true;
+}
+
+void child_hear(struct master *m, struct child *c)
+{
+    struct control_msg msg;
+    int passed;
+    while (c->control >= 0 && receive(m, c, &msg, &passed)) {
+        handle(m, c, &msg, &passed);
+        if (passed >= 0)
+            close(passed);
+    }
+}
+
+/* ---- the watchers ---- */
+
+static void on_readable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct child *c = (struct child *)((char *)w - offsetof(struct child, in));
+    (void)loop, (void)events;
+    child_hear(w->data, c);
+}
+
+static void on_writable(struct ev_loop *loop, ev_io *w, int events)
+{
+    struct child *c = (struct child *)((char *)w - offsetof(struct child, out));
+    (void)loop, (void)events;
+    flush(w->data, c);
+}
+
+void child_connect(struct master *m, struct child *c, int fd)
+{
+    c->control = fd;
+    c->first = NULL;
+    c->last = &c->first;
+    ev_io_init(&c->in, on_readable, fd, EV_READ);
+    ev_io_init(&c->out, on_writable, fd, EV_WRITE);
+    c->in.data = c->out.data = m;
+    ev_io_start(m->loop, &c->in);
+}

@@ -1,0 +1,192 @@
+/* Forking. A child lets go of everything that is the master's before it does anything of its own. */
+#include "master/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <syslog.h>
+#include <unistd.h>
+
+#include "master/process.h"
+#include "shm/base/log.h"
+#include "shm/mail.h"
+#include "shm/repair.h"
+#include "shm/tx.h"
+
+/* Signals that the whole process group or a careless killall gets are not for children. */
+static void restore_signals(const sigset_t *mask)
+{
+    const int ignored[] = {SIGINT, SIGHUP, SIGUSR1, SIGUSR2, SIGPIPE};
+    signal(SIGTERM, SIG_DFL);
+    signal(SIGCHLD, SIG_DFL);
+    for (unsigned i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+    sigprocmask(SIG_SETMASK, mask, NULL);
+}
+
+/* The system log's own socket must not be closed behind its back: its number would be used again. */
+static void keep_only(struct master *m, int *fds, int n)
+{
+    if (m->cfg->syslog_enabled)
+        closelog();
+    fds[n++] = m->arena_fd;
+    fds[n++] = log_fd();
+    close_all_but(fds, n);
+    if (m->cfg->syslog_enabled)
+        openlog(m->cfg->syslog_ident, LOG_PID | LOG_NDELAY | LOG_NOWAIT, m->cfg->syslog_facility);
+}
+
+/* Death of the master must end us. It may have died before prctl: then we have another parent by now. */
+static void follow_master(struct master *m, int sig)
+{
+    prctl(PR_SET_PDEATHSIG, sig);
+    if (getppid() != m->pid)
+        _exit(1);
+}
+
+__attribute__((noreturn)) static void begin_child(struct master *m, const struct post *p, uint32_t slot,
+                                                  int control)
+{
+    struct child_start start = {
+        .slot = slot, .index = p->index, .control = control, .wakefd = m->wakefd, .master_pid = m->pid};
+    int keep[SHM_SLOTS_MAX + LISTENERS_MAX + 8], n = 0;
+    follow_master(m, SIGKILL);
+    if (p->role == ROLE_WORKER)
+        start.nlisteners = listen_of(&m->listen, p->index, m->nworkers, start.listeners, LISTENERS_MAX);
+    for (int i = 0; i < start.nlisteners; i++)
+        keep[n++] = start.listeners[i];
+    for (uint32_t i = 0; i < m->nslots; i++)
+        keep[n++] = m->wakefd[i];
+    keep[n++] = control;
+    keep_only(m, keep, n);
+    restore_signals(&m->old_mask);
+    log_set_role(p->role == ROLE_LANE ? LOG_SLOW_LANE : LOG_WORKER);
+    if (m->cfg->set_proc_title)
+        title_set("skep: %s %u", role_names[p->role], p->index);
+    prctl(PR_SET_NAME, p->role == ROLE_LANE ? "skep-lane" : "skep-worker");
+    /* The arena counts in each worker: one of them is to go first, since that loses nothing. */
+    oom_offer(p->role == ROLE_LANE ? 600 : 500);
+    if (p->role == ROLE_LANE)
+        lane_main(&start);
+    worker_main(&start);
+}
+
+/* A post prefers the slot that it had: its magazines are full. */
+static int free_slot(struct master *m, const struct post *p)
+{
+    if (p->last_slot >= 0 && m->child[p->last_slot].phase == CHILD_NONE)
+        return p->last_slot;
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        bool reserved = false;
+        for (uint32_t k = 0; k < m->nposts; k++)
+            reserved |= m->post[k].slot < 0 && m->post[k].last_slot == (int)i;
+        if (m->child[i].phase == CHILD_NONE && !reserved)
+            return (int)i;
+    }
+    return -1;
+}
+
+int spawn_child(struct master *m, struct post *p)
+{
+    int sv[2], slot = free_slot(m, p);
+    if (slot < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK, 0, sv)) {
+        log_warning("No %s %u can be started: %s", role_names[p->role], p->index,
+                    slot < 0 ? "no slot is free" : strerror(errno));
+        return -1;
+    }
+    struct shm_slot *s = slot_at((uint32_t)slot);
+    s->role = p->role;
+    s->index = p->index;
+    s->restarts = p->restarts;
+    s->heartbeat_ms = 0;
+    s->busy_since_ms = 0;
+    s->clients = 0;
+    __atomic_store_n(&s->state, SLOT_STARTING, __ATOMIC_RELEASE);
+    int pid = fork();
+    if (pid == 0)
+        begin_child(m, p, (uint32_t)slot, sv[1]);
+    int e = errno;
+    close(sv[1]);
+    if (pid < 0) {
+        log_warning("Forking %s %u failed: %s", role_names[p->role], p->index, strerror(e));
+        close(sv[0]);
+        __atomic_store_n(&s->state, SLOT_FREE, __ATOMIC_RELEASE);
+        return -1;
+    }
+    struct child *c = &m->child[slot];
+    *c = (struct child){.phase = CHILD_STARTING,
+                        .role = p->role,
+                        .slot = (uint32_t)slot,
+                        .index = p->index,
+                        .pid = pid,
+                        .started_at = now_s()};
+    child_connect(m, c, sv[0]);
+    p->last_slot = slot;
+    return slot;
+}
+
+/* Bytes that travelled with a session whose taker died before it had unpacked them. As the dead slot's own
+ * transaction, so that a repairer that dies here is followed by one that completes it. */
+static void free_parcels(uint32_t slot)
+{
+    struct shm_ctx ctx;
+    slot_ctx(&ctx, slot);
+    for (uint32_t x = 0; sessions_next(slot, &x); x++) {
+        struct shm_session *s = session_at(x);
+        bool moves = s->state == SESSION_MOVING && s->master_fd >= 0;
+        struct tx tx;
+        if (moves || !s->parcel)
+            continue;
+        tx_begin(&tx, &ctx);
+        if (tx_free(&tx, s->parcel, s->parcel_bytes) || tx_redo(&tx, &s->parcel, 0))
+            tx_abort(&tx);
+        else
+            tx_commit(&tx);
+    }
+}
+
+/* A message that the dead process had committed may lack its sign, and those who wait for something of its
+ * must look again: everybody is told to look at its rings. */
+static void poke_everyone(struct master *m, uint32_t slot)
+{
+    struct shm_mail *mail = shm_at(m->root->mail);
+    uint64_t one = 1;
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        uint32_t state = __atomic_load_n(&slot_at(i)->state, __ATOMIC_ACQUIRE);
+        if (i == slot || state == SLOT_FREE)
+            continue;
+        __atomic_or_fetch(&mail->from[i][slot / 64], 1ull << slot % 64, __ATOMIC_SEQ_CST);
+        slot_wake(i);
+        if (write(m->wakefd[i], &one, sizeof(one)) < 0)
+            continue; /* it is full of wake-ups already */
+    }
+}
+
+__attribute__((noreturn)) static void begin_repairer(struct master *m, struct child *c)
+{
+    int keep[SHM_SLOTS_MAX + 8], n = 0;
+    follow_master(m, SIGKILL);
+    for (uint32_t i = 0; i < m->nslots; i++)
+        keep[n++] = m->wakefd[i];
+    log_set_role(LOG_CHILD);
+    slot_repair(c->slot);
+    m->root->last_repair_us = mono_us() - c->died_us;
+    poke_everyone(m, c->slot);
+    keep_only(m, keep, n);
+    free_parcels(c->slot);
+    _exit(0);
+}
+
+int spawn_repairer(struct master *m, struct child *c)
+{
+    int pid = fork();
+    if (pid == 0) {
+        if (m->cfg->set_proc_title)
+            title_set("skep: repairer of %s %u", role_names[c->role], c->index);
+        begin_repairer(m, c);
+    }
+    return pid;
+}

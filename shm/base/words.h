@@ -1,0 +1,27 @@
+/* shm/base/words.h - a line of a configuration file taken apart into words, and a word quoted to stand in
+ * one. Owner     the caller of words_split, until words_free. Locks     none. Crash     private memory, gone
+ * with the process. Survives  no. Fails     RC_INVALID for unbalanced quotes, RC_NOMEM. Tests
+ * tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
+#ifndef SKEP_WORDS_H
+#define SKEP_WORDS_H
+
+#include "include/bytes.h"
+#include "include/rc.h"
+
+struct words {
+    struct bytes *v; /* each is followed by an end mark, which its length does not count */
+    int n;
+    char *text;
+};
+
+/* Words stand between spaces. In "..." \n \r \t \b \a and \xhh have their C meaning and a backslash takes any
+ * other byte literally; in '...' only \' does. A closing quote ends the word: something else behind it is an
+ * error. */
+enum rc words_split(struct bytes line, struct words *out);
+void words_free(struct words *w);
+
+/* Writes the word in double quotes so that words_split gives it back; answers the length, or 0 when cap is
+ * too small. */
+size_t words_quote(struct bytes word, char *out, size_t cap);
+
+#endif

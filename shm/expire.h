@@ -1,0 +1,29 @@
+/* shm/expire.h - removing keys whose time is over, before anybody asks for them.
+ * Owner     each process removes in its own share of the hash space.
+ * Locks     latches one bucket at a time.
+ * Crash     the expired keys of a bucket go in one transaction.
+ * Survives  worker death: yes; where it was is forgotten, and the walk begins again.
+ * Fails     never: what is busy is met again in the next round.
+ * Tests     tests/unit/test_evict.c */
+#ifndef SKEP_EXPIRE_H
+#define SKEP_EXPIRE_H
+
+#include "shm/table.h"
+
+/* Private to the process. Shares need not be exact: if parts changes, keys are looked at twice, or later. */
+struct expire_walk {
+    unsigned part, parts; /* ours is the part-th of so many pieces of the hash space */
+    uint64_t pos;
+    uint32_t db; /* this piece is done in the databases before it */
+};
+
+/* Removes what has expired in the bucket at pos, as far as its latch can be had; returns how many keys. */
+unsigned expire_bucket(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, int64_t now_ms);
+
+/* Looks at a piece of every database, and goes on as long as a tenth (less with a higher effort, 1 to 10) of
+ * the keys with an expiry turned out to be expired and budget_us is not used up. Inside a batch. Returns how
+ * many keys went; *limit_hit: it was the budget that ended it. */
+unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms, unsigned effort,
+                      unsigned budget_us, bool *limit_hit);
+
+#endif

@@ -1,0 +1,55 @@
+// Everyday use of node-redis (Debian's node-redis): it speaks in pipelines of its own making.
+'use strict';
+const assert = require('assert');
+let redis;
+try {
+  redis = require('redis');
+} catch (e) {
+  console.error('client_node: node-redis is missing: apt-get install nodejs node-redis (' + e.message + ')');
+  process.exit(1);
+}
+
+async function main() {
+  const url = 'redis://127.0.0.1:' + process.env.SKEP_PORT;
+  const c = redis.createClient({ url, name: 'node', socket: { connectTimeout: 20000 } });
+  c.on('error', (e) => { console.error(e); process.exit(1); });
+  await c.connect();
+
+  assert.equal(await c.ping(), 'PONG');
+  assert.equal(await c.set('k', 'v'), 'OK');
+  assert.equal(await c.get('k'), 'v');
+  assert.equal(await c.get('nosuch'), null);
+  assert.equal(await c.set('k', 'w', { NX: true }), null);
+  assert.equal(await c.set('k', 'w', { EX: 100, GET: true }), 'v');
+  assert.ok((await c.ttl('k')) > 90);
+  await assert.rejects(c.incr('k'), /not an integer/);
+  assert.deepEqual(await c.mGet(['k', 'nosuch']), ['w', null]);
+  assert.equal(await c.clientGetName(), 'node');
+
+  const counts = await Promise.all(Array.from({ length: 2000 }, () => c.incr('n')));
+  assert.deepEqual(counts, Array.from({ length: 2000 }, (_, i) => i + 1));
+
+  const wanted = new Set();
+  for (let i = 0; i < 300; i++) wanted.add('scan:' + i);
+  await c.mSet([...wanted].map((key) => [key, 'v']));
+  const seen = new Set();
+  for await (const key of c.scanIterator({ MATCH: 'scan:*', COUNT: 40 })) seen.add(key);
+  assert.deepEqual(seen, wanted);
+
+  const bytes = Buffer.from(Array.from({ length: 256 }, (_, i) => i));
+  await c.set('bin', bytes);
+  assert.ok(bytes.equals(await c.get(redis.commandOptions({ returnBuffers: true }), 'bin')));
+
+  const other = c.duplicate();
+  await other.connect();
+  await other.select(3);
+  await other.set('in3', '1');
+  assert.equal(await c.get('in3'), null);
+  await other.quit();
+  assert.match(await c.info('server'), /redis_version:7/);
+  assert.equal(await c.flushAll(), 'OK');
+  await c.quit();
+  console.log('node-redis ok');
+}
+
+main().catch((e) => { console.error(e); process.exit(1); });

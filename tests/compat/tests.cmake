@@ -1,0 +1,25 @@
+# Client libraries as Debian packages them, each against two workers. A library that is missing fails its test with words:
+# a silent pass would hide that nothing was tried.
+if(TARGET skep)
+  set(compat python3 ${CMAKE_CURRENT_LIST_DIR}/compat.py --server "$<TARGET_FILE:skep> --workers 2")
+
+  # Debian's own interpreter sees Debian's python3-redis; another one in PATH would not.
+  add_test(NAME compat/redis_py COMMAND ${compat} /usr/bin/python3 ${CMAKE_CURRENT_LIST_DIR}/client_redis_py.py)
+  add_test(NAME compat/node_redis
+           COMMAND ${compat} sh -c
+                   "NODE_PATH=/usr/share/nodejs:/usr/lib/nodejs exec node ${CMAKE_CURRENT_LIST_DIR}/client_node.js")
+  set(names compat/redis_py compat/node_redis)
+
+  find_path(HIREDIS_INCLUDE hiredis/hiredis.h)
+  find_library(HIREDIS_LIB hiredis)
+  if(HIREDIS_INCLUDE AND HIREDIS_LIB)
+    add_executable(client_hiredis ${CMAKE_CURRENT_LIST_DIR}/client_hiredis.c)
+    target_link_libraries(client_hiredis ${HIREDIS_LIB})
+    add_test(NAME compat/hiredis COMMAND ${compat} $<TARGET_FILE:client_hiredis>)
+  else()
+    add_test(NAME compat/hiredis
+             COMMAND sh -c "echo 'libhiredis-dev is missing: apt-get install libhiredis-dev, then run cmake again'; exit 1")
+  endif()
+  list(APPEND names compat/hiredis)
+  set_tests_properties(${names} PROPERTIES LABELS compat TIMEOUT 120)
+endif()

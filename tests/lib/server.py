@@ -1,0 +1,174 @@
+"""Starts a private server for a test and always ends it: on success, failure, Ctrl-C, and when the test itself is killed."""
+
+import ctypes
+import os
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import resp  # noqa: E402
+
+START_LIMIT_S = 30.0
+STOP_LIMIT_S = 15.0
+PR_SET_PDEATHSIG = 1
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def _die_with_parent():
+    _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def free_port():
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        return s.getsockname()[1]
+
+
+class StartFailed(Exception):
+    pass
+
+
+class Server:
+    """command: the program and its own arguments; extra: directives that the test adds."""
+
+    def __init__(self, command, extra=()):
+        words = shlex.split(command)
+        if os.sep in words[0]:
+            words[0] = os.path.abspath(words[0])
+        self.is_redis = os.path.basename(words[0]).startswith("redis")
+        self.words = words
+        self.extra = list(extra)
+        self.dir = tempfile.mkdtemp(prefix="skep-test-")
+        self.log = os.path.join(self.dir, "server.log")
+        self.proc = None
+        self.port = None
+
+    def __enter__(self):
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        # Between choosing a port and listening on it somebody else may take it: try again then.
+        for attempt in range(5):
+            self.port = free_port()
+            if self._try_start():
+                return
+        raise StartFailed("the server did not start; its output:\n" + self.log_tail())
+
+    def _try_start(self):
+        args = self.words + ["--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.dir]
+        args += ["--save", "", "--enable-debug-command", "yes"] + self.extra
+        with open(self.log, "ab") as out:
+            self.proc = subprocess.Popen(
+                args,
+                cwd=self.dir,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=out,
+                start_new_session=True,
+                preexec_fn=_die_with_parent,
+            )
+        end = time.monotonic() + START_LIMIT_S
+        while time.monotonic() < end:
+            if self.proc.poll() is not None:
+                if b"ddress already in use" in open(self.log, "rb").read():
+                    return False
+                raise StartFailed(
+                    "the server ended with %s before it was ready; its output:\n%s"
+                    % (self.proc.returncode, self.log_tail())
+                )
+            if self._ready():
+                return True
+            time.sleep(0.02)
+        raise StartFailed("the server was not ready in %d s; its output:\n%s" % (START_LIMIT_S, self.log_tail()))
+
+    def _ready(self):
+        try:
+            c = resp.Connection(port=self.port)
+        except OSError:
+            return False
+        try:
+            c.send([b"PING"])
+            answer = c.read(2.0)
+            return answer.kind == "status" or answer.value.startswith((b"NOAUTH", b"DENIED"))
+        except (resp.Closed, resp.Timeout, OSError):
+            return False
+        finally:
+            c.close()
+
+    def connect(self):
+        return resp.Connection(port=self.port)
+
+    def log_tail(self, lines=40):
+        try:
+            with open(self.log, "rb") as f:
+                return b"\n".join(f.read().splitlines()[-lines:]).decode("utf-8", "replace")
+        except OSError:
+            return "(no output)"
+
+    def health(self):
+        """What a script could not see: a worker that died and was repaired, an arena that is not sound."""
+        if self.is_redis or self.proc is None or self.proc.poll() is not None:
+            return None
+        try:
+            c = self.connect()
+            try:
+                info = c.command("INFO", "workers")
+                if info.kind == "error":  # AUTH wanted, or the script used up the clients
+                    return None
+                for line in (info.value or b"").decode("latin-1").splitlines():
+                    if line.startswith("crashes_repaired:") and line.strip() != "crashes_repaired:0":
+                        return "a worker died during the script: " + line
+                answer = c.command("DEBUG", "ARENA", "CHECK", timeout=30)
+                if answer.kind == "error" and b"not allowed" not in answer.value:
+                    return "DEBUG ARENA CHECK: " + answer.value.decode("latin-1")
+            finally:
+                c.close()
+        except (resp.Closed, resp.Timeout, OSError) as e:
+            return "the server does not answer after the script: " + repr(e)
+        return None
+
+    def stop(self):
+        """Ends the server; returns its exit status, or None when it had to be killed."""
+        status = None
+        if self.proc is not None:
+            if self.proc.poll() is None:
+                self.proc.send_signal(signal.SIGTERM)
+            try:
+                status = self.proc.wait(STOP_LIMIT_S)
+            except subprocess.TimeoutExpired:
+                pass
+            # The session that was made for this server: whatever it left behind goes with it.
+            try:
+                os.killpg(self.proc.pid, signal.SIGKILL)
+            except (ProcessLookupError, PermissionError):
+                pass
+            self.proc.wait()
+            self.proc = None
+        shutil.rmtree(self.dir, ignore_errors=True)
+        return status
+
+
+def install_signal_handlers(limit_s=None):
+    """SIGTERM, SIGHUP and the time limit become exceptions, so that every `with` ends its server."""
+
+    def stop(signum, _frame):
+        raise SystemExit("ended by signal %d%s" % (signum, " (time limit)" if signum == signal.SIGALRM else ""))
+
+    for s in (signal.SIGTERM, signal.SIGHUP, signal.SIGALRM):
+        signal.signal(s, stop)
+    if limit_s:
+        signal.alarm(limit_s)

@@ -1,0 +1,46 @@
+# HELLO
+@pick 4-5,8-11
+HELLO
+@pick 4-5,8-11
+HELLO 2
+@pick 4-5
+HELLO 3
+PING
+GET nosuch
+@pick 4-5
+HELLO
+@pick 4-5
+HELLO 2
+GET nosuch
+HELLO 1
+HELLO 4
+HELLO 0
+HELLO abc
+HELLO ""
+HELLO -3
+HELLO 3 BOGUS
+HELLO 3 AUTH
+HELLO 3 AUTH default
+HELLO 3 AUTH nosuch pass
+HELLO 3 SETNAME
+HELLO 3 SETNAME "a b"
+CLIENT GETNAME
+GET nosuch
+@pick 4-5
+HELLO 3 SETNAME me
+CLIENT GETNAME
+@pick 4-5
+HELLO 3 setname you AUTH default anything
+CLIENT GETNAME
+@pick 4-5
+HELLO 2 SETNAME ""
+CLIENT GETNAME
+@type
+HELLO 3
+@type
+HELLO 2
+@pick 0,1
+HELLO
+@pick 4-5
+HELLO 2 SETNAME a SETNAME b
+CLIENT GETNAME

@@ -1,0 +1,18 @@
+# RESET
+CLIENT SETNAME me
+SELECT 5
+SET k v
+@resp 3
+GET nosuch
+RESET
+CLIENT GETNAME
+GET nosuch
+GET k
+RESET
+reset
+RESET x
+@match  db=0 .*resp=2
+CLIENT INFO
+@raw-silent "CLIENT REPLY OFF\r\nPING\r\n"
+RESET
+PING

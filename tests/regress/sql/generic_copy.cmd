@@ -1,0 +1,50 @@
+# COPY
+SET a 1
+COPY a b
+GET b
+COPY a b
+SET a 2
+COPY a b
+GET b
+COPY a b REPLACE
+GET b
+COPY a b replace replace
+COPY nosuch b
+COPY nosuch b REPLACE
+GET b
+COPY a a
+COPY a a REPLACE
+COPY nosuch nosuch
+COPY a a DB 0
+COPY a a DB 1
+SELECT 1
+GET a
+SELECT 0
+COPY a a DB 1
+COPY a a DB 1 REPLACE
+COPY a a db 2 replace
+COPY a b DB
+COPY a b DB x
+COPY a b DB -1
+COPY a b DB 16
+COPY a b DB 99999999999
+COPY a b BOGUS
+COPY a b REPLACE DB 3
+COPY a b DB 3 DB 4
+SELECT 4
+GET b
+SELECT 0
+SET t v EX 100
+COPY t t2
+@about 100
+TTL t2
+SET t3 w
+COPY t3 t2 REPLACE
+TTL t2
+SET big %{x*50000}
+COPY big big2
+APPEND big !
+STRLEN big
+STRLEN big2
+COPY
+COPY a

@@ -1,0 +1,48 @@
+# RENAME RENAMENX
+RENAME nosuch k
+SET a 1
+RENAME a b
+GET a
+GET b
+SET c 3
+RENAME b c
+GET c
+DBSIZE
+RENAME c c
+GET c
+RENAME nosuch nosuch
+RENAMENX nosuch x
+RENAMENX c c
+SET d 4
+RENAMENX c d
+MGET c d
+RENAMENX c e
+MGET c e
+SET t v EX 100
+RENAME t u
+@about 100
+TTL u
+SET v1 v EX 100
+SET v2 w
+RENAME v1 v2
+@about 100
+TTL v2
+RENAMENX v2 v3
+@about 100
+TTL v3
+RENAME "" x
+SET "" e
+RENAME "" y
+GET y
+RENAME y ""
+GET ""
+SET big %{x*50000}
+RENAME big small
+STRLEN small
+RENAME small %{k*3000}
+STRLEN %{k*3000}
+RENAME
+RENAME a
+RENAME a b c
+RENAMENX a
+RENAMENX a b c

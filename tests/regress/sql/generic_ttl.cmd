@@ -1,0 +1,74 @@
+# TTL PTTL EXPIRETIME PEXPIRETIME, and that keys do end.
+TTL nosuch
+PTTL nosuch
+EXPIRETIME nosuch
+PEXPIRETIME nosuch
+SET k v
+TTL k
+PTTL k
+EXPIRETIME k
+PEXPIRETIME k
+PEXPIREAT k 33177117420499
+EXPIRETIME k
+PEXPIREAT k 33177117420500
+EXPIRETIME k
+PEXPIREAT k 33177117420999
+EXPIRETIME k
+PEXPIRETIME k
+SET k v PX 30
+@sleep 60
+GET k
+TTL k
+PTTL k
+EXISTS k
+EXPIRETIME k
+STRLEN k
+SET k v PX 30
+@sleep 60
+SET k w NX
+GET k
+SET k v PX 30
+@sleep 60
+SET k w XX
+SET k 5 PX 30
+@sleep 60
+INCR k
+TTL k
+SET k v PX 30
+@sleep 60
+APPEND k w
+SET k v PX 30
+@sleep 60
+GETSET k w
+SET k v PX 30
+@sleep 60
+EXPIRE k 100
+PERSIST k
+RENAME k other
+COPY k other
+SET k v PX 30
+@sleep 60
+SET k w KEEPTTL
+TTL k
+SET k v PX 30
+@sleep 60
+SET k w GET
+SET k v PX 30
+@sleep 60
+GETEX k PERSIST
+GETDEL k
+
+# in the background, untouched
+FLUSHALL
+MSET keep 1 keep2 2
+SET a v PX 30
+SET b v PX 30
+SET c v PX 30
+@until :2
+DBSIZE
+KEYS k*2
+TTL
+TTL a b
+PTTL
+EXPIRETIME
+PEXPIRETIME

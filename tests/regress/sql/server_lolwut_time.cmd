@@ -1,0 +1,11 @@
+# LOLWUT TIME LASTSAVE ROLE
+@type
+LOLWUT
+@type
+LOLWUT VERSION 5
+@type
+LOLWUT VERSION 6 10 10
+LOLWUT VERSION abc
+@match ^1\) "\d{10}"\n2\) "\d{1,6}"$
+TIME
+TIME x

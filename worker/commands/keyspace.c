@@ -1,0 +1,68 @@
+/* worker/commands/keyspace.c - commands on whole databases. FLUSH* and SWAPDB run behind the closed gate. */
+#include "worker/commands/args.h"
+
+#include <stdlib.h>
+
+void cmd_dbsize(struct call *c)
+{
+    reply_int(c->reply, table_keys(db_table(c->ctx->root, c->db)));
+}
+
+/* SYNC or ASYNC: the tables are cut off at once and freed piece by piece, so both are the same to us. */
+static bool flush_mode(struct call *c)
+{
+    bool fine =
+        c->argc == 1 || (c->argc == 2 && (bytes_is(c->argv[1], "sync") || bytes_is(c->argv[1], "async")));
+    if (!fine)
+        reply_error(c->reply, ERR_SYNTAX);
+    return fine;
+}
+
+static void flush(struct call *c, const uint32_t *dbs, unsigned n)
+{
+    enum rc rc = db_flush(c->ctx, dbs, n);
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_ok(c->reply);
+}
+
+void cmd_flushdb(struct call *c)
+{
+    if (flush_mode(c))
+        flush(c, &c->db, 1);
+}
+
+void cmd_flushall(struct call *c)
+{
+    if (!flush_mode(c))
+        return;
+    uint32_t n = c->ctx->root->ndbs, used = 0, *dbs = malloc(n * sizeof(*dbs));
+    CHECK(dbs);
+    for (uint32_t i = 0; i < n; i++)
+        if (db_table(c->ctx->root, i))
+            dbs[used++] = i;
+    flush(c, dbs, used);
+    free(dbs);
+}
+
+void cmd_swapdb(struct call *c)
+{
+    static const char *const error[] = {"ERR invalid first DB index", "ERR invalid second DB index"};
+    int64_t db[2];
+    for (int i = 0; i < 2; i++)
+        if (arg_int_error(c->argv[1 + i], &db[i])) {
+            reply_error(c->reply, error[i]);
+            return;
+        }
+    for (int i = 0; i < 2; i++)
+        if (db[i] < 0 || db[i] >= (int64_t)c->ctx->root->ndbs) {
+            reply_error(c->reply, ERR_DB_RANGE);
+            return;
+        }
+    enum rc rc = db[0] == db[1] ? RC_OK : db_swap(c->ctx, (uint32_t)db[0], (uint32_t)db[1]);
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_ok(c->reply);
+}

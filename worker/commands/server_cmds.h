@@ -1,0 +1,31 @@
+/* worker/commands/server_cmds.h - what the server's own commands share with each other and with the loop.
+ * Owner     the process.
+ * Locks     none.
+ * Crash     nothing to lose.
+ * Survives  no.
+ * Fails     never.
+ * Tests     tests/regress/server_monitor  server_info */
+#ifndef SKEP_SERVER_CMDS_H
+#define SKEP_SERVER_CMDS_H
+
+#include "worker/dispatch/call.h"
+
+/* What we answer to clients that look for a version of Redis. */
+#define REDIS_VERSION "7.2.4"
+
+struct client;
+/* Begins and ends MONITOR: to be called, too, before a client that watches is closed or handed over. */
+void monitor_start(struct client *cl);
+void monitor_stop(struct client *cl);
+
+/* "1.50M", as INFO shows sizes; out has room for 24 bytes. */
+void human_bytes(char out[24], uint64_t n);
+
+/* Around a wait in the slow lane: nobody may have to wait for a batch of ours meanwhile. */
+void lane_step_out(struct call *c);
+void lane_step_in(struct call *c);
+
+/* "ERR unknown subcommand or wrong number of arguments for 'X'. Try CMD HELP." */
+void reply_subcommand_syntax(struct call *c);
+
+#endif

@@ -1,0 +1,380 @@
+#include "worker/dispatch/call.h"
+#include "shm/base/number.h"
+#include "shm/evict.h"
+#include "worker/worker.h"
+
+#include <sched.h>
+#include <stdlib.h>
+#include <time.h>
+
+command_fn cmd_get;
+
+/* Plans of up to this many keys lie on the stack. */
+#define KEYS_INLINE 16
+
+void call_breathe(struct call *c)
+{
+    if (!c->in_lane || c->cmd->flags & F_GATE)
+        return;
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    c->ctx->slot->heartbeat_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    batch_leave(c->ctx);
+    while (!batch_enter(c->ctx))
+        sched_yield();
+}
+
+static bool expired(const struct call *c, const struct shm_entry *e)
+{
+    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms;
+}
+
+/* LRU: the time of this access. LFU: a counter that has decayed since the last one, and perhaps grows. */
+static inline uint32_t clock_after_access(const struct call *c, uint32_t was)
+{
+    if (LIKELY(!evict_is_lfu(c->cfg->maxmemory_policy)))
+        return c->clock;
+    return evict_touched(was, c->cfg, c->now_ms);
+}
+
+static void clock_store(struct shm_entry *e, uint32_t clock)
+{
+    uint32_t meta = e->meta;
+    if ((meta & 0xffffff) != clock)
+        __atomic_store_n(&e->meta, (meta & 0xff000000) | clock, __ATOMIC_RELAXED);
+}
+
+static void touch(const struct call *c, struct shm_entry *e)
+{
+    clock_store(e, clock_after_access(c, e->meta & 0xffffff));
+}
+
+/* ---- GET without a lock ---- */
+
+/* The clock byte may only be changed under the latch; this happens once a second for a key. */
+static void touch_latched(struct call *c, struct key_ref *k, uint32_t version, uint32_t clock)
+{
+    struct tx tx;
+    tx_begin(&tx, c->ctx);
+    if (!tx_latch_try(&tx, &k->bucket->latch)) {
+        uint32_t now = latch_load(&k->bucket->latch);
+        if ((now & ~LATCH_OWNER) == version && key_current(k))
+            clock_store(key_entry(k), clock);
+    }
+    tx_abort(&tx);
+}
+
+/* Copies the value between two looks at the version. False: it could not be done this way. */
+static bool copy_value(struct call *c, struct key_ref *k, uint32_t version)
+{
+    struct reply *r = c->reply;
+    const struct shm_entry *e = key_entry(k);
+    uint8_t type_enc = e->type_enc, flags = e->flags;
+    size_t len = e->inline_len, mark = r->len;
+    uint32_t meta = e->meta;
+    int64_t word = *(const int64_t *)(e + 1), expiry = word;
+    if (flags & ENTRY_EXPIRES)
+        word = *((const int64_t *)(e + 1) + 1);
+    const char *value = (const char *)e + 8 + (flags & ENTRY_EXPIRES ? 8 : 0) + k->key.n;
+    if (type_enc >> 4 != TYPE_STRING || flags & ENTRY_BIG || k->key.n >= KEY_SHORT ||
+        !key_read_valid(k, version))
+        return false;
+    if (flags & ENTRY_EXPIRES && expiry <= c->now_ms)
+        return false;
+    if ((type_enc & 15) == ENC_INT)
+        reply_bulk_int(r, word);
+    else
+        reply_bulk(r, value, len);
+    if (!key_read_valid(k, version)) {
+        r->len = mark;
+        return false;
+    }
+    uint32_t clock = clock_after_access(c, meta & 0xffffff);
+    if (UNLIKELY(clock != (meta & 0xffffff)) && !(c->session->flags & SESSION_F_NO_TOUCH))
+        touch_latched(c, k, version, clock);
+    c->ctx->slot->stats.hits++;
+    return true;
+}
+
+static bool get_unlocked(struct call *c, struct key_ref *k)
+{
+    for (unsigned tries = 0; tries < 4; tries++) {
+        uint32_t version;
+        enum rc rc = key_read_begin(k, &version);
+        if (rc == RC_MISSING) {
+            key_locate(k);
+            continue;
+        }
+        if (rc == RC_BUSY) {
+            cpu_relax();
+            continue;
+        }
+        if (k->entry)
+            return copy_value(c, k, version);
+        c->ctx->slot->stats.misses++;
+        reply_null(c->reply);
+        return true;
+    }
+    return false;
+}
+
+/* ---- the plan: which keys, in which databases ---- */
+
+static int command_wants(const struct call *c, struct key_want *out, int max)
+{
+    if (c->cmd->wants)
+        return c->cmd->wants(c, out, max);
+    struct key_pos stack[KEYS_INLINE], *pos = stack;
+    int n = command_keys(c->cmd, c->argv, c->argc, pos, KEYS_INLINE);
+    if (n > KEYS_INLINE && max >= n) {
+        pos = malloc((size_t)n * sizeof(*pos));
+        CHECK(pos);
+        command_keys(c->cmd, c->argv, c->argc, pos, n);
+    }
+    for (int i = 0; i < n && i < max && (pos != stack || n <= KEYS_INLINE); i++)
+        out[i] = (struct key_want){.arg = pos[i].index, .db = c->db};
+    if (pos != stack)
+        free(pos);
+    return n;
+}
+
+static enum rc plan_keys(struct call *c, struct key_ref **keys, uint32_t **index, unsigned *n)
+{
+    struct key_want stack[KEYS_INLINE], *want = stack;
+    int found = command_wants(c, want, KEYS_INLINE);
+    if (found < 0)
+        return RC_INVALID;
+    if (found > KEYS_INLINE) {
+        want = malloc((size_t)found * sizeof(*want));
+        CHECK(want);
+        command_wants(c, want, found);
+    }
+    if (found > KEYS_INLINE) {
+        *keys = malloc((size_t)found * sizeof(**keys));
+        *index = malloc((size_t)found * sizeof(**index));
+        CHECK(*keys && *index);
+    }
+    for (int i = 0; i < found; i++) {
+        struct key_ref *k = &(*keys)[i];
+        *k = (struct key_ref){.key = c->argv[want[i].arg], .db = want[i].db, .arg = (uint32_t)i};
+        k->hash = key_hash(c->ctx->root, k->key);
+    }
+    if (want != stack)
+        free(want);
+    *n = (unsigned)found;
+    return RC_OK;
+}
+
+/* Every key gets its table. A command that only reads is content with none. */
+static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, bool *absent)
+{
+    *absent = false;
+    for (unsigned i = 0; i < n; i++) {
+        keys[i].table = db_table(c->ctx->root, keys[i].db);
+        if (keys[i].table)
+            continue;
+        if (!(c->cmd->flags & F_WRITE)) {
+            *absent = true;
+            continue;
+        }
+        enum rc rc = db_table_make(c->ctx, keys[i].db, &keys[i].table);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* ---- running ---- */
+
+/* What has expired is removed by a command that writes, hidden from one that reads. */
+static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
+{
+    struct shm_entry *e = key_entry(k);
+    bool write = c->cmd->flags & F_WRITE;
+    if (!e) {
+        c->ctx->slot->stats.misses += !write;
+        return RC_OK;
+    }
+    if (expired(c, e)) {
+        if (write) {
+            enum rc rc = key_del(c->tx, k, false);
+            c->ctx->slot->stats.expired += !rc;
+            return rc;
+        }
+        *stale = true;
+        k->entry = 0;
+        c->ctx->slot->stats.misses++;
+        return RC_OK;
+    }
+    c->ctx->slot->stats.hits += !write;
+    if (!(c->cmd->flags & F_NOTOUCH) && !(c->session->flags & SESSION_F_NO_TOUCH))
+        touch(c, e);
+    return RC_OK;
+}
+
+static enum rc settle(struct call *c, bool *stale)
+{
+    if (c->nkeys == 1)
+        return settle_key(c, c->keys, stale);
+    for (unsigned i = 0; i < c->nkeys; i++) {
+        if (c->key_index[c->keys[i].arg] != i)
+            continue; /* another name for a key that has been seen */
+        enum rc rc = settle_key(c, &c->keys[i], stale);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+static bool bucket_is_empty(const struct key_ref *k)
+{
+    uint64_t any = 0;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        any |= k->bucket->slot[i];
+    return !any;
+}
+
+/* The table's size follows what was put and taken; nothing waits for it. At its usual load every third insert
+ * meets a full bucket, while a segment grows once in some forty inserts: one look in eight is often enough,
+ * and which one is told by the key's hash. Small segments are looked at each time. */
+static void adjust_tables(struct call *c)
+{
+    for (unsigned i = 0; i < c->nkeys; i++) {
+        struct key_ref *k = &c->keys[i];
+        if (LIKELY(!k->logged) || (k->hash & 7 && dir_buckets(k->dir) > 16))
+            continue;
+        if (k->overflowed || (!k->entry && bucket_is_empty(k)))
+            table_adjust(c->ctx, k->table, k->hash);
+    }
+}
+
+static void expire_one(struct call *c, struct key_ref *seen)
+{
+    struct key_ref k = *seen;
+    struct tx tx;
+    tx_begin(&tx, c->ctx);
+    key_locate(&k);
+    enum rc rc = key_latch(&tx, &k);
+    if (!rc)
+        rc = k.entry && expired(c, key_entry(&k)) ? key_del(&tx, &k, false) : RC_MISSING;
+    if (rc) {
+        tx_abort(&tx);
+        return;
+    }
+    tx_commit(&tx);
+    c->ctx->slot->stats.expired++;
+}
+
+static enum rc latch_keys(struct call *c)
+{
+    if (c->nkeys == 1)
+        return key_latch(c->tx, c->keys);
+    return keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
+}
+
+static enum rc run_latched(struct call *c)
+{
+    struct tx tx;
+    size_t mark = c->reply->len;
+    bool stale = false, write = c->cmd->flags & F_WRITE;
+    tx_begin(&tx, c->ctx);
+    c->tx = &tx;
+    enum rc rc = latch_keys(c);
+    if (!rc)
+        rc = settle(c, &stale);
+    if (!rc) {
+        c->cmd->run(c);
+        rc = c->rc;
+    }
+    if (rc || !write)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+    c->tx = NULL;
+    if (UNLIKELY(rc)) {
+        c->reply->len = mark;
+        return rc;
+    }
+    if (write)
+        adjust_tables(c);
+    else if (UNLIKELY(stale))
+        for (unsigned i = 0; i < c->nkeys; i++)
+            expire_one(c, &c->keys[i]);
+    return RC_OK;
+}
+
+/* A database without a table: nothing to latch, nothing there. */
+static enum rc run_absent(struct call *c)
+{
+    size_t mark = c->reply->len;
+    for (unsigned i = 0; i < c->nkeys; i++) {
+        c->keys[i].entry = 0;
+        if (c->nkeys > 1)
+            c->key_index[i] = i;
+    }
+    c->ctx->slot->stats.misses += c->nkeys;
+    c->cmd->run(c);
+    if (c->rc)
+        c->reply->len = mark;
+    return c->rc;
+}
+
+static enum rc run_keyed(struct call *c)
+{
+    bool absent;
+    enum rc rc = plan_tables(c, c->keys, c->nkeys, &absent);
+    if (rc)
+        return rc;
+    if (absent)
+        return run_absent(c);
+    if (c->nkeys == 1) {
+        key_locate(c->keys);
+        if (c->cmd->run == cmd_get && get_unlocked(c, c->keys))
+            return RC_OK;
+    }
+    return run_latched(c);
+}
+
+static enum rc run_plain(struct call *c)
+{
+    size_t mark = c->reply->len;
+    c->cmd->run(c);
+    if (c->rc)
+        c->reply->len = mark;
+    return c->rc;
+}
+
+enum rc call_run_located(struct call *c, struct key_ref *k)
+{
+    c->rc = RC_OK;
+    c->keys = k;
+    c->nkeys = 1;
+    if (UNLIKELY(k->table != db_table(c->ctx->root, k->db)))
+        return run_keyed(c);
+    if (c->cmd->run == cmd_get && get_unlocked(c, k))
+        return RC_OK;
+    return run_latched(c);
+}
+
+enum rc call_run(struct call *c)
+{
+    struct key_ref stack[KEYS_INLINE], *keys = stack;
+    uint32_t stack_index[KEYS_INLINE], *index = stack_index;
+    c->rc = RC_OK;
+    if (!c->cmd->keys[0].first)
+        return run_plain(c);
+    unsigned n;
+    if (plan_keys(c, &keys, &index, &n)) {
+        c->nkeys = 0;
+        return run_plain(c); /* arguments that fit no plan: the handler says what is wrong with them */
+    }
+    c->keys = keys;
+    c->key_index = index;
+    c->nkeys = n;
+    enum rc rc = run_keyed(c);
+    if (keys != stack) {
+        free(keys);
+        free(index);
+    }
+    return rc;
+}

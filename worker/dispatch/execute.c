@@ -1,0 +1,222 @@
+#include "worker/dispatch/execute.h"
+#include "shm/base/log.h"
+#include "shm/config.h"
+#include "worker/dispatch/monitor.h"
+#include "worker/dispatch/stats.h"
+
+#include <stdio.h>
+#include <time.h>
+
+/* ---- a cheap clock ---- */
+
+static uint64_t ticks_per_us = 1000;
+
+#if defined(__x86_64__)
+uint64_t tick_now(void)
+{
+    return __builtin_ia32_rdtsc();
+}
+#else
+uint64_t tick_now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000000 + (uint64_t)t.tv_nsec;
+}
+#endif
+
+uint64_t ticks_to_us(uint64_t ticks)
+{
+    return ticks / ticks_per_us;
+}
+
+void tick_calibrate(void)
+{
+    struct timespec a, b, nap = {0, 2000000};
+    clock_gettime(CLOCK_MONOTONIC, &a);
+    uint64_t from = tick_now();
+    nanosleep(&nap, NULL);
+    uint64_t ticks = tick_now() - from;
+    clock_gettime(CLOCK_MONOTONIC, &b);
+    uint64_t us = (uint64_t)(b.tv_sec - a.tv_sec) * 1000000 + (uint64_t)(b.tv_nsec - a.tv_nsec) / 1000;
+    ticks_per_us = us && ticks / us ? ticks / us : 1;
+}
+
+/* ---- ahead of time ---- */
+
+void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
+{
+    a->cmd = command_find(rq->argv[0]);
+    a->located = false;
+    if (UNLIKELY(!a->cmd))
+        return;
+    const struct key_spec *spec = &a->cmd->keys[0];
+    if (spec->first != 1 || spec->last != 0 || a->cmd->keys[1].first || a->cmd->wants || rq->argc < 2)
+        return;
+    struct key_ref *k = &a->key;
+    *k = (struct key_ref){.key = rq->argv[1], .db = cl->session->db};
+    k->table = db_table(cl->w->ctx.root, k->db);
+    if (!k->table)
+        return;
+    k->hash = key_hash(cl->w->ctx.root, k->key);
+    key_locate(k);
+    __builtin_prefetch(k->bucket, 1);
+    a->located = true;
+}
+
+/* ---- the checks ---- */
+
+static void reply_unknown(struct reply *r, const struct request *rq)
+{
+    char text[512];
+    size_t at = 0;
+    struct bytes name = rq->argv[0];
+    for (int i = 1; i < rq->argc && at < 128; i++) {
+        struct bytes a = rq->argv[i];
+        int n = snprintf(text + at, sizeof(text) - at, "'%.*s' ", (int)(a.n < 128 - at ? a.n : 128 - at), a.p);
+        at += n > 0 ? (size_t)n : 0;
+    }
+    text[at] = 0;
+    reply_errorf(r, "ERR unknown command '%.*s', with args beginning with: %s", (int)(name.n < 128 ? name.n : 128),
+                 name.p, text);
+}
+
+/* A container's row becomes its subcommand's. False: the error is written. */
+static bool find_row(struct reply *r, const struct request *rq, const struct command **cmd)
+{
+    const struct command *row = *cmd;
+    if (UNLIKELY(!row)) {
+        reply_unknown(r, rq);
+        return false;
+    }
+    if (row->nsubs && rq->argc > 1) {
+        row = command_find_sub(row, rq->argv[1]);
+        if (!row) {
+            char parent[32];
+            const char *name = (*cmd)->name;
+            size_t n = strlen(name);
+            for (size_t i = 0; i <= n && i < sizeof(parent); i++)
+                parent[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
+            struct bytes sub = rq->argv[1];
+            reply_errorf(r, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(sub.n < 128 ? sub.n : 128), sub.p,
+                         parent);
+            return false;
+        }
+        *cmd = row;
+    }
+    if ((row->arity > 0 && rq->argc != row->arity) || rq->argc < -row->arity || !row->run) {
+        reply_errorf(r, "ERR wrong number of arguments for '%s' command", command_fullname(row));
+        return false;
+    }
+    return true;
+}
+
+static bool paused(const struct client *cl, const struct command *cmd)
+{
+    const struct shm_root *root = cl->w->ctx.root;
+    if (LIKELY(!root->pause_mode) || root->pause_until_ms <= cl->w->now_ms)
+        return false;
+    if (root->pause_mode == 2)
+        return true; /* CLIENT UNPAUSE waits, too: as in Redis only the time ends such a pause */
+    return cmd->flags & (F_WRITE | F_MAY_REPLICATE);
+}
+
+/* Everything that may refuse a command before it is run. RC_OK: it may; RC_INVALID: refused, in words. */
+static enum rc admit(struct client *cl, const struct request *rq, const struct command **cmd)
+{
+    struct reply *r = &cl->w->out;
+    if (!find_row(r, rq, cmd)) {
+        if (*cmd && (*cmd)->run)
+            cl->w->ctx.slot->cmd[(*cmd)->id].rejected++; /* the wrong number of arguments */
+        return RC_INVALID;
+    }
+    const struct command *row = *cmd;
+    if (UNLIKELY(!cl->session->authenticated) && !(row->flags & F_NO_AUTH)) {
+        reply_error(r, "NOAUTH Authentication required.");
+        cl->w->ctx.slot->cmd[row->id].rejected++;
+        return RC_INVALID;
+    }
+    if (UNLIKELY(cl->w->over_maxmemory) && row->flags & F_DENYOOM) {
+        reply_error(r, ERR_OOM);
+        cl->w->ctx.slot->cmd[row->id].rejected++;
+        cl->w->ctx.slot->stats.oom_rejected++;
+        return RC_INVALID;
+    }
+    return paused(cl, row) ? RC_MISSING : RC_OK;
+}
+
+static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
+{
+    struct worker *w = cl->w;
+    struct call c = {
+        .w = w,
+        .ctx = &w->ctx,
+        .cfg = w->cfg,
+        .session = cl->session,
+        .client = cl,
+        .cmd = cmd,
+        .argv = rq->argv,
+        .argc = rq->argc,
+        .reply = &w->out,
+        .db = cl->session->db,
+        .now_ms = w->now_ms,
+        .clock = w->clock,
+    };
+    if (UNLIKELY(cmd->flags & F_SLOW))
+        return RC_DEFER;
+    size_t mark = w->out.len;
+    uint64_t from = tick_now();
+    bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
+    enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
+    if (LIKELY(!rc)) {
+        stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
+        return RC_OK;
+    }
+    if (rc == RC_NOMEM) {
+        reply_error(&w->out, ERR_OOM);
+        w->ctx.slot->stats.oom_rejected++;
+        return RC_OK;
+    }
+    return rc;
+}
+
+/* What CLIENT REPLY OFF and SKIP do to a reply that has been written. */
+static void reply_modes(struct client *cl, size_t mark)
+{
+    if (cl->reply_off || cl->reply_skip)
+        cl->w->out.len = mark;
+    cl->reply_skip = cl->reply_skip_next;
+    cl->reply_skip_next = false;
+}
+
+enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
+{
+    struct worker *w = cl->w;
+    const struct command *cmd = a->cmd;
+    size_t mark = w->out.len;
+    w->out.resp = cl->session->resp;
+    enum rc rc = admit(cl, rq, &cmd);
+    if (LIKELY(!rc)) {
+        cl->session->last_cmd = cmd->id + 1u;
+        rc = run(cl, rq, a, cmd);
+        if (UNLIKELY(rc == RC_BUSY)) {
+            w->ctx.slot->stats.parked++;
+            return rc;
+        }
+        if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+            monitor_feed(cl, cmd, rq);
+        if (UNLIKELY(rc == RC_DEFER)) {
+            w->ctx.slot->stats.slow_lane++;
+            return lane_send(cl, rq->argv, rq->argc) ? RC_BUSY : RC_DEFER;
+        }
+    } else if (rc == RC_MISSING) {
+        return RC_MISSING;
+    }
+    if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
+        stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
+    w->ctx.slot->stats.commands++;
+    cl->session->commands++;
+    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
+        reply_modes(cl, mark);
+    return RC_OK;
+}

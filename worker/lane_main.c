@@ -1,0 +1,298 @@
+/* The slow lane: a process without clients that runs what would take long, for the workers. Its replies go
+ * back in pieces, each client's as fast as that client takes them. */
+#include "worker/dispatch/lane.h"
+#include "shm/config.h"
+#include "worker/control.h"
+#include "worker/dispatch/execute.h"
+#include "worker/dispatch/stats.h"
+#include "worker/publish.h"
+#include "worker/worker_main.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#define TRIM_EVERY_MS 1000
+#define TRIM_UNITS    256u /* 16 MB a second go back to the system at most */
+#define PUBLISH_EVERY_MS 100
+#define BURY_ENTRIES  2000u
+
+struct job { /* a reply on its way */
+    uint64_t serial, session_id;
+    uint32_t session, slot, generation;
+    struct reply reply;
+    size_t at;
+    unsigned on_way;
+    struct job *next;
+};
+
+struct lane {
+    struct worker w;
+    struct job *jobs;
+    uint64_t *idle_units; /* what arena_trim saw last time */
+    int64_t trimmed_ms, published_ms;
+    bool gate_failed;
+};
+
+static int64_t clock_ms(clockid_t id)
+{
+    struct timespec t;
+    clock_gettime(id, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* ---- running a command ---- */
+
+static void find_row(struct call *c)
+{
+    c->cmd = command_find(c->argv[0]);
+    if (c->cmd && c->cmd->nsubs && c->argc > 1) {
+        const struct command *sub = command_find_sub(c->cmd, c->argv[1]);
+        c->cmd = sub ? sub : c->cmd;
+    }
+}
+
+/* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
+static enum rc run_gated(struct call *c)
+{
+    for (unsigned tries = 0; tries < 2000; tries++) {
+        if (gate_close(c->ctx, 1000)) {
+            enum rc rc = call_run(c);
+            gate_open(c->ctx);
+            if (rc != RC_BUSY)
+                return rc;
+        }
+        struct timespec nap = {0, 500000};
+        nanosleep(&nap, NULL);
+        c->ctx->slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+    }
+    return RC_BUSY;
+}
+
+static enum rc run_patiently(struct call *c)
+{
+    enum rc rc = RC_BUSY;
+    for (unsigned tries = 0; tries < 5000 && rc == RC_BUSY; tries++) {
+        if (batch_enter(c->ctx)) {
+            rc = call_run(c);
+            batch_leave(c->ctx);
+            retire_reclaim(c->ctx);
+        }
+        if (rc == RC_BUSY) {
+            struct timespec nap = {0, 200000};
+            nanosleep(&nap, NULL);
+        }
+    }
+    return rc;
+}
+
+static void run_call(struct lane *l, struct call *c)
+{
+    stats_sync(c->ctx);
+    uint64_t from = tick_now();
+    size_t mark = c->reply->len;
+    find_row(c);
+    CHECK(c->cmd && c->cmd->run); /* the worker has looked it up before */
+    l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
+    enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
+    if (rc == RC_NOMEM)
+        reply_error(c->reply, ERR_OOM);
+    else if (rc == RC_BUSY)
+        reply_error(c->reply, "ERR the keys stayed locked for too long, nothing was done");
+    else
+        CHECK(rc == RC_OK);
+    bool failed = c->reply->len > mark && c->reply->buf[mark] == '-';
+    stats_command(c, ticks_to_us(tick_now() - from), failed);
+    if (failed)
+        stats_error(c->ctx, c->reply->buf + mark, c->reply->len - mark);
+}
+
+static void run_request(struct lane *l, uint32_t from, const struct lane_request *rq)
+{
+    const uint64_t *lens = (const uint64_t *)(rq + 1);
+    struct bytes *argv = malloc(rq->argc * sizeof(*argv));
+    struct job *j = calloc(1, sizeof(*j));
+    CHECK(argv && j);
+    const char *p = (const char *)(lens + rq->argc);
+    for (uint32_t i = 0; i < rq->argc; p += lens[i], i++)
+        argv[i] = (struct bytes){p, lens[i]};
+    *j = (struct job){.serial = rq->serial, .session_id = rq->session_id, .session = rq->session, .slot = from,
+                      .generation = slot_at(from)->generation};
+    struct shm_session *s = session_at(rq->session);
+    j->reply.resp = s->resp;
+    l->w.now_ms = clock_ms(CLOCK_REALTIME);
+    worker_clock(&l->w);
+    struct call c = {.w = &l->w, .ctx = &l->w.ctx, .cfg = l->w.cfg, .session = s, .argv = argv,
+                     .argc = (int)rq->argc, .reply = &j->reply, .db = s->db, .now_ms = l->w.now_ms,
+                     .clock = l->w.clock, .in_lane = true};
+    run_call(l, &c);
+    free(argv);
+    j->next = l->jobs;
+    l->jobs = j;
+}
+
+/* ---- replies on their way ---- */
+
+static void acknowledged(struct lane *l, uint32_t from, const struct mail *m)
+{
+    for (struct job *j = l->jobs; j; j = j->next) {
+        if (j->serial != m->x || j->slot != from)
+            continue;
+        j->on_way -= m->arg < j->on_way ? m->arg : j->on_way;
+        if (!m->arg)
+            j->at = j->reply.len + 1; /* nobody wants the rest */
+    }
+}
+
+/* True: the job is done. */
+static bool pump(struct lane *l, struct job *j)
+{
+    if (slot_at(j->slot)->generation != j->generation)
+        return true; /* the worker has died, and its client with it */
+    while (j->at <= j->reply.len && j->on_way < LANE_WINDOW) {
+        size_t n = j->reply.len - j->at < LANE_CHUNK ? j->reply.len - j->at : LANE_CHUNK;
+        bool last = j->at + n == j->reply.len, wake = false;
+        struct mail m = {.kind = MAIL_CHUNK, .arg = last, .bytes = n, .x = j->serial, .y = j->session_id,
+                         .spare = j->session};
+        if (mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake))
+            return false;
+        if (wake)
+            worker_wake(&l->w, j->slot);
+        j->at += n + last;
+        j->on_way++;
+    }
+    return j->at > j->reply.len;
+}
+
+static void pump_all(struct lane *l)
+{
+    for (struct job **at = &l->jobs; *at;) {
+        struct job *j = *at;
+        if (!pump(l, j)) {
+            at = &j->next;
+            continue;
+        }
+        *at = j->next;
+        reply_free(&j->reply);
+        free(j);
+    }
+}
+
+/* ---- the loop ---- */
+
+static void drain_mail(struct lane *l)
+{
+    struct mail m;
+    uint32_t from;
+    while (mail_next(&l->w.ctx, &from, &m)) {
+        void *request = NULL;
+        if (m.kind == MAIL_RUN) {
+            request = malloc(m.bytes);
+            CHECK(request);
+            memcpy(request, shm_at(m.block), m.bytes);
+        } else if (m.kind == MAIL_ACK) {
+            acknowledged(l, from, &m);
+        }
+        /* Out of the ring before it runs: a command that kills its lane must not be met by the next one. */
+        if (mail_done(&l->w.ctx, from)) {
+            free(request);
+            break;
+        }
+        if (request)
+            run_request(l, from, request);
+        free(request);
+        pump_all(l);
+    }
+}
+
+/* Work that is nobody's: cut-off tables are freed piece by piece, empty units go back to the system. */
+static bool housekeeping(struct lane *l)
+{
+    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
+        l->trimmed_ms = now;
+        arena_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);
+        retire_reclaim(&l->w.ctx);
+    }
+    return more;
+}
+
+static void publish_now_and_then(struct lane *l)
+{
+    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    if (now - l->published_ms < PUBLISH_EVERY_MS)
+        return;
+    l->published_ms = now;
+    slot_publish(&l->w.ctx);
+}
+
+static void drain_control(struct lane *l)
+{
+    struct control_msg m;
+    int passed;
+    bool closed;
+    while (control_receive(&l->w, &m, &passed, &closed)) {
+        if (m.kind == CTL_STOP)
+            l->w.stop_asked = true;
+        if (passed >= 0 && m.kind == CTL_LOG_REOPEN)
+            log_use_fd(passed);
+        else if (passed >= 0)
+            close(passed);
+    }
+    if (closed)
+        l->w.stop_asked = true;
+}
+
+static void lane_loop(struct lane *l, int wakefd)
+{
+    bool more = false;
+    while (!l->w.stop_asked || l->jobs) {
+        struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
+        poll(p, 2, more ? 0 : l->jobs ? 5 : 200);
+        l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+        if (p[0].revents) {
+            uint64_t n;
+            __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
+            ssize_t got = read(wakefd, &n, sizeof(n));
+            (void)got;
+        }
+        if (p[1].revents)
+            drain_control(l);
+        control_flush(&l->w);
+        drain_mail(l);
+        pump_all(l);
+        more = housekeeping(l);
+        publish_now_and_then(l);
+    }
+}
+
+void lane_main(const struct child_start *start)
+{
+    static struct lane lane;
+    struct worker *w = self_worker = &lane.w;
+    signal(SIGTERM, SIG_IGN); /* a signal to the whole group is for the master, who then tells us */
+    signal(SIGPIPE, SIG_IGN);
+    w->is_lane = true;
+    slot_adopt(&w->ctx, start->slot, ROLE_LANE, start->index);
+    w->cfg = shm_at(w->ctx.root->config);
+    w->wakefd = start->wakefd;
+    command_table_init();
+    tick_calibrate();
+    control_open(w, start->control);
+    publish_start(&w->ctx);
+    lane.idle_units = calloc((w->ctx.root->nunits + 63) / 64, 8);
+    CHECK(lane.idle_units);
+    w->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+    __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
+    struct control_msg ready = {.kind = CTL_READY};
+    control_send(w, &ready, -1);
+    lane_loop(&lane, w->wakefd[start->slot]);
+    mags_drain(&w->ctx);
+    struct control_msg left = {.kind = CTL_LEFT};
+    control_send(w, &left, -1);
+    control_flush(w);
+    _exit(0);
+}

@@ -1,0 +1,370 @@
+#include "worker/net/client.h"
+#include "shm/config.h"
+#include "worker/commands/server_cmds.h"
+#include "worker/control.h"
+#include "worker/dispatch/execute.h"
+#include "worker/dispatch/stats.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define BATCH      NET_BATCH
+#define READ_BYTES NET_READ_BYTES
+
+static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop, (void)events;
+    client_readable(io->data);
+}
+
+static void on_writable(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop, (void)events;
+    output_writable(io->data);
+}
+
+void client_read_start(struct client *cl)
+{
+    if (!cl->reading && !cl->closed)
+        ev_io_start(cl->w->loop, &cl->rd);
+    cl->reading = true;
+}
+
+void client_read_stop(struct client *cl)
+{
+    if (cl->reading)
+        ev_io_stop(cl->w->loop, &cl->rd);
+    cl->reading = false;
+}
+
+struct client *client_create(struct worker *w, int fd, struct shm_session *s)
+{
+    struct client *cl = calloc(1, sizeof(*cl));
+    CHECK(cl);
+    cl->w = w;
+    cl->fd = fd;
+    cl->session = s;
+    s->fd = fd;
+    ev_io_init(&cl->rd, on_readable, fd, EV_READ);
+    ev_io_init(&cl->wr, on_writable, fd, EV_WRITE);
+    cl->rd.data = cl->wr.data = cl;
+    cl->next = w->net->clients;
+    if (cl->next)
+        cl->next->prev = cl;
+    w->net->clients = cl;
+    w->net->by_session[session_index(s)] = cl;
+    w->ctx.slot->clients++;
+    client_read_start(cl);
+    return cl;
+}
+
+static void leave_waiting(struct client *cl)
+{
+    for (struct client **at = &cl->w->net->waiting; *at; at = &(*at)->next_waiting)
+        if (*at == cl) {
+            *at = cl->next_waiting;
+            break;
+        }
+    cl->in_waiting_list = false;
+}
+
+/* Takes the socket out of libev and out of its epoll set by hand: the master's duplicate would keep it there,
+ * and libev would then rebuild the whole set on the first stray event. */
+void client_detach(struct client *cl)
+{
+    struct net *net = cl->w->net;
+    client_read_stop(cl);
+    if (cl->writing)
+        ev_io_stop(cl->w->loop, &cl->wr);
+    cl->writing = false;
+    epoll_ctl(net->epoll_fd, EPOLL_CTL_DEL, cl->fd, NULL);
+    if (cl->prev)
+        cl->prev->next = cl->next;
+    else
+        net->clients = cl->next;
+    if (cl->next)
+        cl->next->prev = cl->prev;
+    net->by_session[session_index(cl->session)] = NULL;
+    cl->w->ctx.slot->clients--;
+    monitor_stop(cl);
+    if (cl->in_waiting_list)
+        leave_waiting(cl);
+    cl->closed = true;
+    cl->next = net->dead;
+    net->dead = cl;
+}
+
+void client_close(struct client *cl)
+{
+    if (cl->closed)
+        return;
+    struct shm_session *s = cl->session;
+    struct control_msg m = {.kind = CTL_CLOSED, .x = session_index(s), .y = s->id};
+    if (cl->wait == WAIT_LANE)
+        lane_cancel(cl);
+    client_detach(cl);
+    __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
+    shutdown(cl->fd, SHUT_RDWR); /* the master's duplicate would delay the FIN */
+    control_send(cl->w, &m, -1);
+    close(cl->fd);
+}
+
+void client_close_soon(struct client *cl)
+{
+    cl->close_after_reply = 1;
+}
+
+/* The turn is over: nobody on the stack refers to them any more. */
+void clients_bury(struct worker *w)
+{
+    while (w->net->dead) {
+        struct client *cl = w->net->dead;
+        w->net->dead = cl->next;
+        parser_reset(&cl->parser);
+        free(cl->in);
+        free(cl->out);
+        free(cl);
+    }
+}
+
+size_t client_memory(const struct client *cl)
+{
+    return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser);
+}
+
+void client_measure(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    size_t unsent = output_pending(cl);
+    s->qbuf = (uint32_t)cl->in_len;
+    s->qbuf_free = (uint32_t)(cl->in_cap - cl->in_len);
+    s->argv_mem = (uint32_t)parser_memory(&cl->parser);
+    s->oll = unsent > 0;
+    s->omem = cl->out_cap;
+    s->tot_mem = client_memory(cl);
+}
+
+/* ---- input ---- */
+
+/* Keeps [p, p + n) for later; p may lie in cl->in. */
+static void keep_input(struct client *cl, const char *p, size_t n)
+{
+    if (!n) {
+        free(cl->in);
+        cl->in = NULL;
+        cl->in_len = cl->in_cap = 0;
+        return;
+    }
+    if (cl->in && p >= cl->in && p < cl->in + cl->in_cap) {
+        if (p != cl->in)
+            memmove(cl->in, p, n);
+        cl->in_len = n;
+        return;
+    }
+    if (cl->in_cap < n) {
+        free(cl->in);
+        cl->in = malloc(n);
+        CHECK(cl->in);
+        cl->in_cap = n;
+    }
+    memcpy(cl->in, p, n);
+    cl->in_len = n;
+}
+
+/* Room for what the command still wants, but never for more than has arrived already: who claims 512 MB and
+ * sends nothing is given nothing. */
+static void grow_input(struct client *cl)
+{
+    size_t more = cl->parser.want > 16384 ? cl->parser.want : 16384;
+    size_t most = cl->in_len > 65536 ? cl->in_len : 65536;
+    if (cl->in_cap - cl->in_len >= 16384 || cl->in_cap - cl->in_len >= cl->parser.want)
+        if (cl->in_cap > cl->in_len)
+            return;
+    size_t cap = cl->in_len + (more < most ? more : most);
+    cl->in = realloc(cl->in, cap);
+    CHECK(cl->in);
+    cl->in_cap = cap;
+}
+
+void client_readable(struct client *cl)
+{
+    char *to = cl->w->net->rbuf;
+    size_t room = READ_BYTES;
+    if (cl->closed || cl->wait)
+        return;
+    if (cl->in_len) {
+        grow_input(cl);
+        to = cl->in + cl->in_len;
+        room = cl->in_cap - cl->in_len;
+    }
+    __atomic_store_n(&cl->session->state, SESSION_BUSY, __ATOMIC_RELEASE);
+    ssize_t n = recv(cl->fd, to, room, MSG_DONTWAIT);
+    cl->w->ctx.slot->stats.total_reads++;
+    if (UNLIKELY(n <= 0)) {
+        if (n == 0 || (errno != EAGAIN && errno != EINTR))
+            client_close(cl);
+        else
+            client_settle(cl);
+        return;
+    }
+    cl->session->last_ms = cl->w->now_ms;
+    cl->session->net_in += (size_t)n;
+    cl->w->ctx.slot->stats.net_in += (size_t)n;
+    if (cl->in_len) {
+        cl->in_len += (size_t)n;
+        client_process(cl, cl->in, cl->in_len);
+    } else {
+        client_process(cl, to, (size_t)n);
+    }
+}
+
+/* ---- a batch of commands ---- */
+
+struct batch {
+    unsigned n;
+    bool more;         /* the rest is no whole command yet */
+    const char *error; /* behind the n commands comes what is none */
+    size_t end;        /* where the parsed bytes end */
+};
+
+static void parse_batch(struct client *cl, const char *buf, size_t at, size_t len, struct batch *b)
+{
+    struct net *net = cl->w->net;
+    struct parse_limits lim = {
+        .max_bulk = cl->w->cfg->proto_max_bulk_len,
+        .max_multibulk = INT_MAX,
+        .max_inline = 65536,
+        .authenticated = cl->session->authenticated,
+    };
+    *b = (struct batch){.end = at};
+    while (b->n < BATCH && b->end < len) {
+        size_t used = 0;
+        struct request *rq = &net->rq[b->n];
+        enum parse_result r = parse_request(&cl->parser, buf + b->end, len - b->end, &used, rq, &lim, &b->error);
+        if (r == PARSE_ERROR)
+            return;
+        b->end += used;
+        if (r == PARSE_MORE) {
+            b->more = true;
+            return;
+        }
+        net->start[b->n] = b->end - used;
+        execute_ahead(cl, rq, &net->ahead[b->n]);
+        b->n++;
+    }
+}
+
+/* Runs the batch; returns where the bytes begin that have not been dealt with. */
+static size_t run_batch(struct client *cl, const struct batch *b)
+{
+    struct net *net = cl->w->net;
+    size_t mark = output_begin(cl), done = b->end;
+    for (unsigned i = 0; i < b->n; i++)
+        execute_ahead_entry(&net->ahead[i]);
+    for (unsigned i = 0; i < b->n; i++) {
+        enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
+        if (LIKELY(rc == RC_OK) && LIKELY(!cl->close_after_reply))
+            continue;
+        if (rc == RC_BUSY || rc == RC_MISSING) {
+            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : WAIT_PAUSED);
+            done = net->start[i];
+        } else {
+            done = i + 1 < b->n ? net->start[i + 1] : b->end;
+        }
+        break;
+    }
+    output_end(cl, mark);
+    return done;
+}
+
+static void protocol_error(struct client *cl, const char *text)
+{
+    size_t mark = output_begin(cl);
+    reply_error(&cl->w->out, text);
+    output_end(cl, mark);
+    cl->w->ctx.slot->stats.protocol_errors++;
+    cl->close_after_reply = 1;
+}
+
+void client_process(struct client *cl, char *buf, size_t len)
+{
+    struct worker *w = cl->w;
+    size_t at = 0;
+    while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
+        struct batch b;
+        if (UNLIKELY(!batch_enter(&w->ctx))) {
+            client_wait(cl, WAIT_PARKED);
+            break;
+        }
+        stats_sync(&w->ctx);
+        parse_batch(cl, buf, at, len, &b);
+        size_t done = b.n ? run_batch(cl, &b) : b.end;
+        batch_leave(&w->ctx);
+        if (UNLIKELY(w->ctx.slot->retire.head != w->ctx.slot->retire.tail))
+            retire_reclaim(&w->ctx);
+        at = done;
+        if (done != b.end) {
+            parser_reset(&cl->parser); /* it had read ahead of what is kept */
+        } else if (!b.n || b.more) {
+            if (b.error)
+                protocol_error(cl, b.error);
+            if (b.more || b.error)
+                break;
+        }
+    }
+    if (cl->closed)
+        return;
+    keep_input(cl, buf + at, cl->close_after_reply ? 0 : len - at);
+    if (UNLIKELY(cl->in_len > w->cfg->client_query_buffer_limit)) {
+        w->ctx.slot->stats.query_limit++;
+        client_close(cl);
+        return;
+    }
+    cl->session->qbuf = (uint32_t)cl->in_len;
+    client_settle(cl);
+    if (cl->close_after_reply && !cl->in_flush_list)
+        client_close(cl);
+}
+
+/* ---- waiting ---- */
+
+void client_wait(struct client *cl, enum client_wait why)
+{
+    struct net *net = cl->w->net;
+    cl->wait = (uint8_t)why;
+    client_read_stop(cl);
+    if (why == WAIT_LANE || cl->in_waiting_list)
+        return;
+    cl->in_waiting_list = true;
+    cl->next_waiting = net->waiting;
+    net->waiting = cl;
+}
+
+void client_resume(struct client *cl)
+{
+    if (cl->closed)
+        return;
+    cl->wait = WAIT_NONE;
+    if (cl->in_len)
+        client_process(cl, cl->in, cl->in_len);
+    if (!cl->wait && !cl->closed)
+        client_read_start(cl);
+}
+
+/* Tries all who wait once more. True: some still wait for a lock. */
+bool clients_retry(struct worker *w)
+{
+    struct client *list = w->net->waiting;
+    bool parked = false;
+    w->net->waiting = NULL;
+    for (struct client *cl = list, *next; cl; cl = next) {
+        next = cl->next_waiting;
+        cl->in_waiting_list = false;
+        client_resume(cl);
+        parked |= cl->wait == WAIT_PARKED;
+    }
+    return parked;
+}

@@ -1,0 +1,126 @@
+/* worker/net/client.h - a connection: its socket, the bytes not yet understood, the bytes not yet sent.
+ * Owner     the worker that serves it.
+ * Locks     none.
+ * Crash     gone with the worker; its session and the master's duplicate of the socket tell what is kept.
+ * Survives  a handover: its bytes and modes travel as a parcel (net/handover.c).
+ * Fails     a client that breaks a limit is closed; the others notice nothing.
+ * Tests     tests/regress  tests/compat  tests/crash */
+#ifndef SKEP_CLIENT_H
+#define SKEP_CLIENT_H
+
+#include <ev.h>
+
+#include "worker/proto/parse.h"
+#include "worker/worker.h"
+
+#define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
+#define NET_READ_BYTES (64u << 10) /* one read */
+
+/* Why a client's next command is not being run. */
+enum client_wait {
+    WAIT_NONE = 0,
+    WAIT_PARKED, /* a lock or the gate was closed: soon again */
+    WAIT_PAUSED, /* CLIENT PAUSE */
+    WAIT_LANE,   /* the slow lane works for it */
+};
+
+struct client {
+    struct ev_io rd, wr;
+    struct worker *w;
+    struct shm_session *session;
+    int fd;
+    struct parser parser;
+    char *in; /* bytes of commands that are not complete, or must wait; NULL: none */
+    size_t in_len, in_cap;
+    char *out; /* bytes that the socket did not take */
+    size_t out_at, out_len, out_cap; /* [at, len) is unsent */
+    size_t seg_at, seg_len;          /* this turn's reply in the worker's shared buffer */
+    struct client *next_flush;       /* the turn's list of those who have one */
+    bool in_flush_list;
+    uint8_t wait;
+    uint8_t close_after_reply;
+    bool reply_off, reply_skip, reply_skip_next;
+    bool monitor;
+    bool reading, writing, closed;
+    int64_t out_soft_since_ms;     /* when the output went over the soft limit; 0: it is below */
+    uint64_t lane_serial;          /* WAIT_LANE: of the request */
+    uint32_t lane_slot, lane_generation;
+    uint32_t lane_owed;            /* chunks to acknowledge when the output has shrunk */
+    struct client *prev, *next;    /* all clients of the worker */
+    struct client *next_waiting;
+    bool in_waiting_list;
+};
+
+struct net {
+    struct client *clients; /* all */
+    struct client *flush;   /* those with a reply of this turn */
+    struct client **flush_tail;
+    struct client *waiting; /* parked or paused: tried again after the turn */
+    struct client **by_session; /* by session index */
+    struct ev_io listen[64];
+    unsigned nlisten, nown; /* those behind nown are lent: their worker is in back-off */
+    struct ev_prepare prepare;
+    struct ev_check check;
+    struct ev_timer tick, retry;
+    struct ev_io wake, control;
+    char *rbuf; /* shared by all reads */
+    int epoll_fd;
+    uint32_t session_hint;
+    uint64_t lane_serial;
+    int64_t measured_ms; /* when the clients were last measured */
+    bool stopping, moving; /* CTL_STOP: end, or hand everybody over first */
+    struct reply monitor_lines;
+    struct request *rq;         /* one for each command of a batch */
+    struct ahead *ahead;
+    size_t *start;              /* where each began in the buffer */
+    struct client *dead;        /* closed: freed when the turn is over */
+    struct lane_cancel { uint32_t slot; uint64_t serial; } *cancels;
+    size_t ncancels, cancels_cap; /* requests whose client has gone, not told to the lane yet */
+};
+
+/* client.c */
+struct client *client_create(struct worker *w, int fd, struct shm_session *s);
+void client_close(struct client *cl);      /* at once */
+void client_close_soon(struct client *cl); /* when its replies are written */
+void client_readable(struct client *cl);
+/* Runs what stands in [buf, buf + len); what is left is kept in cl->in. buf may be cl->in itself. */
+void client_process(struct client *cl, char *buf, size_t len);
+void client_resume(struct client *cl); /* it has waited; go on with its bytes */
+void client_wait(struct client *cl, enum client_wait why);
+size_t client_memory(const struct client *cl);
+void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
+void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
+void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
+void clients_bury(struct worker *w);    /* after the turn */
+bool clients_retry(struct worker *w);
+void client_read_start(struct client *cl);
+void client_read_stop(struct client *cl);
+
+/* output.c: a reply is begun in the worker's shared buffer and belongs to the client when it is ended. */
+size_t output_begin(struct client *cl);
+void output_end(struct client *cl, size_t mark);
+void output_append(struct client *cl, const void *p, size_t n); /* outside of a command */
+void output_flush_turn(struct worker *w);
+size_t output_pending(const struct client *cl);
+void output_writable(struct client *cl);
+
+/* accept.c */
+void accept_start(struct worker *w, const int *fds, unsigned n);
+void accept_stop(struct worker *w);
+void accept_return(struct worker *w); /* gives up what was lent */
+void accept_drain(struct worker *w); /* takes what the queues hold; before a listener closes */
+
+/* handover.c */
+void handover_all(struct worker *w);
+bool handover_one(struct client *cl);
+void handover_take(struct worker *w, uint32_t session, int fd);
+
+/* lane_client.c: the worker's side of the slow lane */
+enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
+void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
+void lane_acknowledge(struct client *cl);
+void lane_cancel(struct client *cl);
+void lane_flush_cancels(struct worker *w);
+void lane_check(struct worker *w); /* has a lane died under our requests? */
+
+#endif

@@ -1,0 +1,117 @@
+/* Sessions that change their worker. The old one packs what it knows beyond the session itself into a parcel
+ * in the arena, and the master, which holds the socket too, passes a duplicate to the new one. */
+#include "worker/net/client.h"
+#include "worker/commands/server_cmds.h"
+#include "worker/control.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+struct parcel {
+    uint64_t in_len, out_len;
+    uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
+};
+
+static enum rc parcel_store(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    struct parcel p = {
+        .in_len = cl->in_len,
+        .out_len = cl->out_len - cl->out_at,
+        .reply_off = cl->reply_off,
+        .reply_skip = cl->reply_skip,
+        .reply_skip_next = cl->reply_skip_next,
+        .monitor = cl->monitor,
+        .close_after_reply = cl->close_after_reply,
+    };
+    uint64_t bytes = sizeof(p) + p.in_len + p.out_len;
+    struct tx tx;
+    shm_ref r;
+    tx_begin(&tx, &cl->w->ctx);
+    enum rc rc = tx_alloc(&tx, bytes, &r);
+    if (rc) {
+        tx_abort(&tx);
+        return rc;
+    }
+    char *to = shm_at(r);
+    memcpy(to, &p, sizeof(p));
+    if (p.in_len)
+        memcpy(to + sizeof(p), cl->in, p.in_len);
+    if (p.out_len)
+        memcpy(to + sizeof(p) + p.in_len, cl->out + cl->out_at, p.out_len);
+    rc = tx_redo(&tx, &s->parcel_bytes, bytes);
+    if (!rc)
+        rc = tx_redo(&tx, &s->parcel, r);
+    CHECK(!rc);
+    tx_commit(&tx);
+    return RC_OK;
+}
+
+bool handover_one(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
+    if (cl->wait == WAIT_LANE || cl->seg_len || parcel_store(cl))
+        return false; /* soon: its reply is under way, or there is no room */
+    client_detach(cl);
+    __atomic_store_n(&s->state, SESSION_MOVING, __ATOMIC_RELEASE);
+    control_send(cl->w, &m, -1);
+    close(cl->fd);
+    return true;
+}
+
+void handover_all(struct worker *w)
+{
+    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        handover_one(cl);
+    }
+}
+
+static void parcel_drop(struct worker *w, struct shm_session *s)
+{
+    struct tx tx;
+    tx_begin(&tx, &w->ctx);
+    enum rc rc = tx_free(&tx, s->parcel, s->parcel_bytes);
+    if (!rc)
+        rc = tx_redo(&tx, &s->parcel, 0);
+    CHECK(!rc);
+    tx_commit(&tx);
+}
+
+static void unpack(struct client *cl, const char *from)
+{
+    struct parcel p;
+    memcpy(&p, from, sizeof(p));
+    cl->reply_off = p.reply_off;
+    cl->reply_skip = p.reply_skip;
+    cl->reply_skip_next = p.reply_skip_next;
+    cl->close_after_reply = p.close_after_reply;
+    if (p.monitor)
+        monitor_start(cl);
+    if (p.in_len) {
+        cl->in = malloc(p.in_len);
+        CHECK(cl->in);
+        memcpy(cl->in, from + sizeof(p), p.in_len);
+        cl->in_len = cl->in_cap = p.in_len;
+    }
+    if (p.out_len)
+        output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
+}
+
+void handover_take(struct worker *w, uint32_t session, int fd)
+{
+    struct shm_session *s = session_at(session);
+    int flags = fcntl(fd, F_GETFL);
+    fcntl(fd, F_SETFL, flags | O_NONBLOCK);
+    struct client *cl = client_create(w, fd, s);
+    if (s->parcel) {
+        unpack(cl, shm_at(s->parcel));
+        parcel_drop(w, s);
+    }
+    __atomic_store_n(&s->state, SESSION_BUSY, __ATOMIC_RELEASE);
+    if (!cl->closed)
+        client_resume(cl);
+    client_settle(cl);
+}

@@ -1,0 +1,144 @@
+/* The worker's side of the slow lane: it mails the command, lets its client wait, and passes the reply on as
+ * it comes, no faster than the client reads. */
+#include "worker/dispatch/lane.h"
+#include "worker/net/client.h"
+
+#include <stdlib.h>
+
+#define OUTPUT_ENOUGH (256u << 10) /* the client has so much to read that the next piece can wait */
+
+/* The running lane with the fewest requests of ours is not known; taking turns comes close. */
+static bool choose_lane(struct worker *w, uint32_t *slot)
+{
+    uint32_t n = w->ctx.root->nslots;
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t at = (uint32_t)((w->net->lane_serial + i) % n);
+        struct shm_slot *s = slot_at(at);
+        if (s->role == ROLE_LANE && s->state == SLOT_RUNNING) {
+            *slot = at;
+            return true;
+        }
+    }
+    return false;
+}
+
+static void wake_if(struct worker *w, uint32_t slot, bool wake)
+{
+    if (wake)
+        worker_wake(w, slot);
+}
+
+enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
+{
+    struct worker *w = cl->w;
+    uint32_t lane;
+    bool wake = false;
+    size_t bytes = sizeof(struct lane_request) + (size_t)argc * 8, at = bytes;
+    if (!choose_lane(w, &lane))
+        return RC_BUSY;
+    for (int i = 0; i < argc; i++)
+        bytes += argv[i].n;
+    char *block = malloc(bytes);
+    CHECK(block);
+    struct lane_request *rq = (struct lane_request *)block;
+    *rq = (struct lane_request){++w->net->lane_serial, cl->session->id, session_index(cl->session), (uint32_t)argc};
+    for (int i = 0; i < argc; i++) {
+        ((uint64_t *)(rq + 1))[i] = argv[i].n;
+        memcpy(block + at, argv[i].p, argv[i].n);
+        at += argv[i].n;
+    }
+    struct mail m = {.kind = MAIL_RUN, .bytes = bytes, .x = rq->serial};
+    enum rc rc = mail_send(&w->ctx, lane, &m, block, &wake);
+    free(block);
+    if (rc)
+        return RC_BUSY;
+    cl->lane_serial = m.x;
+    cl->lane_slot = lane;
+    cl->lane_generation = slot_at(lane)->generation;
+    cl->session->flags |= SESSION_F_LANE;
+    client_wait(cl, WAIT_LANE);
+    wake_if(w, lane, wake);
+    return RC_OK;
+}
+
+static bool acknowledge(struct worker *w, uint32_t lane, uint64_t serial, uint32_t count)
+{
+    struct mail m = {.kind = MAIL_ACK, .arg = count, .x = serial};
+    bool wake = false;
+    if (mail_send(&w->ctx, lane, &m, NULL, &wake))
+        return false;
+    wake_if(w, lane, wake);
+    return true;
+}
+
+void lane_acknowledge(struct client *cl)
+{
+    if (cl->lane_owed && output_pending(cl) < OUTPUT_ENOUGH &&
+        acknowledge(cl->w, cl->lane_slot, cl->lane_serial, cl->lane_owed))
+        cl->lane_owed = 0;
+}
+
+void lane_cancel(struct client *cl)
+{
+    struct net *net = cl->w->net;
+    if (net->ncancels == net->cancels_cap) {
+        net->cancels_cap = net->cancels_cap * 2 + 16;
+        net->cancels = realloc(net->cancels, net->cancels_cap * sizeof(*net->cancels));
+        CHECK(net->cancels);
+    }
+    net->cancels[net->ncancels++] = (struct lane_cancel){cl->lane_slot, cl->lane_serial};
+    lane_flush_cancels(cl->w);
+}
+
+void lane_flush_cancels(struct worker *w)
+{
+    struct net *net = w->net;
+    while (net->ncancels) {
+        struct lane_cancel *c = &net->cancels[net->ncancels - 1];
+        if (!acknowledge(w, c->slot, c->serial, 0))
+            return;
+        net->ncancels--;
+    }
+}
+
+static void finished(struct client *cl)
+{
+    cl->session->flags &= ~SESSION_F_LANE;
+    cl->w->ctx.slot->stats.commands++;
+    cl->session->commands++;
+    client_resume(cl);
+}
+
+void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
+{
+    struct client *cl = w->net->by_session[m->spare];
+    (void)from;
+    if (!cl || cl->wait != WAIT_LANE || cl->lane_serial != m->x || cl->session->id != m->y)
+        return; /* its client has gone; the lane has been told, or learns it from our generation */
+    if (m->bytes && !cl->reply_off && !cl->reply_skip)
+        output_append(cl, shm_at(m->block), m->bytes);
+    if (cl->closed)
+        return;
+    if (m->arg & 1) {
+        cl->reply_skip = cl->reply_skip_next;
+        cl->reply_skip_next = false;
+        cl->lane_owed = 0;
+        finished(cl);
+        return;
+    }
+    cl->lane_owed++;
+    lane_acknowledge(cl);
+}
+
+void lane_check(struct worker *w)
+{
+    static const char text[] = "-ERR the process that ran this command has ended; whether it took effect is not known\r\n";
+    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        if (cl->wait != WAIT_LANE || slot_at(cl->lane_slot)->generation == cl->lane_generation)
+            continue;
+        output_append(cl, text, sizeof(text) - 1);
+        if (!cl->closed)
+            finished(cl);
+    }
+}

@@ -1,0 +1,301 @@
+#include "worker/worker_main.h"
+#include "shm/config.h"
+#include "shm/repair.h"
+#include "worker/control.h"
+#include "worker/dispatch/execute.h"
+#include "worker/dispatch/monitor.h"
+#include "worker/net/client.h"
+#include "worker/publish.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <time.h>
+#include <unistd.h>
+
+struct worker *self_worker;
+
+static int64_t mono_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+void worker_wake(struct worker *w, uint32_t slot)
+{
+    uint64_t one = 1;
+    ssize_t n = write(w->wakefd[slot], &one, sizeof(one));
+    (void)n; /* full means that it is awake */
+}
+
+/* ---- mail and messages ---- */
+
+static void drain_mail(struct worker *w)
+{
+    struct mail m;
+    uint32_t from;
+    while (mail_next(&w->ctx, &from, &m)) {
+        if (m.kind == MAIL_CHUNK)
+            lane_mail(w, from, &m);
+        else if (m.kind == MAIL_MONITOR)
+            monitor_deliver(w, shm_at(m.block), m.bytes);
+        if (mail_done(&w->ctx, from))
+            break; /* a latch is taken: the same message again next time would be shown twice */
+    }
+}
+
+static void close_killed(struct worker *w)
+{
+    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        if (cl->session->kill)
+            client_close(cl);
+    }
+}
+
+static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct worker *w = io->data;
+    uint64_t n;
+    (void)loop, (void)events;
+    __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
+    ssize_t got = read(io->fd, &n, sizeof(n));
+    (void)got;
+    drain_mail(w);
+    close_killed(w);
+}
+
+static void on_message(struct worker *w, const struct control_msg *m, int passed)
+{
+    switch (m->kind) {
+    case CTL_TAKE:
+        handover_take(w, (uint32_t)m->x, passed);
+        return;
+    case CTL_STOP:
+        w->net->stopping = true;
+        w->net->moving = m->y;
+        w->ctx.slot->state = SLOT_STOPPING;
+        accept_drain(w);
+        accept_stop(w);
+        break;
+    case CTL_ACCEPT_FOR:
+        if (passed < 0)
+            accept_return(w);
+        else if (w->net->stopping || w->net->nlisten == ARRAY_LEN(w->net->listen))
+            break;
+        else
+            accept_start(w, &passed, 1);
+        return;
+    case CTL_LOG_REOPEN:
+        if (passed >= 0)
+            log_use_fd(passed);
+        return;
+    default:
+        break;
+    }
+    if (passed >= 0)
+        close(passed);
+}
+
+static void on_control(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    struct worker *w = io->data;
+    struct control_msg m;
+    int passed;
+    bool closed;
+    (void)events;
+    while (control_receive(w, &m, &passed, &closed))
+        on_message(w, &m, passed);
+    if (closed)
+        ev_break(loop, EVBREAK_ALL); /* the master has gone; our death signal is on its way */
+}
+
+/* ---- the turn ---- */
+
+static void follow_config(struct worker *w)
+{
+    w->cfg_generation = w->cfg->generation;
+    log_set_level((enum log_level)w->cfg->loglevel);
+    worker_clock(w); /* by the policy */
+}
+
+static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
+{
+    struct worker *w = check->data;
+    (void)events;
+    w->now_ms = (int64_t)(ev_now(loop) * 1000);
+    w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    if (UNLIKELY(w->cfg_generation != w->cfg->generation))
+        follow_config(w);
+    memory_limit(w);
+}
+
+static void leave_if_done(struct worker *w)
+{
+    struct net *net = w->net;
+    if (net->moving)
+        handover_all(w);
+    else
+        for (struct client *cl = net->clients, *next; cl; cl = next) {
+            next = cl->next;
+            if (!output_pending(cl) && cl->wait != WAIT_LANE)
+                client_close(cl);
+        }
+    if (net->clients || control_queued(w))
+        return;
+    mags_drain(&w->ctx);
+    struct control_msg m = {.kind = CTL_LEFT};
+    control_send(w, &m, -1);
+    ev_break(w->loop, EVBREAK_ALL);
+}
+
+/* After all events of a turn, before the loop sleeps: replies go out, and those who wait are tried again. */
+static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
+{
+    struct worker *w = prepare->data;
+    struct net *net = w->net;
+    bool parked = false;
+    (void)events;
+    if (UNLIKELY(net->waiting)) {
+        parked = clients_retry(w);
+        if (net->waiting && !ev_is_active(&net->retry)) {
+            ev_timer_set(&net->retry, parked ? 0.001 : 0.01, 0);
+            ev_timer_start(loop, &net->retry);
+        }
+    }
+    monitor_flush(w);
+    output_flush_turn(w);
+    if (UNLIKELY(net->ncancels))
+        lane_flush_cancels(w);
+    if (UNLIKELY(control_queued(w)))
+        control_flush(w);
+    if (UNLIKELY(net->stopping))
+        leave_if_done(w);
+    if (net->dead)
+        clients_bury(w);
+    w->ctx.slot->busy_since_ms = 0;
+}
+
+static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    (void)loop, (void)timer, (void)events; /* it only ends the sleep: on_prepare tries again */
+}
+
+static void close_idle(struct worker *w)
+{
+    int64_t limit = w->cfg->timeout * 1000;
+    if (!limit)
+        return;
+    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        if (!cl->monitor && !cl->wait && w->now_ms - cl->session->last_ms > limit) {
+            w->ctx.slot->stats.client_timeouts++;
+            client_close(cl);
+        }
+    }
+}
+
+/* Once a second: with 10000 clients it takes a millisecond. */
+static void measure_clients(struct worker *w)
+{
+    if (w->now_ms - w->net->measured_ms < 1000)
+        return;
+    w->net->measured_ms = w->now_ms;
+    for (struct client *cl = w->net->clients; cl; cl = cl->next)
+        client_measure(cl);
+}
+
+static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct worker *w = timer->data;
+    (void)loop, (void)events;
+    w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
+    worker_clock(w);
+    slot_publish(&w->ctx);
+    measure_clients(w);
+    lane_check(w);
+    close_idle(w);
+    close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
+    drain_mail(w);
+    worker_cron(w);
+    if (batch_enter(&w->ctx)) {
+        batch_leave(&w->ctx);
+        retire_reclaim(&w->ctx);
+    }
+}
+
+/* libev does not tell its epoll descriptor. It is the lowest free number at the loop's birth, and epoll_ctl
+ * answers EINVAL for whatever is no epoll set. */
+static struct ev_loop *loop_create(int *epoll_fd)
+{
+    int lowest = dup(STDERR_FILENO);
+    close(lowest);
+    struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
+    CHECK(loop && ev_backend(loop) == EVBACKEND_EPOLL);
+    for (*epoll_fd = lowest; *epoll_fd < lowest + 16; ++*epoll_fd)
+        if (epoll_ctl(*epoll_fd, EPOLL_CTL_DEL, STDERR_FILENO, NULL) == 0 || errno == ENOENT || errno == EPERM)
+            return loop;
+    CHECKF(false, "libev's epoll descriptor was not found");
+    return NULL;
+}
+
+static void net_start(struct worker *w, const struct child_start *start)
+{
+    struct net *net = w->net = calloc(1, sizeof(*net));
+    CHECK(net);
+    net->flush_tail = &net->flush;
+    net->rbuf = malloc(NET_READ_BYTES);
+    net->rq = calloc(NET_BATCH, sizeof(*net->rq));
+    net->ahead = calloc(NET_BATCH, sizeof(*net->ahead));
+    net->start = calloc(NET_BATCH, sizeof(*net->start));
+    net->by_session = calloc(w->ctx.root->nsessions, sizeof(*net->by_session));
+    CHECK(net->rbuf && net->rq && net->ahead && net->start && net->by_session);
+    w->loop = loop_create(&net->epoll_fd);
+    /* Serials must differ from those of the slot's previous process, whose replies may still come. */
+    net->lane_serial = (uint64_t)w->ctx.slot->generation << 40;
+    ev_io_init(&net->wake, on_wake, w->wakefd[start->slot], EV_READ);
+    ev_io_init(&net->control, on_control, start->control, EV_READ);
+    ev_prepare_init(&net->prepare, on_prepare);
+    ev_check_init(&net->check, on_check);
+    ev_set_priority(&net->check, EV_MAXPRI);
+    ev_timer_init(&net->tick, on_tick, 0.1, 0.1);
+    ev_timer_init(&net->retry, on_retry, 0.001, 0);
+    net->wake.data = net->control.data = net->prepare.data = net->check.data = net->tick.data = w;
+    ev_io_start(w->loop, &net->wake);
+    ev_io_start(w->loop, &net->control);
+    ev_prepare_start(w->loop, &net->prepare);
+    ev_check_start(w->loop, &net->check);
+    ev_timer_start(w->loop, &net->tick);
+    accept_start(w, start->listeners, (unsigned)start->nlisteners);
+    net->nown = net->nlisten;
+}
+
+void worker_main(const struct child_start *start)
+{
+    static struct worker worker;
+    struct worker *w = self_worker = &worker;
+    signal(SIGTERM, SIG_IGN); /* a signal to the whole group is for the master, who then tells us */
+    signal(SIGPIPE, SIG_IGN);
+    slot_adopt(&w->ctx, start->slot, ROLE_WORKER, start->index);
+    w->cfg = shm_at(w->ctx.root->config);
+    w->wakefd = start->wakefd;
+    command_table_init();
+    tick_calibrate();
+    control_open(w, start->control);
+    publish_start(&w->ctx);
+    net_start(w, start);
+    w->now_ms = (int64_t)(ev_time() * 1000);
+    worker_clock(w);
+    follow_config(w);
+    w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
+    __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
+    struct control_msg ready = {.kind = CTL_READY};
+    control_send(w, &ready, -1);
+    /* What was sent to the slot while it had no process. */
+    drain_mail(w);
+    ev_run(w->loop, 0);
+    output_flush_turn(w);
+    _exit(0);
+}
