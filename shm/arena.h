@@ -168,9 +168,10 @@ static inline uint32_t unit_of(shm_ref r)
     return (uint32_t)(r / UNIT_BYTES);
 }
 
-/* Takes n neighbouring units and makes sure that the system stands behind them. Runs inside an open
- * nested action that holds the arena latch. */
+/* Takes n neighbouring units, inside an open nested action that holds the arena latch. Before they are written
+ * to, units_obtain makes sure that the system stands behind them: RC_NOMEM if it does not. */
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first);
+enum rc units_obtain(uint64_t first, uint64_t n);
 void unit_give_locked(struct shm_ctx *ctx, uint64_t first, uint64_t n);
 /* One large block of its own. Who owns it is a part of the nested action, since no crash between the two
  * could be repaired: span_alloc notes it in the lane, span_keep stores it in *owner; span_free stores

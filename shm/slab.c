@@ -83,6 +83,8 @@ static enum rc run_create(struct shm_ctx *ctx, uint32_t cls)
     if (rc)
         return rc;
     rc = unit_take_locked(ctx, n, &first);
+    if (!rc)
+        rc = units_obtain(first, n);
     if (rc)
         return rc;
     struct shm_unit *u = &arena_units()[first];
