@@ -3,8 +3,8 @@
  * Locks     none: runs before the fork, or on a copy of the configuration.
  * Crash     nothing shared is touched. A rewritten file appears whole, by rename, or not at all.
  * Survives  the file does.
- * Fails     with words that name file and line, in struct conf_report or err; the configuration is then
- * unusable. Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
+ * Fails     with words that name file and line, in struct conf_report or err; the configuration is unusable.
+ * Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c  tests/regress/start.py */
 #ifndef SKEP_CONF_FILE_H
 #define SKEP_CONF_FILE_H
 

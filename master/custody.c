@@ -135,6 +135,15 @@ struct child *least_loaded(struct master *m)
     return best;
 }
 
+/* After a crash whose replacement starts at once the sessions wait the few milliseconds for it, or all of them
+ * would crowd on the others and stay there. */
+static bool successor_is_due(struct master *m, const struct child *from)
+{
+    struct post *p = from ? post_find(m, from->role, from->index) : NULL;
+    return p && p->slot == (int)from->slot && from->phase == CHILD_REPAIRING && !m->ending &&
+           !restart_waits(p, from);
+}
+
 /* A session on its way: to its old owner's successor, else to whoever has least. */
 static void find_home(struct master *m, uint32_t x, struct child *from)
 {
@@ -145,7 +154,7 @@ static void find_home(struct master *m, uint32_t x, struct child *from)
         if (next >= 0 && m->child[next].phase == CHILD_RUNNING)
             to = &m->child[next];
     }
-    if (!to)
+    if (!to && !successor_is_due(m, from))
         to = least_loaded(m);
     if (!to) {
         m->homeless[m->nhomeless++] = x;
@@ -162,6 +171,9 @@ void sessions_house(struct master *m)
     uint32_t n = m->nhomeless;
     if (!n || !least_loaded(m))
         return;
+    for (uint32_t i = 0; i < m->nslots; i++)
+        if (m->child[i].phase == CHILD_STARTING && m->child[i].role == ROLE_WORKER)
+            return; /* it is for its sake that they wait */
     m->nhomeless = 0;
     for (uint32_t i = 0; i < n; i++)
         find_home(m, m->homeless[i], NULL);

@@ -62,7 +62,12 @@ static int open_unix(const char *path, unsigned perm, int backlog, char *why, si
         return fail(fd, why, cap, path, "connect");
     }
     struct stat st;
-    if (!lstat(path, &st) && S_ISSOCK(st.st_mode))
+    bool there = !lstat(path, &st);
+    if (there && !S_ISSOCK(st.st_mode)) {
+        errno = ENOTSOCK;
+        return fail(fd, why, cap, path, "what stands in its place");
+    }
+    if (there)
         unlink(path);
     if (bind(fd, (struct sockaddr *)&sa, sizeof(sa)))
         return fail(fd, why, cap, path, "bind");

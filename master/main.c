@@ -150,7 +150,11 @@ static void create_arena(struct master *m, const struct shm_config *cfg)
                                 .ndbs = (uint32_t)cfg->databases,
                                 .nsessions =
                                     (uint32_t)(cfg->maxclients > 9900 ? cfg->maxclients + 100 : 10000)};
-    if (arena_create(&sizes, &m->arena_fd))
+    enum rc rc = arena_create(&sizes, &m->arena_fd);
+    if (rc == RC_INVALID)
+        refuse("arena-size %llu is too small for maxclients %u and databases %u",
+               (unsigned long long)sizes.arena_bytes, (unsigned)cfg->maxclients, sizes.ndbs);
+    if (rc)
         refuse("the arena of %llu bytes was refused: %s (arena-size says how large it may be)",
                (unsigned long long)sizes.arena_bytes, strerror(errno));
     fcntl(m->arena_fd, F_SETFD, 0); /* an upgrade takes it along */
@@ -310,12 +314,16 @@ int main(int argc, char **argv)
         .dir_lock = -1, .arena_fd = -1, .probe = {.exe = -1, .state = -1, .reader = -1}};
     const char *hidden = argc > 2 && !strncmp(argv[1], "--upgrade-", 10) ? argv[1] + 10 : "";
     int hidden_args = hidden[0] ? 2 : 0, state = hidden[0] ? atoi(argv[2]) : -1;
-    char **args = title_init(argc, argv);
+    char **args = title_init(argc, argv), *name = args[0];
+    args[0] = args[hidden_args]; /* the hidden ones stay in front, unseen */
+    args[hidden_args] = name;
     m.argc = argc - hidden_args;
     m.argv = args + hidden_args;
-    m.argv[0] = args[0];
-    if (!strcmp(hidden, "probe"))
-        return upgrade_probe(state, m.argc, m.argv);
+    if (!strcmp(hidden, "probe")) {
+        int code = upgrade_probe(state, m.argc, m.argv);
+        fflush(stdout);
+        _exit(code); /* its answer is all that it leaves */
+    }
     if (getpid() == 1)
         init_above();
     prctl(PR_SET_NAME, "skep");

@@ -108,6 +108,15 @@ static void reopen_logs(struct master *m)
             child_tell(m, &m->child[i], &msg, log_fd());
 }
 
+/* A changed address has begun the replacement already. */
+static void on_reload_signal(struct master *m)
+{
+    double began = m->roll_began;
+    config_reload(m);
+    if (m->roll_began == began)
+        roll_begin(m);
+}
+
 static void on_signals(struct ev_loop *loop, ev_io *w, int events)
 {
     struct master *m = w->data;
@@ -122,8 +131,7 @@ static void on_signals(struct ev_loop *loop, ev_io *w, int events)
             on_stop_signal(m, "SIGINT");
             break;
         case SIGHUP:
-            config_reload(m);
-            roll_begin(m);
+            on_reload_signal(m);
             break;
         case SIGUSR1:
             reopen_logs(m);
@@ -160,6 +168,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     repairs_retry(m);
     watchdog_look(m);
     post_start_due(m);
+    sessions_house(m);
     config_notice(m);
     roll_step(m);
     upgrade_step(m);

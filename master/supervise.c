@@ -82,6 +82,11 @@ static void take_listeners_back(struct master *m, struct post *p)
     p->lent_to = -1;
 }
 
+bool restart_waits(const struct post *p, const struct child *c)
+{
+    return p->delay > 0 && now_s() - c->started_at < EARLY_S;
+}
+
 void post_vacant(struct master *m, struct post *p, bool early)
 {
     double wait = 0;
@@ -196,6 +201,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
         if (m->post[i].lent_to == (int)slot)
             m->post[i].lent_to = -1;
     __atomic_store_n(&slot_at(slot)->state, SLOT_FREE, __ATOMIC_RELEASE);
+    if (!p) /* the post was given up: INFO need not show it */
+        slot_at(slot)->role = ROLE_NONE;
     c->phase = CHILD_NONE;
     if (p && p->slot == (int)slot) {
         p->slot = -1;

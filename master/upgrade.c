@@ -250,11 +250,13 @@ bool upgrade_reaped(struct master *m, int pid, int status)
         return false;
     p->pid = 0;
     on_probe_output(m->loop, &p->io, 0);
-    p->text[strcspn(p->text, "\n")] = '\0';
-    if (WIFEXITED(status) && !WEXITSTATUS(status) && !strcmp(p->text, PROBE_ANSWER))
+    log_verbose("The probe says: %s", p->text);
+    char *line = p->text + strspn(p->text, "\n");
+    line[strcspn(line, "\n")] = '\0';
+    if (WIFEXITED(status) && !WEXITSTATUS(status) && !strcmp(line, PROBE_ANSWER))
         p->passed = true;
     else
-        refuse_upgrade(m, p->len ? p->text : "it did not answer as a binary of ours does");
+        refuse_upgrade(m, line[0] ? line : "it did not answer as a binary of ours does");
     upgrade_step(m);
     return true;
 }

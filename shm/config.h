@@ -1,11 +1,11 @@
-/* shm/config.h - the server's configuration: one plain structure in the arena, made from
- * include/directives.def. Owner     the master fills it before the first fork; afterwards whoever runs CONFIG
- * SET. Locks     none inside: writers take turns by the caller's lock; readers look at single members. Crash
- * a change is built on a copy and then stored over the original, generation last. A death in between leaves
- * each member old or new; config_set_many run again with the same pairs completes it. Survives  worker death
- * and upgrade (config_layout() tells whether a new binary may map it). Restart: no. Fails     config_set and
- * config_set_many say why in words, and have then changed nothing. Tests     tests/unit/test_config.c
- * tests/fuzz/fuzz_config.c */
+/* shm/config.h - the server's configuration: one plain structure, made from include/directives.def.
+ * Owner     the master fills it before the first fork; afterwards whoever runs CONFIG SET.
+ * Locks     none inside: writers take turns by the caller's lock; readers look at single members.
+ * Crash     a change is built on a copy and then stored over the original, generation last. A death in between
+ *           leaves each member old or new; config_set_many run again with the same pairs completes it.
+ * Survives  worker death and upgrade (config_layout() tells whether a new binary may map it). Restart: no.
+ * Fails     config_set and config_set_many say why in words, and have then changed nothing.
+ * Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
 #ifndef SKEP_SHM_CONFIG_H
 #define SKEP_SHM_CONFIG_H
 
@@ -18,8 +18,8 @@
 
 /* The longest value: a bind list or a password of 1024, or 64 save points of at most 42 bytes. */
 #define CONFIG_VALUE_MAX 4096
-/* In a file each byte of a text of 1024 may stand as \\xhh. */
-#define CONFIG_FILE_VALUE_MAX (4 * 1024 + 64)
+/* In a file each byte of a text of 1024 may stand as \xhh, with a second backslash before it. */
+#define CONFIG_FILE_VALUE_MAX (5 * 1024 + 64)
 #define CONFIG_ERR_MAX        512
 #define CONFIG_SAVES_MAX      64
 #define CONFIG_BINDS_MAX      16

@@ -118,12 +118,27 @@ static size_t bind_get(const struct shm_config *cfg, char *buf, size_t cap)
     return t.n;
 }
 
+/* Addresses stand bare, as people write them; only a word with a quote or a tab in it needs quotes. If it is the
+ * only one it needs two pairs, since a line's single word is taken apart once more. */
 static enum rc bind_file(const struct shm_config *cfg, int line, char *buf, size_t cap)
 {
+    struct text t = text_begin(buf, cap);
+    const char *p = cfg->bind_value;
+    char word[CONFIG_FILE_VALUE_MAX];
     if (line > 0)
         return RC_MISSING;
-    snprintf(buf, cap, "%s", cfg->bind_value[0] ? cfg->bind_value : "\"\"");
-    return RC_OK;
+    for (struct bytes b = {p, strcspn(p, " ")};;
+         b = (struct bytes){b.p + b.n + 1, strcspn(b.p + b.n + 1, " ")}) {
+        if (words_write(b, word, sizeof(word)) == 0)
+            return RC_NOMEM;
+        text_add(&t, "%s%s", t.n ? " " : "", word);
+        if (b.p[b.n] == '\0')
+            break;
+    }
+    bool alone = p[0] && !strchr(p, ' ');
+    if (!alone || word[0] != '"')
+        return RC_OK;
+    return words_quote((struct bytes){word, strlen(word)}, buf, cap) ? RC_OK : RC_NOMEM;
 }
 
 const struct config_own config_own_bind = {bind_reset, bind_set, bind_get, bind_file};

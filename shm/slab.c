@@ -7,10 +7,12 @@
 /* A refill or a flush moves this many blocks at once: each costs at most a bitmap word, a counter and four
  * list words of the nested log, so 16 blocks take 6 * 16 + 1 of its 160 words. */
 #define MOVE_BLOCKS 16u
+/* A magazine holds this much of its class at most: each of its blocks keeps a run from going back. */
+#define MAG_BYTES 32768u
 
 uint32_t mag_limit(uint32_t cls)
 {
-    uint64_t fit = 131072 / class_bytes(cls);
+    uint64_t fit = MAG_BYTES / class_bytes(cls);
     return fit < 2 ? 2 : fit > MAG_BLOCKS ? MAG_BLOCKS : (uint32_t)fit;
 }
 
@@ -157,7 +159,8 @@ static void run_release(struct shm_ctx *ctx, struct shm_class *c, uint32_t unit)
     unit_give_locked(ctx, unit, u->nunits);
 }
 
-static void give_block(struct shm_ctx *ctx, struct shm_class *c, shm_ref r, uint32_t *empty)
+/* Puts the block back into its run; tells the run's unit when nothing of it is in use any more. */
+static uint32_t give_block(struct shm_ctx *ctx, struct shm_class *c, shm_ref r)
 {
     uint32_t unit;
     struct shm_unit *u = run_head(r, &unit);
@@ -168,38 +171,43 @@ static void give_block(struct shm_ctx *ctx, struct shm_class *c, shm_ref r, uint
     nest_set32(ctx, &u->nfree, u->nfree + 1);
     if (u->nfree == 1)
         list_push(ctx, c, unit);
-    if (u->nfree == u->blocks)
-        *empty = unit;
+    return u->nfree == u->blocks ? unit : 0;
+}
+
+/* An empty run goes back unless it is the class's only one with room: that one will soon be wanted. */
+static void release_if_empty(struct shm_ctx *ctx, uint32_t cls, uint32_t unit)
+{
+    struct shm_class *c = &ctx->root->classes[cls];
+    struct shm_unit *u = &arena_units()[unit];
+    nest_begin_surely(ctx, &c->latch);
+    bool still = u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks &&
+                 !(c->partial == unit && !u->next);
+    if (!still || nest_also(ctx, &ctx->root->arena_latch)) {
+        nest_rollback(ctx);
+        return;
+    }
+    run_release(ctx, c, unit);
+    nest_commit(ctx);
 }
 
 void mag_flush(struct shm_ctx *ctx, uint32_t cls)
 {
     struct shm_class *c = &ctx->root->classes[cls];
     struct shm_mag *m = &ctx->slot->mag[cls];
-    uint64_t n = (m->count + 1) / 2, empty_run = 0;
-    while (n) {
-        uint32_t move = n < MOVE_BLOCKS ? (uint32_t)n : MOVE_BLOCKS, empty = 0;
+    for (uint64_t n = (m->count + 1) / 2; n;) {
+        uint32_t move = n < MOVE_BLOCKS ? (uint32_t)n : MOVE_BLOCKS, empty[MOVE_BLOCKS], nempty = 0;
         nest_begin_surely(ctx, &c->latch);
-        for (uint32_t i = 0; i < move; i++)
-            give_block(ctx, c, m->block[m->count - 1 - i], &empty);
+        for (uint32_t i = 0; i < move; i++) {
+            uint32_t unit = give_block(ctx, c, m->block[m->count - 1 - i]);
+            if (unit)
+                empty[nempty++] = unit;
+        }
         nest_set64(ctx, &m->count, m->count - move);
         nest_commit(ctx);
+        while (nempty)
+            release_if_empty(ctx, cls, empty[--nempty]);
         n -= move;
-        empty_run = empty ? empty : empty_run;
     }
-    if (!empty_run)
-        return;
-    /* An empty run goes back unless it is the class's only one with room: that one will soon be wanted. */
-    nest_begin_surely(ctx, &c->latch);
-    struct shm_unit *u = &arena_units()[empty_run];
-    bool still = u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks &&
-                 !(c->partial == empty_run && !u->next);
-    if (!still || nest_also(ctx, &ctx->root->arena_latch)) {
-        nest_rollback(ctx);
-        return;
-    }
-    run_release(ctx, c, (uint32_t)empty_run);
-    nest_commit(ctx);
 }
 
 void mags_drain(struct shm_ctx *ctx)
@@ -207,6 +215,17 @@ void mags_drain(struct shm_ctx *ctx)
     for (uint32_t c = 0; c < SHM_CLASSES; c++)
         while (ctx->slot->mag[c].count)
             mag_flush(ctx, c);
+}
+
+void mags_rest(struct shm_ctx *ctx, uint64_t seen[SHM_CLASSES])
+{
+    for (uint32_t c = 0; c < SHM_CLASSES; c++) {
+        struct shm_mag *m = &ctx->slot->mag[c];
+        if (m->count && m->count == seen[c])
+            while (m->count)
+                mag_flush(ctx, c);
+        seen[c] = m->count;
+    }
 }
 
 /* ---- retired blocks ---- */

@@ -44,6 +44,10 @@ void mag_flush(struct shm_ctx *ctx, uint32_t cls);
 uint32_t mag_limit(uint32_t cls);
 /* Gives all magazines of a slot back to their runs: when a slot is given up for long. */
 void mags_drain(struct shm_ctx *ctx);
+/* Gives back the magazines that have not moved since the last call; seen is the caller's, zeroed at first.
+ * Segments of the table grow from class to class all at about the same time, and the few blocks that a
+ * magazine keeps of a class that nobody wants any more would hold most of its runs. */
+void mags_rest(struct shm_ctx *ctx, uint64_t seen[SHM_CLASSES]);
 /* Frees retired blocks that no batch can see any more. */
 void retire_reclaim(struct shm_ctx *ctx);
 /* The bytes of the block at r, from its unit (checker and tests; the hot path knows its sizes). */

@@ -184,6 +184,19 @@ static inline bool key_current(const struct key_ref *k)
 /* The two prefetch stages of a batch, after key_locate: the bucket of every key, then the entry that its tag
  * leads to (two lines). They take no lock and believe nothing; a wrong guess costs only time. Always
  * inlined: gcc 12 takes a function that only prefetches for one without effect, and drops the call. */
+/* Before key_locate: asks for the directory's third level, which a large table does not keep in the cache. */
+__attribute__((always_inline)) static inline void key_prefetch_directory(const struct key_ref *k)
+{
+    uint64_t w = __atomic_load_n(&k->table->dir, __ATOMIC_ACQUIRE);
+    for (unsigned shift = 64 - NODE_BITS; dir_kind(w) == DIR_NODE; shift -= NODE_BITS) {
+        const uint64_t *at = (const uint64_t *)shm_at(dir_ref(w)) + ((k->hash >> shift) & (NODE_WORDS - 1));
+        if (shift < 64 - 2 * NODE_BITS) {
+            __builtin_prefetch(at);
+            return;
+        }
+        w = __atomic_load_n(at, __ATOMIC_ACQUIRE);
+    }
+}
 __attribute__((always_inline)) static inline void key_prefetch_bucket(const struct key_ref *k)
 {
     __builtin_prefetch(k->bucket, 1);
@@ -191,7 +204,8 @@ __attribute__((always_inline)) static inline void key_prefetch_bucket(const stru
 __attribute__((always_inline)) static inline void key_prefetch_entry(const struct key_ref *k)
 {
     unsigned m = bucket_match(k->bucket, k->tag);
-    const char *e = shm_at(SLOT_REF(k->bucket->slot[m ? (unsigned)__builtin_ctz(m) : 0]));
+    /* Without a match the key is new, or behind the link that the last slot may be. */
+    const char *e = shm_at(SLOT_REF(k->bucket->slot[m ? (unsigned)__builtin_ctz(m) : BUCKET_SLOTS - 1]));
     __builtin_prefetch(e);
     __builtin_prefetch(e + 64);
 }
@@ -230,6 +244,8 @@ static inline bool key_read_valid(const struct key_ref *k, uint32_t version)
 /* After a transaction that inserted into a full bucket, or emptied one: changes the segment's size when
  * its load says so. Only tries locks; true when something was changed. */
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
+/* Likewise, without a look beforehand that keeps most calls from latching the segment. */
+bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash);
 
 /* ---- walking in hash order ---- */
 

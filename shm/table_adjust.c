@@ -5,11 +5,12 @@
 #include "shm/base/hash.h"
 #include "shm/table.h"
 
-/* Entries a bucket, times 4: a segment grows above 5.9, and a fresh one has 5.25 (1/8 more buckets). It
- * shrinks below 2.5. At 5.25 to 5.9 keys, 64 bytes a bucket and about a cell of 32 bytes for every fifth
- * cost 12 to 13 bytes a key. */
-#define LOAD_GROW_X100   590u
-#define LOAD_FRESH_X100  525u
+/* Entries a bucket, times 100: a segment grows above 6, to at most 5.5. It shrinks below 2.5. At 5 to 6 keys,
+ * 64 bytes a bucket and a cell of 32 bytes for about every fifth cost 12 to 13 bytes a key. Large segments
+ * have 32, 40, 48, 56 or 64 buckets: finer steps would save half a byte of that, but a segment in its old
+ * class holds a run of blocks for as long as it lags behind the others, which cost several bytes a key. */
+#define LOAD_GROW_X100   600u
+#define LOAD_FRESH_X100  550u
 #define LOAD_SHRINK_X100 250u
 #define TAG_VALID_MIN    13u /* with fewer hash bits left, the tags are made anew from the keys */
 
@@ -32,7 +33,8 @@ struct half { /* a segment being built */
 static unsigned buckets_for(unsigned entries)
 {
     unsigned n = (entries * 100 + LOAD_FRESH_X100 - 1) / LOAD_FRESH_X100;
-    n = (n + 3) / 4 * 4;
+    unsigned step = n > 32 ? 8 : 4;
+    n = (n + step - 1) / step * step;
     return n < SEG_MIN ? SEG_MIN : n;
 }
 
@@ -127,6 +129,14 @@ static enum rc place(struct plan *p, struct half *h, uint64_t word)
     return RC_OK;
 }
 
+/* Making new tags reads every key: their memory is asked for ahead, all at once. */
+static enum rc prefetch_entry(struct plan *p, uint64_t word, void *arg)
+{
+    (void)p, (void)arg;
+    __builtin_prefetch(shm_at(SLOT_REF(word)));
+    return RC_OK;
+}
+
 /* Into the one or two new segments; with a new base the tag is cut from the key's hash again. */
 static enum rc move_word(struct plan *p, uint64_t word, void *arg)
 {
@@ -195,6 +205,8 @@ static enum rc rebuild(struct plan *p)
         halves[i].base = base;
         rc = half_create(p, &halves[i], split ? p->count[i] : entries);
     }
+    if (!rc && base != p->base)
+        rc = each_word(p, prefetch_entry, NULL, NULL);
     if (!rc)
         rc = each_word(p, move_word, free_cell, halves);
     if (!rc)
@@ -216,42 +228,34 @@ static bool wants_another_size(unsigned entries, unsigned n)
     return load_x100 > LOAD_GROW_X100 || (load_x100 < LOAD_SHRINK_X100 && n > SEG_MIN);
 }
 
-/* The entries in the cells behind a bucket. A resize frees cells at once, so a link is followed only while
- * the bucket's version holds; what has been counted until then is near enough. */
-static unsigned count_cells(const struct shm_bucket *b, uint64_t link)
-{
-    uint32_t v = latch_load(&b->latch);
-    unsigned entries = 0;
-    while (link & SLOT_LINK) {
-        __atomic_thread_fence(__ATOMIC_ACQUIRE);
-        if (latch_owner(v) || __atomic_load_n(&b->latch.word, __ATOMIC_RELAXED) != v)
-            break;
-        const uint64_t *slot = ((const struct shm_cell *)shm_at(SLOT_REF(link)))->slot;
-        for (unsigned i = 0; i < CELL_SLOTS; i++) {
-            link = __atomic_load_n(&slot[i], __ATOMIC_RELAXED);
-            entries += link && !(link & SLOT_LINK);
-        }
-    }
-    return entries;
-}
-
-/* A look without latches, to find out cheaply that nothing is to be done. */
-static unsigned count_roughly(const struct shm_bucket *b, unsigned n)
+/* A look without latches, since most calls change nothing: an overflow cell is taken for one entry more. */
+static bool worth_it(const struct shm_bucket *b, unsigned n)
 {
     unsigned entries = 0;
-    for (const struct shm_bucket *end = b + n; b < end; b++) {
+    for (unsigned i = 0; i < n; i++) {
         uint64_t w = 0;
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            w = __atomic_load_n(&b->slot[i], __ATOMIC_RELAXED);
-            entries += w && !(w & SLOT_LINK);
+        for (unsigned j = 0; j < BUCKET_SLOTS; j++) {
+            w = __atomic_load_n(&b[i].slot[j], __ATOMIC_RELAXED);
+            entries += w != 0;
         }
-        if (w & SLOT_LINK)
-            entries += count_cells(b, __atomic_load_n(&b->slot[BUCKET_SLOTS - 1], __ATOMIC_RELAXED));
+        if (w & SLOT_LINK) {
+            entries++;
+            __builtin_prefetch(shm_at(SLOT_REF(w))); /* the resize that may follow reads it */
+        }
     }
-    return entries;
+    unsigned load_x100 = entries * 100 / n;
+    return load_x100 + 30 > LOAD_GROW_X100 || load_x100 < LOAD_SHRINK_X100 + 30;
 }
 
 bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
+{
+    struct key_ref k = {.table = t, .hash = hash};
+    key_locate(&k);
+    unsigned n = dir_buckets(k.dir);
+    return (n == SEG_MIN || worth_it(shm_at(dir_ref(k.dir)), n)) && table_adjust_exact(ctx, t, hash);
+}
+
+bool table_adjust_exact(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
 {
     struct plan p = {.ctx = ctx, .table = t, .k = {.table = t, .hash = hash}};
     key_locate(&p.k);
@@ -259,8 +263,6 @@ bool table_adjust(struct shm_ctx *ctx, struct shm_table *t, uint64_t hash)
     p.depth = dir_depth(p.k.dir);
     p.base = dir_base(p.k.dir);
     p.old = shm_at(dir_ref(p.k.dir));
-    if (!wants_another_size(count_roughly(p.old, p.n), p.n))
-        return false;
     tx_begin(&p.tx, ctx);
     enum rc rc = latch_all(&p);
     if (!rc) {

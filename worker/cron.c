@@ -32,6 +32,8 @@ static void expire_some(struct worker *w)
 
 void worker_cron(struct worker *w)
 {
+    static uint64_t magazines[SHM_CLASSES];
+    mags_rest(&w->ctx, magazines);
     expire_some(w);
 }
 

@@ -14,8 +14,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIM_EVERY_MS 1000
-#define TRIM_UNITS    256u /* 16 MB a second go back to the system at most */
+#define TRIM_EVERY_MS 250  /* what was idle at two looks goes back */
+#define TRIM_UNITS    256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS 100
 #define BURY_ENTRIES  2000u
 

@@ -173,9 +173,18 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         control_flush(w);
     if (UNLIKELY(net->stopping))
         leave_if_done(w);
+    if (UNLIKELY(control_queued(w)))
+        ev_io_start(loop, &net->control_out);
+    else if (UNLIKELY(ev_is_active(&net->control_out)))
+        ev_io_stop(loop, &net->control_out);
     if (net->dead)
         clients_bury(w);
     w->ctx.slot->busy_since_ms = 0;
+}
+
+static void on_control_room(struct ev_loop *loop, struct ev_io *io, int events)
+{
+    (void)loop, (void)io, (void)events; /* on_prepare sends */
 }
 
 static void on_retry(struct ev_loop *loop, struct ev_timer *timer, int events)
@@ -257,6 +266,7 @@ static void net_start(struct worker *w, const struct child_start *start)
     net->lane_serial = (uint64_t)w->ctx.slot->generation << 40;
     ev_io_init(&net->wake, on_wake, w->wakefd[start->slot], EV_READ);
     ev_io_init(&net->control, on_control, start->control, EV_READ);
+    ev_io_init(&net->control_out, on_control_room, start->control, EV_WRITE);
     ev_prepare_init(&net->prepare, on_prepare);
     ev_check_init(&net->check, on_check);
     ev_set_priority(&net->check, EV_MAXPRI);

@@ -1,8 +1,10 @@
 /* shm/base/log.h - the log, in Redis's line format: "pid:role dd Mon yyyy hh:mm:ss.mmm level text".
  * Owner     each process its own copy of the settings, inherited over fork.
- * Locks     none: a line is one write(2) to a file opened with O_APPEND, so lines of several processes do not
- * mix. Crash     a line is out, or not. Survives  the file does. Fails     log_open and log_reopen say RC_IO;
- * a line that cannot be written is dropped, for want of a place to say so. Tests     tests/unit/test_log.c */
+ * Locks     none: a line is one write(2) to a file opened with O_APPEND, so lines of several processes do not mix.
+ * Crash     a line is out, or not.
+ * Survives  the file does.
+ * Fails     log_open and log_reopen say RC_IO; a line that cannot be written is dropped, for want of a place to say so.
+ * Tests     tests/unit/test_log.c */
 #ifndef SKEP_LOG_H
 #define SKEP_LOG_H
 

@@ -143,3 +143,18 @@ size_t words_quote(struct bytes word, char *out, size_t cap)
     out[n] = '\0';
     return n;
 }
+
+size_t words_write(struct bytes word, char *out, size_t cap)
+{
+    bool bare = word.n > 0;
+    for (size_t i = 0; bare && i < word.n; i++)
+        bare =
+            word.p[i] != '"' && word.p[i] != '\'' && word.p[i] != '\0' && !isspace((unsigned char)word.p[i]);
+    if (!bare)
+        return words_quote(word, out, cap);
+    if (word.n >= cap)
+        return 0;
+    memcpy(out, word.p, word.n);
+    out[word.n] = '\0';
+    return word.n;
+}

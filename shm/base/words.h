@@ -1,7 +1,10 @@
-/* shm/base/words.h - a line of a configuration file taken apart into words, and a word quoted to stand in
- * one. Owner     the caller of words_split, until words_free. Locks     none. Crash     private memory, gone
- * with the process. Survives  no. Fails     RC_INVALID for unbalanced quotes, RC_NOMEM. Tests
- * tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
+/* shm/base/words.h - a configuration line taken apart into words, and words written to stand in one.
+ * Owner     the caller of words_split, until words_free.
+ * Locks     none.
+ * Crash     private memory, gone with the process.
+ * Survives  no.
+ * Fails     RC_INVALID for unbalanced quotes, RC_NOMEM.
+ * Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
 #ifndef SKEP_WORDS_H
 #define SKEP_WORDS_H
 
@@ -23,5 +26,8 @@ void words_free(struct words *w);
 /* Writes the word in double quotes so that words_split gives it back; answers the length, or 0 when cap is
  * too small. */
 size_t words_quote(struct bytes word, char *out, size_t cap);
+
+/* The same, with quotes only where the word cannot stand without. */
+size_t words_write(struct bytes word, char *out, size_t cap);
 
 #endif

@@ -260,7 +260,7 @@ static void split_root_ready(struct shm_ctx *ctx)
 }
 static void adjust_db1(struct shm_ctx *ctx)
 {
-    CHECK(table_adjust(ctx, table_of(ctx, 1), hash_of(ctx, "c", 0)));
+    CHECK(table_adjust_exact(ctx, table_of(ctx, 1), hash_of(ctx, "c", 0)));
 }
 static void split_run_ready(struct shm_ctx *ctx)
 {
@@ -268,7 +268,7 @@ static void split_run_ready(struct shm_ctx *ctx)
 }
 static void adjust_db0(struct shm_ctx *ctx)
 {
-    CHECK(table_adjust(ctx, table_of(ctx, 0), hash_of(ctx, "c", 0)));
+    CHECK(table_adjust_exact(ctx, table_of(ctx, 0), hash_of(ctx, "c", 0)));
 }
 static void shrink_ready(struct shm_ctx *ctx)
 {
@@ -292,7 +292,7 @@ static void crowd_deep(struct shm_ctx *ctx, unsigned bits, unsigned until_depth)
             n++;
         }
     for (key_locate(&k); dir_depth(k.dir) < until_depth; key_locate(&k)) {
-        CHECK(table_adjust(ctx, t, 0));
+        CHECK(table_adjust_exact(ctx, t, 0));
         retire_reclaim(ctx);
     }
 }
@@ -306,7 +306,7 @@ static void retag_ready(struct shm_ctx *ctx)
 }
 static void adjust_deep(struct shm_ctx *ctx)
 {
-    CHECK(table_adjust(ctx, table_of(ctx, 1), 0));
+    CHECK(table_adjust_exact(ctx, table_of(ctx, 1), 0));
 }
 
 /* ---- databases ---- */

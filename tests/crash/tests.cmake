@@ -14,3 +14,32 @@ endif()
 crash_test(single_step 400)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
 crash_test(random_kill 120 --seconds 8)
+
+# Whole servers whose processes are killed, stopped, replaced and upgraded.
+if(TARGET skep)
+  # The same source with another version string, and one whose arena has another layout.
+  file(GLOB_RECURSE versioned ${CMAKE_SOURCE_DIR}/worker/commands/info.c)
+  add_executable(skep_next ${CMAKE_SOURCE_DIR}/master/main.c ${versioned})
+  target_compile_options(skep_next PRIVATE -USKEP_VERSION "-DSKEP_VERSION=\"${SKEP_VERSION}-next\"")
+  target_link_libraries(skep_next ${SKEP_LIBS})
+  add_executable(skep_other_layout ${CMAKE_SOURCE_DIR}/master/main.c ${CMAKE_SOURCE_DIR}/shm/arena.c)
+  target_compile_definitions(skep_other_layout PRIVATE SHM_LAYOUT=99u)
+  target_link_libraries(skep_other_layout ${SKEP_LIBS})
+
+  function(server_test script scenario)
+    add_test(NAME crash/${script}_${scenario}
+             COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/${script}.py ${scenario} $<TARGET_FILE:skep> ${ARGN})
+    set_tests_properties(crash/${script}_${scenario} PROPERTIES LABELS crash TIMEOUT 120 RUN_SERIAL TRUE)
+  endfunction()
+  foreach(scenario kills bystanders)
+    server_test(sessions ${scenario})
+  endforeach()
+  foreach(scenario master lane repairer hangs backoff rebuild)
+    server_test(deaths ${scenario})
+  endforeach()
+  server_test(upgrade rolling)
+  foreach(scenario upgrade refused)
+    server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
+  endforeach()
+  server_test(second_instance second_instance)
+endif()

@@ -109,7 +109,10 @@ class Server:
         finally:
             c.close()
 
-    def connect(self):
+    def connect(self, path=""):
+        """Over TCP, or to a unix socket in the server's folder."""
+        if path:
+            return resp.Connection(path=os.path.join(self.dir, path))
         return resp.Connection(port=self.port)
 
     def log_tail(self, lines=40):

@@ -13,6 +13,8 @@ Head, before the first command:
 
 Connections:
     @conn NAME        go on with this connection, opened on first use ("main" at the start)
+    @conn NAME PATH   the same over a unix socket; PATH is relative to the server's folder
+    @mode PATH        show a file's kind and permissions
     @close            close the present connection
     @expect-close     the server must close the present connection (what still arrives is shown)
     @resp 2|3         HELLO with this version, the reply is not shown
@@ -43,6 +45,7 @@ import argparse
 import difflib
 import os
 import re
+import stat
 import sys
 import time
 
@@ -107,9 +110,9 @@ class Script:
             text = rx.sub(to, text)
         self.out.append(text)
 
-    def conn(self):
+    def conn(self, path=""):
         if self.name not in self.conns:
-            self.conns[self.name] = self.srv.connect()
+            self.conns[self.name] = self.srv.connect(path)
         return self.conns[self.name]
 
     def drop(self):
@@ -258,8 +261,10 @@ class Script:
         if word in MODIFIERS:
             self.mods[word] = arg
         elif word == "conn":
-            self.name = arg
-            self.conn()
+            self.name, _, path = arg.partition(" ")
+            self.conn(path)
+        elif word == "mode":
+            self.emit(stat.filemode(os.stat(os.path.join(self.srv.dir, arg)).st_mode))
         elif word == "close":
             self.drop()
         elif word == "expect-close":

@@ -1,4 +1,4 @@
-# Every tests/regress/sql/NAME.cmd is one test, run against two workers.
+# Every tests/regress/sql/NAME.cmd is one test, run against two workers; start.py asks how the binary starts.
 if(TARGET skep)
   file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_CURRENT_LIST_DIR}/sql/*.cmd)
   foreach(script ${scripts})
@@ -8,4 +8,6 @@ if(TARGET skep)
                      --server "$<TARGET_FILE:skep> --workers 2" ${name})
     set_tests_properties(regress/${name} PROPERTIES LABELS regress TIMEOUT 120)
   endforeach()
+  add_test(NAME regress/start COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/start.py $<TARGET_FILE:skep>)
+  set_tests_properties(regress/start PROPERTIES LABELS regress TIMEOUT 120)
 endif()

@@ -405,6 +405,41 @@ static void rewriting(struct shm_config *cfg)
           !strcmp(err, "ERR Rewriting config file: No such file or directory"));
 }
 
+/* A word of bind may hold a quote, which on a bare line would open a string that never ends. */
+static void rewriting_quotes(struct shm_config *cfg)
+{
+    static const struct {
+        const char *line, *value, *file;
+    } cases[] = {
+        {"bind \"a'b\" 127.0.0.1\n", "a'b 127.0.0.1", "\"a'b\" 127.0.0.1"},
+        {"bind '\"a\\\"b\"'\n", "a\"b", "\"\\\"a\\\\\\\"b\\\"\""},
+        {"bind \"a\\tb\" -::1\n", "a\tb -::1", "\"a\\tb\" -::1"},
+        {"bind \"\"\n", "", "\"\""},
+        {"bind 127.0.0.1 -::1\n", "127.0.0.1 -::1", "127.0.0.1 -::1"},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(cases); i++) {
+        struct conf_report r;
+        char err[CONFIG_ERR_MAX], value[CONFIG_FILE_VALUE_MAX];
+        char *conf = (char *)write_file("rw.conf", cases[i].line);
+        CHECKF(LOAD(cfg, &r, conf)[0] == '\0', "%s", r.error);
+        conf_report_free(&r);
+        CHECKF(!strcmp(get(cfg, "bind"), cases[i].value), "%s", get(cfg, "bind"));
+        CHECK(config_file_value(cfg, D_bind, 0, value, sizeof(value)) == RC_OK);
+        CHECKF(!strcmp(value, cases[i].file), "%s", value);
+        CHECKF(conf_rewrite(conf, cfg, err, sizeof(err)) == RC_OK, "%s", err);
+        CHECKF(LOAD(cfg, &r, conf)[0] == '\0', "%s", r.error);
+        conf_report_free(&r);
+        CHECKF(!strcmp(get(cfg, "bind"), cases[i].value), "%s", get(cfg, "bind"));
+    }
+    /* The longest that a file may need. */
+    char worst[1023], value[CONFIG_FILE_VALUE_MAX];
+    memset(worst, '\v', sizeof(worst));
+    worst[sizeof(worst) - 1] = '\0';
+    CHECK(!strcmp(set(cfg, "bind", worst), "OK"));
+    CHECK(config_file_value(cfg, D_bind, 0, value, sizeof(value)) == RC_OK);
+    CHECKF(strlen(value) == 5 * 1022 + 6, "%zu", strlen(value));
+}
+
 int main(void)
 {
     CHECK(mkdtemp(dir));
@@ -418,6 +453,7 @@ int main(void)
     refusals(cfg);
     modes();
     rewriting(cfg);
+    rewriting_quotes(cfg);
     free(cfg);
     static const char *const files[] = {"more.inc", "a.conf", "b.conf", "self.conf", "rw.conf"};
     for (size_t i = 0; i < ARRAY_LEN(files); i++)

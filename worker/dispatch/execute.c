@@ -54,13 +54,17 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     if (spec->first != 1 || spec->last != 0 || a->cmd->keys[1].first || a->cmd->wants || rq->argc < 2)
         return;
     struct key_ref *k = &a->key;
-    *k = (struct key_ref){.key = rq->argv[1], .db = cl->session->db};
+    k->key = rq->argv[1];
+    k->db = cl->session->db;
     k->table = db_table(cl->w->ctx.root, k->db);
     if (!k->table)
         return;
     k->hash = key_hash(cl->w->ctx.root, k->key);
-    key_locate(k);
-    __builtin_prefetch(k->bucket, 1);
+    k->slot = NULL;
+    k->entry = 0;
+    k->arg = 0;
+    k->owned = k->logged = k->overflowed = false;
+    key_prefetch_directory(k);
     a->located = true;
 }
 

@@ -13,26 +13,24 @@
 /* What is found out ahead, for a batch of commands, so that memory is fetched while others run. */
 struct ahead {
     const struct command *cmd; /* NULL: unknown */
-    bool located;              /* key holds the first key's place */
+    bool located;              /* key holds the place of the command's one key */
     struct key_ref key;
 };
 
-/* Looks the command up and, when its first key's place can be told, asks for the bucket's memory. */
+/* Three looks ahead, each at memory that the one before has asked for: the command and its key's hash; the
+ * key's bucket; its entry. */
 void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a);
+static inline void execute_ahead_bucket(struct ahead *a)
+{
+    if (LIKELY(a->located)) {
+        key_locate(&a->key);
+        key_prefetch_bucket(&a->key);
+    }
+}
 static inline void execute_ahead_entry(const struct ahead *a)
 {
-    if (!a->located)
-        return;
-    uint64_t want = a->key.tag << 1;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t w = __atomic_load_n(&a->key.bucket->slot[i], __ATOMIC_RELAXED);
-        if (w >> 38 == want && w) {
-            const char *e = shm_at(SLOT_REF(w));
-            __builtin_prefetch(e);
-            __builtin_prefetch(e + 64);
-            return;
-        }
-    }
+    if (LIKELY(a->located))
+        key_prefetch_entry(&a->key);
 }
 /* Runs the command and writes its reply into the worker's buffer. */
 enum rc execute(struct client *cl, struct request *rq, struct ahead *a);

@@ -263,6 +263,8 @@ static size_t run_batch(struct client *cl, const struct batch *b)
     struct net *net = cl->w->net;
     size_t mark = output_begin(cl), done = b->end;
     for (unsigned i = 0; i < b->n; i++)
+        execute_ahead_bucket(&net->ahead[i]);
+    for (unsigned i = 0; i < b->n; i++)
         execute_ahead_entry(&net->ahead[i]);
     for (unsigned i = 0; i < b->n; i++) {
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);

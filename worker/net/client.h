@@ -58,6 +58,7 @@ struct net {
     struct client *waiting; /* parked or paused: tried again after the turn */
     struct client **by_session; /* by session index */
     struct ev_io listen[64];
+    struct ev_io control_out; /* active while messages to the master wait for room */
     unsigned nlisten, nown; /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;

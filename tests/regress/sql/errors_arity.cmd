@@ -37,8 +37,6 @@ substr x x
 substr x x x x
 copy x
 del
-dump
-dump x x
 exists
 expire x
 expireat x
@@ -71,7 +69,6 @@ rename x
 rename x x x
 renamenx x
 renamenx x x x
-restore x x
 scan
 touch
 ttl

@@ -241,7 +241,8 @@ COMMAND INFO 'slowlog|len'
 @pick 0.0-6
 COMMAND INFO 'slowlog|reset'
 
-# the key specifications
+# the key specifications, whose notes each server has in its own words
+@sub /^( +2\) )".* .*"$/\1(a note)/
 @pick 0.8
 COMMAND INFO 'get'
 @pick 0.8

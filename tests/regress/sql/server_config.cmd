@@ -99,7 +99,6 @@ CONFIG SET tcp-keepalive -1
 CONFIG SET tcp-keepalive 300
 CONFIG SET loglevel verbose
 CONFIG GET loglevel
-CONFIG SET loglevel loud
 CONFIG SET loglevel notice
 CONFIG SET hz 0
 CONFIG GET hz

@@ -1,0 +1,170 @@
+#!/usr/bin/env python3
+"""The deaths of every other kind of process, and of processes that do not die but hang."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, wait_for, workers_of
+import resp
+import server
+
+
+def pid_of(s, title):
+    return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t == title])[0]
+
+
+def master(start):
+    """Everything ends with the master."""
+    with start("--workers", "2") as s:
+        crowd = Crowd(s.port, 4, 4, may_lose=True)
+        for c in crowd.clients:
+            c.start()
+        wait_for("children", lambda: len(children_of(s.proc.pid)) >= 3)
+        children = list(children_of(s.proc.pid))
+        os.kill(s.proc.pid, signal.SIGKILL)
+        for c in crowd.clients:
+            c.stopping, c.may_lose = True, False
+        wait_for("all children end", lambda: not any(exists(p) for p in children), 5)
+        s.proc.wait(5)
+        crowd.stop(raising=False)
+
+
+def lane(start):
+    """A slow lane dies at work: its client gets an answer of some kind, and the next command works."""
+    with start("--workers", "2") as s:
+        a, b = s.connect(), s.connect()
+        a.command("DEBUG", "POPULATE", "300000")
+        for _ in range(3):
+            old = pid_of(s, "skep: slow lane 0")
+            a.send([b"KEYS", b"*"])
+            time.sleep(0.005)
+            os.kill(old, signal.SIGKILL)
+            if b.command("PING").kind != "status":
+                raise Failure("a bystander got no PONG")
+            try:
+                a.read(10)
+            except resp.Closed:  # half of the reply was sent already: it cannot become an error
+                a = s.connect()
+            wait_for("a new slow lane", lambda: old not in children_of(s.proc.pid))
+            keys = wait_for("KEYS works again", lambda: a.command("KEYS", "key:1??").kind == "array")
+        assert keys
+        check_arena(b)
+
+
+def repairer(start):
+    """Whoever appears right after a worker's death is killed: the repairer, if we are quick enough."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+        with Crowd(s.port, 6, 8, may_lose=True) as crowd:
+            for _ in range(6):
+                victim = all_running(watch, 2)[0]["pid"]
+                known = set(children_of(s.proc.pid))
+                os.kill(victim, signal.SIGKILL)
+                end = time.monotonic() + 0.05
+                path = "/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid)
+                while time.monotonic() < end:
+                    with open(path) as f:
+                        new = [int(p) for p in f.read().split() if int(p) not in known]
+                    if new:
+                        try:
+                            os.kill(new[0], signal.SIGKILL)
+                        except ProcessLookupError:
+                            pass  # it has done its work
+                        break
+                time.sleep(0.2)
+                crowd.alive()
+            all_running(watch, 2)
+        with open(s.log) as f:
+            hit = f.read().count("The repair of slot")
+        crowd.check_ledger(watch)
+        check_arena(watch)
+        print("%d repairers were hit" % hit)
+
+
+def hangs(start):
+    """A stopped worker is killed by the watchdog; its idle clients go on with another."""
+    with start("--workers", "2", "--worker-watchdog-ms", "400") as s:
+        clients = [s.connect() for _ in range(8)]
+        for c in clients:
+            c.command("PING")
+        victim = all_running(clients[0], 2)[0]["pid"]
+        time.sleep(0.2)  # all are idle by then, also the one whose reply has just come
+        os.kill(victim, signal.SIGSTOP)
+        for c in clients:
+            if c.command("PING", timeout=15).kind != "status":
+                raise Failure("no PONG")
+        wait_for("the stopped worker ends", lambda: not exists(victim))
+        all_running(clients[0], 2)
+
+
+def backoff(start):
+    """A worker that keeps dying is started less and less often; meanwhile every new connection is served."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+        post = [w for w in all_running(watch, 2) if not int(w["clients"])][0]["index"]
+        title = "skep: worker %d" % post
+        stop = threading.Event()
+
+        def kill_all():
+            while not stop.is_set():
+                for pid, t in children_of(s.proc.pid).items():
+                    if t == title:
+                        os.kill(pid, signal.SIGKILL)
+                time.sleep(0.02)
+
+        killer = threading.Thread(target=kill_all, daemon=True)
+        killer.start()
+        try:
+            time.sleep(1)
+            served = 0
+            end = time.monotonic() + 4
+            while time.monotonic() < end:
+                c = s.connect()
+                try:
+                    served += c.command("PING", timeout=10).kind == "status"
+                except resp.Closed:
+                    pass  # it was the dying one's
+                c.close()
+                time.sleep(0.02)
+        finally:
+            stop.set()
+            killer.join(5)
+        _, counters = workers_of(watch)
+        if counters["crashes_repaired"] > 40 or served < 20:
+            raise Failure("%d restarts in 5 s, %d connections served" % (counters["crashes_repaired"], served))
+        all_running_again = wait_for(
+            "worker %d is back" % post, lambda: any(w["index"] == post for w in all_running(watch, 2)), 15
+        )
+        assert all_running_again
+
+
+def rebuild(start):
+    """crash-policy rebuild: after SIGABRT the keyspace is empty, after SIGKILL it is not; the pid stays."""
+    with start("--workers", "2", "--crash-policy", "rebuild") as s:
+        c = Watch(s)
+        c.command("SET", "a", "1")
+        victim = [w for w in all_running(c, 2) if not int(w["clients"])][0]["pid"]
+        os.kill(victim, signal.SIGKILL)
+        wait_for("its replacement runs", lambda: victim not in [w["pid"] for w in all_running(c, 2)])
+        if c.command("GET", "a").value != b"1":
+            raise Failure("SIGKILL cost a key")
+        os.kill(all_running(c, 2)[0]["pid"], signal.SIGABRT)  # sanitizers turn SIGSEGV into an exit code
+
+        def empty():
+            try:
+                return s.connect().command("DBSIZE", timeout=3).value == b"0"
+            except (OSError, resp.Closed, resp.Timeout):
+                return False
+
+        wait_for("an empty server answers", empty)
+        if s.proc.poll() is not None:
+            raise Failure("the master has ended")
+        all_running(s.connect(), 2)
+
+
+if __name__ == "__main__":
+    sys.exit(main({"master": master, "lane": lane, "repairer": repairer, "hangs": hangs, "backoff": backoff,
+                   "rebuild": rebuild}, server.Server))
