@@ -22,12 +22,13 @@ enum rc {
     RC_DEFER,   /* not here: the slow lane must run it */
 };
 
-__attribute__((noreturn, cold, format(printf, 4, 5))) void check_failed(const char *file, int line,
-                                                                        const char *expr, const char *fmt, ...);
+__attribute__((noreturn, cold, format(printf, 4, 5))) void
+check_failed(const char *file, int line, const char *expr, const char *fmt, ...);
 
 /* CHECK stays on in release builds: one worker's abort is repaired, silent corruption is not. */
 #define CHECK(e) (__builtin_expect(!!(e), 1) ? (void)0 : check_failed(__FILE__, __LINE__, #e, "%s", ""))
-#define CHECKF(e, ...) (__builtin_expect(!!(e), 1) ? (void)0 : check_failed(__FILE__, __LINE__, #e, __VA_ARGS__))
+#define CHECKF(e, ...)                                                                                       \
+    (__builtin_expect(!!(e), 1) ? (void)0 : check_failed(__FILE__, __LINE__, #e, __VA_ARGS__))
 
 /* DCHECK is for what is costly; it is compiled in test builds (-DSKEP_DEBUG). */
 #ifdef SKEP_DEBUG
@@ -43,8 +44,8 @@ __attribute__((noreturn, cold, format(printf, 4, 5))) void check_failed(const ch
 #define READS_RACILY
 #endif
 
-#define LIKELY(e)   __builtin_expect(!!(e), 1)
-#define UNLIKELY(e) __builtin_expect(!!(e), 0)
+#define LIKELY(e)    __builtin_expect(!!(e), 1)
+#define UNLIKELY(e)  __builtin_expect(!!(e), 0)
 #define ARRAY_LEN(a) (sizeof(a) / sizeof((a)[0]))
 
 #endif

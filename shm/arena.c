@@ -194,10 +194,42 @@ static uint64_t find_units(const uint64_t *used, uint64_t from, uint64_t to, uin
     return 0;
 }
 
+/* Which units have pages is changed without the arena latch as well, hence bit by bit. */
+static void present_put(uint64_t u, bool v)
+{
+    uint64_t *word = (uint64_t *)shm_at(arena_root()->unit_present) + u / 64;
+    if (v)
+        __atomic_fetch_or(word, 1ull << u % 64, __ATOMIC_RELAXED);
+    else
+        __atomic_fetch_and(word, ~(1ull << u % 64), __ATOMIC_RELAXED);
+}
+
+static bool present_get(uint64_t u)
+{
+    const uint64_t *word = (const uint64_t *)shm_at(arena_root()->unit_present) + u / 64;
+    return __atomic_load_n(word, __ATOMIC_RELAXED) >> u % 64 & 1;
+}
+
+enum rc units_obtain(uint64_t first, uint64_t n)
+{
+    for (uint64_t u = first; u < first + n; u++) {
+        if (present_get(u))
+            continue;
+        int e;
+        do
+            e = fallocate(arena_fd, 0, (off_t)(u * UNIT_BYTES), UNIT_BYTES);
+        while (e && errno == EINTR);
+        if (e)
+            return RC_NOMEM;
+        present_put(u, true);
+    }
+    return RC_OK;
+}
+
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first)
 {
     struct shm_root *r = ctx->root;
-    uint64_t *used = shm_at(r->unit_used), *present = shm_at(r->unit_present);
+    uint64_t *used = shm_at(r->unit_used);
     uint64_t hint = n == 1 ? r->unit_hint : r->first_unit;
     uint64_t f = find_units(used, hint, r->nunits, n);
     if (!f)
@@ -207,17 +239,6 @@ enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first)
     nest_range(ctx, RANGE_TAKE, f, n);
     bits_put(used, f, n, true);
     STEP(ctx, UNIT_RANGE_SET);
-    for (uint64_t u = f; u < f + n; u++) {
-        if (bit_get(present, u))
-            continue;
-        int e;
-        do
-            e = fallocate(arena_fd, 0, (off_t)(u * UNIT_BYTES), UNIT_BYTES);
-        while (e && errno == EINTR);
-        if (e)
-            return RC_NOMEM;
-        bits_put(present, u, 1, true);
-    }
     if (n == 1)
         r->unit_hint = f + 1; /* only a hint: a crash may leave it anywhere */
     *first = f;
@@ -250,6 +271,13 @@ static enum rc span_take_locked(struct shm_ctx *ctx, uint64_t bytes, shm_ref *ou
     return RC_OK;
 }
 
+/* A span's pages are obtained when it is ours and the latch is free again: half a gigabyte takes a tenth of a
+ * second, in which nobody else could have taken or given a unit. */
+static enum rc span_obtain(shm_ref r)
+{
+    return units_obtain(unit_of(r), arena_units()[unit_of(r)].span_units);
+}
+
 enum rc span_alloc(struct shm_ctx *ctx, uint64_t bytes, shm_ref *out)
 {
     struct shm_lane *lane = &ctx->slot->lane;
@@ -265,7 +293,11 @@ enum rc span_alloc(struct shm_ctx *ctx, uint64_t bytes, shm_ref *out)
     lane_alloc_list(lane)[lane->nalloc] = *out | (uint64_t)CLASS_SPAN << 48;
     nest_set32(ctx, &lane->nalloc, lane->nalloc + 1);
     nest_commit(ctx);
-    return RC_OK;
+    STEP(ctx, SPAN_TAKEN);
+    rc = span_obtain(*out);
+    if (rc)
+        span_free(ctx, *out, &lane->nalloc, lane->nalloc - 1);
+    return rc;
 }
 
 enum rc span_keep(struct shm_ctx *ctx, uint64_t bytes, shm_ref *owner)
@@ -281,7 +313,10 @@ enum rc span_keep(struct shm_ctx *ctx, uint64_t bytes, shm_ref *owner)
     }
     nest_set64(ctx, owner, r);
     nest_commit(ctx);
-    return RC_OK;
+    rc = span_obtain(r);
+    if (rc)
+        span_drop(ctx, owner);
+    return rc;
 }
 
 static void span_give_locked(struct shm_ctx *ctx, shm_ref r)
@@ -313,7 +348,7 @@ void span_drop(struct shm_ctx *ctx, shm_ref *owner)
 static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
 {
     struct shm_root *r = ctx->root;
-    uint64_t *used = shm_at(r->unit_used), *present = shm_at(r->unit_present);
+    uint64_t *used = shm_at(r->unit_used);
     if (nest_begin(ctx, &r->arena_latch))
         return 0;
     for (unsigned i = 0; i < n; i++)
@@ -322,7 +357,8 @@ static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
             return 0;
         }
     /* Under the latch: nobody can take the units while their pages go. 64 KB take some 10 us. */
-    bits_put(present, u, n, false);
+    for (unsigned i = 0; i < n; i++)
+        present_put(u + i, false);
     STEP(ctx, TRIM_NOTED);
     fallocate(arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(u * UNIT_BYTES),
               (off_t)(n * UNIT_BYTES));

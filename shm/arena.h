@@ -30,17 +30,17 @@ static inline shm_ref shm_ref_of(const void *p)
  * moving them. The name marks a place where tests may kill the process (shm/crashpoint.h). */
 #define SHM_ORDER() __atomic_signal_fence(__ATOMIC_SEQ_CST)
 
-#define SHM_MAGIC      0x31304150454b5330ull
+#define SHM_MAGIC 0x31304150454b5330ull
 #ifndef SHM_LAYOUT /* a test builds a binary with another one */
 #define SHM_LAYOUT 1u
 #endif
-#define UNIT_BYTES     65536ull
-#define ARENA_BYTES_MAX (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
-#define SHM_SLOTS_MAX  250u
-#define SHM_CLASSES    103u
-#define SHM_CONFIG_BYTES 262144u
+#define UNIT_BYTES         65536ull
+#define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
+#define SHM_SLOTS_MAX      250u
+#define SHM_CLASSES        103u
+#define SHM_CONFIG_BYTES   262144u
 #define LATENCY_EVENTS_MAX 8u
-#define SHM_PATH_BYTES 1024u
+#define SHM_PATH_BYTES     1024u
 
 /* A latch word: who holds it (slot + 1, 0: nobody) and how often what it guards has changed. */
 struct shm_latch {
@@ -88,9 +88,9 @@ struct shm_root {
     uint64_t magic;
     uint32_t layout;
     uint32_t unit_bytes;
-    uint64_t shape;       /* a hash of every structure's size: a binary with another one must not map us */
+    uint64_t shape; /* a hash of every structure's size: a binary with another one must not map us */
     uint64_t arena_bytes;
-    uint64_t seed[2];     /* of the key hash */
+    uint64_t seed[2]; /* of the key hash */
     uint64_t nunits;
     shm_ref units;        /* struct shm_unit[nunits] */
     shm_ref unit_used;    /* bitmap: the unit is taken */
@@ -99,39 +99,39 @@ struct shm_root {
     uint64_t unit_hint;   /* where the next search begins */
     struct shm_latch arena_latch;
     uint32_t nslots;
-    shm_ref slots;        /* struct shm_slot[nslots], each SLOT_STRIDE apart */
+    shm_ref slots; /* struct shm_slot[nslots], each SLOT_STRIDE apart */
     uint32_t ndbs;
     uint32_t nsessions;
     uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
     uint32_t spare_high;
-    shm_ref dbs;          /* struct shm_db[ndbs] */
-    shm_ref sessions;     /* struct shm_session[nsessions] */
-    shm_ref config;       /* SHM_CONFIG_BYTES for the server's configuration */
-    shm_ref mail;         /* the mailboxes' directory */
-    shm_ref slowlog;      /* struct shm_slowlog[nslots] */
-    shm_ref extra;        /* a page for the master's own persistent state (upgrade) */
+    shm_ref dbs;      /* struct shm_db[ndbs] */
+    shm_ref sessions; /* struct shm_session[nsessions] */
+    shm_ref config;   /* SHM_CONFIG_BYTES for the server's configuration */
+    shm_ref mail;     /* the mailboxes' directory */
+    shm_ref slowlog;  /* struct shm_slowlog[nslots] */
+    shm_ref extra;    /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
-    _Alignas(64) uint64_t gate;   /* 0: open; otherwise the closer's slot + 1 */
-    _Alignas(64) uint64_t epoch;  /* grows with every retirement */
+    _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
+    _Alignas(64) uint64_t epoch;            /* grows with every retirement */
     _Alignas(64) struct shm_latch db_latch; /* databases' words and the graveyard (rank 0) */
-    shm_ref graveyard; /* tables that were cut off and wait to be freed */
+    shm_ref graveyard;                      /* tables that were cut off and wait to be freed */
     uint64_t boot_time_ms;
-    uint64_t session_ids;         /* the next client id */
+    uint64_t session_ids;                          /* the next client id */
     uint32_t crash_point, crash_count, crash_slot; /* test builds: where to die */
-    uint32_t pause_mode;          /* CLIENT PAUSE: 0 none, 1 writes, 2 all */
+    uint32_t pause_mode;                           /* CLIENT PAUSE: 0 none, 1 writes, 2 all */
     int64_t pause_until_ms;
-    uint32_t monitors;            /* how many clients watch the stream of commands */
-    uint32_t active_expire_off;   /* DEBUG SET-ACTIVE-EXPIRE 0 */
-    uint64_t stats_epoch;         /* CONFIG RESETSTAT adds one: every process then clears its own */
-    uint64_t run_id[5];           /* 40 hexadecimal digits */
+    uint32_t monitors;          /* how many clients watch the stream of commands */
+    uint32_t active_expire_off; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+    uint64_t stats_epoch;       /* CONFIG RESETSTAT adds one: every process then clears its own */
+    uint64_t run_id[5];         /* 40 hexadecimal digits */
     uint64_t crashes_repaired, last_repair_us, sessions_kept, handovers;
     struct shm_latch config_latch; /* CONFIG SET takes turns (a rank of its own: nothing is taken inside) */
-    uint64_t slowlog_ids;         /* the next entry's id */
-    uint64_t slowlog_floor;       /* SLOWLOG RESET: older entries are not shown */
+    uint64_t slowlog_ids;          /* the next entry's id */
+    uint64_t slowlog_floor;        /* SLOWLOG RESET: older entries are not shown */
     uint64_t latency_epoch[LATENCY_EVENTS_MAX]; /* LATENCY RESET adds one */
     uint64_t peak_bytes, startup_bytes; /* of used memory: the most so far, and before the first command */
     char config_file[SHM_PATH_BYTES], executable[SHM_PATH_BYTES]; /* absolute; written by the master */
-    uint64_t fatal;               /* a repair found the impossible: everything must stop */
+    uint64_t fatal; /* a repair found the impossible: everything must stop */
 };
 _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
 
@@ -151,7 +151,7 @@ struct arena_sizes {
 enum rc arena_create(const struct arena_sizes *sizes, int *fd);
 /* Maps the arena behind fd; RC_INVALID and a sentence in why if this binary cannot read it. */
 enum rc arena_attach(int fd, char *why, size_t why_bytes);
-void arena_detach(void); /* tests only */
+void arena_detach(void);            /* tests only */
 uint64_t arena_default_bytes(void); /* what the machine or the cgroup allows */
 uint64_t arena_shape(void);
 
@@ -168,9 +168,10 @@ static inline uint32_t unit_of(shm_ref r)
     return (uint32_t)(r / UNIT_BYTES);
 }
 
-/* Takes n neighbouring units and makes sure that the system stands behind them. Runs inside an open
- * nested action that holds the arena latch. */
+/* Takes n neighbouring units, inside an open nested action that holds the arena latch. Before they are written
+ * to, units_obtain makes sure that the system stands behind them: RC_NOMEM if it does not. */
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first);
+enum rc units_obtain(uint64_t first, uint64_t n);
 void unit_give_locked(struct shm_ctx *ctx, uint64_t first, uint64_t n);
 /* One large block of its own. Who owns it is a part of the nested action, since no crash between the two
  * could be repaired: span_alloc notes it in the lane, span_keep stores it in *owner; span_free stores

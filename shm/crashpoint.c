@@ -4,10 +4,9 @@
 #include <signal.h>
 #include <unistd.h>
 
-static const char *const names[CP_COUNT] = {
-    "none",
+static const char *const names[CP_COUNT] = {"none",
 #define X(name) #name,
-    CRASH_POINTS(X)
+                                            CRASH_POINTS(X)
 #undef X
 };
 

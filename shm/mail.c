@@ -46,7 +46,8 @@ enum rc mail_send(struct shm_ctx *ctx, uint32_t to, const struct mail *m, const 
     rc = tx_redo(&tx, &ring->tail, tail + 1);
     CHECK(!rc);
     tx_commit(&tx);
-    STEP(ctx, MAIL_SENT); /* repair sets the bit for a sender that died here, or a receiver that had cleared it */
+    STEP(ctx,
+         MAIL_SENT); /* repair sets the bit for a sender that died here, or a receiver that had cleared it */
     __atomic_or_fetch(&senders(to)[ctx->id / 64], 1ull << ctx->id % 64, __ATOMIC_SEQ_CST);
     *wake = slot_wake(to);
     return RC_OK;

@@ -21,14 +21,14 @@ enum session_state {
 };
 
 /* What the others of CLIENT LIST's flags and CLIENT commands need. */
-#define SESSION_F_MONITOR   1u
-#define SESSION_F_NO_EVICT  2u
-#define SESSION_F_NO_TOUCH  4u
-#define SESSION_F_REPLY_OFF 8u
+#define SESSION_F_MONITOR    1u
+#define SESSION_F_NO_EVICT   2u
+#define SESSION_F_NO_TOUCH   4u
+#define SESSION_F_REPLY_OFF  8u
 #define SESSION_F_REPLY_SKIP 16u
-#define SESSION_F_UNIX      32u
-#define SESSION_F_PAUSED    64u /* waits for CLIENT UNPAUSE */
-#define SESSION_F_LANE      128u /* the slow lane works for it */
+#define SESSION_F_UNIX       32u
+#define SESSION_F_PAUSED     64u  /* waits for CLIENT UNPAUSE */
+#define SESSION_F_LANE       128u /* the slow lane works for it */
 #define SESSION_F_CLOSE_ASAP 256u
 
 #define SESSION_NAME_MAX 200u
@@ -41,14 +41,14 @@ struct shm_session {
     uint32_t db;
     uint8_t resp, authenticated, spare[2];
     uint32_t flags;
-    uint32_t kill;     /* 1: the owner closes it when it sees this */
+    uint32_t kill; /* 1: the owner closes it when it sees this */
     int64_t created_ms, last_ms;
     uint64_t commands, net_in, net_out;
     uint32_t qbuf, qbuf_free, argv_mem, obl, oll, spare2;
     uint64_t omem, tot_mem, rbs, rbp;
     uint32_t last_cmd; /* command row + 1 */
     uint32_t lib_len;
-    shm_ref parcel;    /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */
+    shm_ref parcel; /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */
     uint64_t parcel_bytes;
     char name[SESSION_NAME_MAX + 1];
     char lib_name[63], lib_ver[32];

@@ -4,11 +4,26 @@
 uint64_t arena_shape(void)
 {
     const uint64_t sizes[] = {
-        sizeof(struct shm_root),   sizeof(struct shm_unit), sizeof(struct shm_slot),  sizeof(struct shm_lane),
-        sizeof(struct shm_nest),   sizeof(struct shm_mag),  sizeof(struct shm_table), sizeof(struct shm_bucket),
-        sizeof(struct shm_entry),  sizeof(struct shm_big),  SLOT_STRIDE,              SHM_CLASSES,
-        shape_session_bytes(),     shape_mail_bytes(16),    TAG_BITS,                 SEG_MAX,
-        sizeof(struct shm_retire), SHM_CONFIG_BYTES,        STAT_COMMANDS,            NODE_BITS,
+        sizeof(struct shm_root),
+        sizeof(struct shm_unit),
+        sizeof(struct shm_slot),
+        sizeof(struct shm_lane),
+        sizeof(struct shm_nest),
+        sizeof(struct shm_mag),
+        sizeof(struct shm_table),
+        sizeof(struct shm_bucket),
+        sizeof(struct shm_entry),
+        sizeof(struct shm_big),
+        SLOT_STRIDE,
+        SHM_CLASSES,
+        shape_session_bytes(),
+        shape_mail_bytes(16),
+        TAG_BITS,
+        SEG_MAX,
+        sizeof(struct shm_retire),
+        SHM_CONFIG_BYTES,
+        STAT_COMMANDS,
+        NODE_BITS,
         shape_slowlog_bytes(),
     };
     uint64_t h = 14695981039346656037ull;

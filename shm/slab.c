@@ -85,6 +85,8 @@ static enum rc run_create(struct shm_ctx *ctx, uint32_t cls)
     if (rc)
         return rc;
     rc = unit_take_locked(ctx, n, &first);
+    if (!rc)
+        rc = units_obtain(first, n);
     if (rc)
         return rc;
     struct shm_unit *u = &arena_units()[first];
@@ -108,7 +110,8 @@ static enum rc run_create(struct shm_ctx *ctx, uint32_t cls)
 static uint32_t take_blocks(struct shm_ctx *ctx, struct shm_mag *m, uint32_t unit, uint32_t room)
 {
     struct shm_unit *u = &arena_units()[unit];
-    uint64_t *map = run_bitmap(u, unit), size = class_bytes(u->cls), base = unit * UNIT_BYTES + u->first_offset;
+    uint64_t *map = run_bitmap(u, unit), size = class_bytes(u->cls),
+             base = unit * UNIT_BYTES + u->first_offset;
     uint32_t got = 0;
     for (uint32_t w = 0; w * 64 < u->blocks && got < room; w++) {
         uint64_t bits = map[w], left = bits;
@@ -178,8 +181,8 @@ static void release_if_empty(struct shm_ctx *ctx, uint32_t cls, uint32_t unit)
     struct shm_class *c = &ctx->root->classes[cls];
     struct shm_unit *u = &arena_units()[unit];
     nest_begin_surely(ctx, &c->latch);
-    bool still = u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks &&
-                 !(c->partial == unit && !u->next);
+    bool still =
+        u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks && !(c->partial == unit && !u->next);
     if (!still || nest_also(ctx, &ctx->root->arena_latch)) {
         nest_rollback(ctx);
         return;

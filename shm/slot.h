@@ -14,12 +14,12 @@
 /* A lane's lists start with this room, which suffices for splitting a segment of 64 buckets: 66 latches,
  * 64 directory words, one segment, at most 64 overflow cells on each side. Larger transactions move
  * their lists into a block of their own. */
-#define LANE_INLINE  192u
-#define LANE_UNDO    4096u
-#define NEST_WORDS   160u
-#define MAG_BLOCKS   64u
-#define RETIRE_RING  1024u
-#define STAT_COMMANDS 512u
+#define LANE_INLINE     192u
+#define LANE_UNDO       4096u
+#define NEST_WORDS      160u
+#define MAG_BLOCKS      64u
+#define RETIRE_RING     1024u
+#define STAT_COMMANDS   512u
 #define LATENCY_BUCKETS 24u
 
 enum lane_state {
@@ -49,8 +49,8 @@ struct shm_lane {
     uint32_t nlock, nredo;
     uint32_t nalloc, nfreed;
     uint32_t freed_done, undo_bytes;
-    shm_ref lists;   /* where this transaction's lists have moved to, 0: they are below */
-    shm_ref undo_at; /* likewise for the undo log */
+    shm_ref lists;    /* where this transaction's lists have moved to, 0: they are below */
+    shm_ref undo_at;  /* likewise for the undo log */
     shm_ref store[4]; /* the lane's own spans to move to: two for the lists, two for the undo log, by turns */
     uint64_t lock[LANE_INLINE];
     struct lane_redo redo[LANE_INLINE];
@@ -81,7 +81,7 @@ enum nest_range {
 
 /* A nested action: what is changed under a latch that is released before the outer commit. */
 struct shm_nest {
-    uint64_t open;   /* 0 none, 1 a crash undoes, 2 done but for the latches */
+    uint64_t open; /* 0 none, 1 a crash undoes, 2 done but for the latches */
     uint32_t nword, nlatch;
     shm_ref latch[2];
     uint64_t range_op, range_first, range_n;
@@ -137,12 +137,12 @@ struct shm_metric {
 };
 
 /* What took long, an event a row, as LATENCY tells it. */
-#define LATENCY_EVENTS(X)                                                                          \
-    X(COMMAND, "command")                                                                          \
-    X(FAST, "fast-command")                                                                        \
-    X(EXPIRE, "expire-cycle")                                                                      \
-    X(EVICT, "eviction-cycle")                                                                     \
-    X(EVICT_DEL, "eviction-del")                                                                   \
+#define LATENCY_EVENTS(X)                                                                                    \
+    X(COMMAND, "command")                                                                                    \
+    X(FAST, "fast-command")                                                                                  \
+    X(EXPIRE, "expire-cycle")                                                                                \
+    X(EVICT, "eviction-cycle")                                                                               \
+    X(EVICT_DEL, "eviction-del")                                                                             \
     X(REPAIR, "repair")
 enum latency_event {
 #define X(id, name) LATENCY_##id,
@@ -153,8 +153,8 @@ enum latency_event {
 _Static_assert(LATENCY_COUNT <= LATENCY_EVENTS_MAX, "the root has a reset count for each event");
 #define LATENCY_SAMPLES 160u
 struct shm_latency {
-    uint64_t epoch;  /* the samples are of this one; LATENCY RESET begins another */
-    uint64_t n;      /* how many there have been; the last 160 are kept */
+    uint64_t epoch; /* the samples are of this one; LATENCY RESET begins another */
+    uint64_t n;     /* how many there have been; the last 160 are kept */
     uint64_t max_ms;
     uint64_t sample[LATENCY_SAMPLES]; /* seconds since 1970 << 32 | ms */
 };
@@ -177,12 +177,12 @@ enum slot_role {
 
 struct shm_slot {
     uint32_t state, role;
-    uint32_t index;      /* worker 3 */
+    uint32_t index; /* worker 3 */
     int32_t pid;
     uint32_t generation; /* grows with each process that takes the slot */
     uint32_t life;       /* the life lock: a robust futex, released by the kernel as the process dies */
     uint32_t restarts;
-    uint32_t stop;       /* set by the master: finish, hand over, leave */
+    uint32_t stop; /* set by the master: finish, hand over, leave */
     uint64_t heartbeat_ms;
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
@@ -190,12 +190,12 @@ struct shm_slot {
     uint64_t seen_stats_epoch;
     /* Published every 100 ms by worker/publish.c: what this process costs. */
     uint64_t cpu_user_us, cpu_sys_us;
-    uint64_t rss_bytes;  /* its private memory: the arena, which all share, is not in it */
+    uint64_t rss_bytes; /* its private memory: the arena, which all share, is not in it */
     uint64_t heap_bytes, heap_active, heap_resident; /* as its allocator counts them */
     struct shm_metric metric[METRICS];
     /* The gate's mark and the reclaiming epoch in one: 0 outside a batch, else the epoch seen at its start. */
     _Alignas(64) uint64_t inside;
-    _Alignas(64) uint64_t wake;  /* set to 1 by a sender before it writes the eventfd */
+    _Alignas(64) uint64_t wake;      /* set to 1 by a sender before it writes the eventfd */
     _Alignas(64) int64_t used_bytes; /* blocks that this slot's process allocated less those it freed */
     struct shm_stats stats;
     struct shm_cmdstat cmd[STAT_COMMANDS];

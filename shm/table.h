@@ -34,7 +34,7 @@
  *  +------------+----+-------------------+
  *  |    tag     |link|       ref / 8     |     0: empty. link: the ref is an overflow cell of 4 slots,
  *  +------------+----+-------------------+     whose last may again be a link. */
-#define SLOT_LINK (1ull << 38)
+#define SLOT_LINK   (1ull << 38)
 #define SLOT_REF(w) (((w) & (SLOT_LINK - 1)) << 3)
 #define SLOT_TAG(w) ((w) >> 39)
 
@@ -107,7 +107,8 @@ static inline unsigned dir_base(uint64_t w)
 }
 static inline uint64_t dir_segment(shm_ref r, unsigned buckets, unsigned depth, unsigned base)
 {
-    return DIR_SEGMENT << 62 | (uint64_t)base << 52 | (uint64_t)depth << 46 | (uint64_t)buckets << 38 | r >> 3;
+    return DIR_SEGMENT << 62 | (uint64_t)base << 52 | (uint64_t)depth << 46 | (uint64_t)buckets << 38 |
+           r >> 3;
 }
 static inline uint64_t dir_node(shm_ref r)
 {
@@ -156,17 +157,17 @@ struct key_ref {
     struct bytes key;
     uint64_t hash;
     uint32_t db;
-    struct shm_table *table;   /* NULL: the database is empty and the command only reads */
-    uint64_t *dir_at, dir;     /* the directory word that led here, and where it stands */
+    struct shm_table *table; /* NULL: the database is empty and the command only reads */
+    uint64_t *dir_at, dir;   /* the directory word that led here, and where it stands */
     struct shm_bucket *bucket;
-    uint64_t *slot;            /* the word found, NULL: none */
-    shm_ref entry;             /* the entry as this transaction sees it, 0: none */
+    uint64_t *slot; /* the word found, NULL: none */
+    shm_ref entry;  /* the entry as this transaction sees it, 0: none */
     uint64_t tag;
-    uint32_t redo_from;        /* index of the first redo that may concern this bucket */
-    uint32_t arg;              /* the caller's number of this key */
-    bool owned;                /* entry was made by this very transaction */
-    bool logged;               /* the transaction has changed this key */
-    bool overflowed;           /* it was put behind a full bucket: the segment may want to grow */
+    uint32_t redo_from; /* index of the first redo that may concern this bucket */
+    uint32_t arg;       /* the caller's number of this key */
+    bool owned;         /* entry was made by this very transaction */
+    bool logged;        /* the transaction has changed this key */
+    bool overflowed;    /* it was put behind a full bucket: the segment may want to grow */
 };
 
 static inline struct shm_entry *key_entry(const struct key_ref *k)

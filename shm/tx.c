@@ -345,7 +345,8 @@ enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
 /* Adds to what the counter will be. */
 static enum rc counter_add(struct tx *tx, int64_t *at, int64_t delta)
 {
-    return delta ? tx_set_word(tx, (uint64_t *)at, tx_word(tx, (uint64_t *)at, 0) + (uint64_t)delta, 0) : RC_OK;
+    return delta ? tx_set_word(tx, (uint64_t *)at, tx_word(tx, (uint64_t *)at, 0) + (uint64_t)delta, 0)
+                 : RC_OK;
 }
 
 enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)

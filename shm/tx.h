@@ -25,7 +25,7 @@ struct tx {
     uint64_t *lock;
     struct lane_redo *redo;
     uint64_t *alloc, *freed;
-    uint32_t cap;       /* entries that each list has room for */
+    uint32_t cap; /* entries that each list has room for */
     uint64_t undo_cap;
     int64_t used_delta;
     bool spilled; /* some counters are redo words already */

@@ -115,8 +115,8 @@ int main(void)
     CHECK(seen == N);
     uint64_t seg, nodes, buckets = table_buckets(db_table(ctx.root, 0), &seg, &nodes);
     printf("%u keys: %llu buckets (%.2f a bucket), %llu segments, %llu nodes, %.1f bytes a key\n", N,
-           (unsigned long long)buckets, (double)N / buckets, (unsigned long long)seg, (unsigned long long)nodes,
-           (double)(slots_used_bytes() - N * 32 - N / 3 * 8) / N);
+           (unsigned long long)buckets, (double)N / buckets, (unsigned long long)seg,
+           (unsigned long long)nodes, (double)(slots_used_bytes() - N * 32 - N / 3 * 8) / N);
     for (unsigned i = 0; i < N; i += 2)
         put(i, -(int64_t)i, false);
     for (unsigned i = 0; i < N; i++)

@@ -1,0 +1,140 @@
+/* The arena: creation and its refusals, mapping it again, spans until it is full, and what goes back. */
+#include "shm/repair.h"
+#include "shm/tx.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define SPAN_UNITS 5u /* above the largest size class */
+#define SPAN       (SPAN_UNITS * UNIT_BYTES - 5)
+
+static const struct arena_sizes small = {.arena_bytes = 32ull << 20, .nslots = 3, .ndbs = 2, .nsessions = 4};
+
+static void check(void)
+{
+    char why[2000];
+    unsigned faults = arena_check(why, sizeof(why));
+    CHECKF(!faults, "%u faults:\n%s", faults, why);
+}
+
+static void refusals(void)
+{
+    int fd;
+    struct arena_sizes s = small;
+    s.arena_bytes = 100;
+    CHECK(arena_create(&s, &fd) && errno == EINVAL);
+    s = small;
+    s.nslots = SHM_SLOTS_MAX + 1;
+    CHECK(arena_create(&s, &fd) && errno == EINVAL);
+    s = small;
+    s.arena_bytes = 2 * ARENA_BYTES_MAX;
+    CHECK(arena_create(&s, &fd) && errno == EINVAL);
+}
+
+static void attach_again(int fd)
+{
+    char why[200];
+    char *first = shm_base;
+    arena_root()->boot_time_ms = 4711;
+    CHECK(arena_attach(fd, why, sizeof(why)) == RC_OK);
+    CHECK(shm_base != first && arena_root()->boot_time_ms == 4711); /* offsets: any address will do */
+    check();
+    munmap(first, arena_root()->arena_bytes);
+    arena_root()->layout++;
+    CHECK(arena_attach(fd, why, sizeof(why)) == RC_INVALID && strstr(why, "layout"));
+    arena_root()->layout--;
+    arena_root()->shape ^= 1;
+    CHECK(arena_attach(fd, why, sizeof(why)) == RC_INVALID && strstr(why, "layout"));
+    arena_root()->shape ^= 1;
+    int other = memfd_create("not-an-arena", 0);
+    CHECK(other >= 0 && arena_attach(other, why, sizeof(why)) == RC_INVALID && why[0]);
+    close(other);
+}
+
+static uint64_t units_taken(void)
+{
+    const struct shm_root *r = arena_root();
+    const uint64_t *used = shm_at(r->unit_used);
+    uint64_t n = 0;
+    for (uint64_t u = r->first_unit; u < r->nunits; u++)
+        n += used[u / 64] >> u % 64 & 1;
+    return n;
+}
+
+/* Spans until there is no room: the refusal changes nothing, and the abort gives all of it back. */
+static void fill_with_spans(struct shm_ctx *ctx)
+{
+    struct tx tx;
+    shm_ref r[200];
+    unsigned n = 0;
+    uint64_t before = units_taken();
+    enum rc rc;
+    tx_begin(&tx, ctx);
+    while ((rc = tx_alloc(&tx, SPAN, &r[n])) == RC_OK) {
+        memset(shm_at(r[n]), 'x', SPAN);
+        CHECK(slab_block_bytes(r[n]) == SPAN_UNITS * UNIT_BYTES);
+        CHECK(++n < ARRAY_LEN(r));
+    }
+    CHECKF(rc == RC_NOMEM && n > 50 && units_taken() == before + SPAN_UNITS * n,
+           "%d after %u spans, %llu units", rc, n, (unsigned long long)units_taken());
+    for (unsigned i = 1; i < n; i++)
+        CHECK(r[i] >= r[i - 1] + SPAN_UNITS * UNIT_BYTES || r[i] + SPAN_UNITS * UNIT_BYTES <= r[i - 1]);
+    tx_abort(&tx);
+    CHECK(units_taken() == before);
+    check();
+}
+
+static void too_large(struct shm_ctx *ctx)
+{
+    struct tx tx;
+    shm_ref r;
+    tx_begin(&tx, ctx);
+    CHECK(tx_alloc(&tx, 1ull << 40, &r) == RC_NOMEM);
+    CHECK(tx_alloc(&tx, UINT64_MAX / 4, &r) == RC_NOMEM);
+    tx_abort(&tx);
+    check();
+}
+
+static void kept_span(struct shm_ctx *ctx)
+{
+    static shm_ref *owner;
+    owner = &ctx->slot->lane.store[0];
+    CHECK(!*owner && !span_keep(ctx, 100000, owner) && *owner && span_bytes(*owner) == 2 * UNIT_BYTES);
+    check();
+    span_drop(ctx, owner);
+    CHECK(!*owner);
+    check();
+}
+
+/* What was free at two looks goes back to the system, and comes again as zeros. */
+static void trimmed(struct shm_ctx *ctx)
+{
+    uint64_t before[64] = {0};
+    CHECK(arena_trim(ctx, before, 1000) == 0);
+    uint64_t resident = arena_resident_bytes();
+    unsigned gone = arena_trim(ctx, before, 1000);
+    CHECK(gone > 100 && arena_resident_bytes() <= resident - gone * UNIT_BYTES / 2);
+    CHECK(arena_trim(ctx, before, 1000) == 0);
+    fill_with_spans(ctx);
+    CHECK(arena_trim(ctx, before, 1000) == 0); /* they were in use since the last look */
+}
+
+int main(void)
+{
+    struct shm_ctx ctx;
+    int fd;
+    refusals();
+    CHECK(arena_default_bytes() > 1 << 20);
+    CHECK(!arena_create(&small, &fd));
+    check();
+    attach_again(fd);
+    slot_ctx(&ctx, 1);
+    kept_span(&ctx);
+    fill_with_spans(&ctx);
+    too_large(&ctx);
+    trimmed(&ctx);
+    return 0;
+}
