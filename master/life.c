@@ -22,6 +22,7 @@ enum { WATCH_NO, WATCH_YES, WATCH_OVER };
 static struct {
     uint32_t kick; /* grows when the list has changed */
     uint32_t watch[SHM_SLOTS_MAX];
+    uint32_t up; /* the thread runs our code */
     int tell;
     bool works;
 } life;
@@ -59,6 +60,8 @@ static void *wait_for_deaths(void *arg)
 {
     struct futex_waitv v[FUTEX_WAITV_MAX];
     (void)arg;
+    __atomic_store_n(&life.up, 1, __ATOMIC_RELEASE);
+    syscall(SYS_futex, &life.up, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
     for (;;) {
         unsigned n = 1;
         uint32_t kick = __atomic_load_n(&life.kick, __ATOMIC_ACQUIRE), seen;
@@ -100,6 +103,10 @@ bool life_open(int *out)
     pthread_attr_setstacksize(&attr, 65536);
     life.works = !pthread_create(&thread, &attr, wait_for_deaths, NULL);
     pthread_attr_destroy(&attr);
+    /* A thread that is only being made may hold locks of the C library or of a sanitizer's allocator; a child
+     * forked at that moment would inherit them, held for ever. */
+    while (life.works && !__atomic_load_n(&life.up, __ATOMIC_ACQUIRE))
+        syscall(SYS_futex, &life.up, FUTEX_WAIT_PRIVATE, 0, NULL, NULL, 0);
     return true;
 }
 

@@ -1,6 +1,9 @@
 /* Every crash point, at its n-th hit, in every operation: the process is killed there, another one works on,
  * the slot is repaired, and the arena must be whole, with every key as it was before the operation or as it
- * is after it. The repairer is killed at its own crash points likewise, and repaired in turn. */
+ * is after it. The repairer is killed at its own crash points likewise, and repaired in turn.
+ *   crash_points [--sparse] [OPERATION]
+ * Sparse is for sanitizers, whose processes fork slowly: of the pairs of a point and a point of its repairer it
+ * tries every eighth (which ones differs from point to point), and of a point's hits fewer. */
 #include "shm/crashpoint.h"
 #include "shm/repair.h"
 #include "tests/crash/crash_ops.h"
@@ -14,6 +17,7 @@
 
 static unsigned fired[CP_COUNT], fired_in_repair[CP_COUNT];
 static unsigned kills, repair_kills, failures;
+static unsigned every = 1; /* of the repairer's points */
 
 /* What the keys may be: as before, as after each of the operation's transactions. In memory that the children
  * share, since the undisturbed run is made by one of them. */
@@ -114,7 +118,7 @@ static void serve_again(void *arg)
 /* Kills the repairer at each of its points too. The state after the first death is in *dead. */
 static void repairs_killed(const struct crash_op *op, enum crash_point p, const struct image *dead)
 {
-    for (enum crash_point q = 1; q < CP_COUNT; q++)
+    for (enum crash_point q = 1 + p % every; q < CP_COUNT; q += every)
         for (unsigned hit = 1; hit < 200; hit = hit < 2 ? hit + 1 : hit * 7) {
             image_restore(dead);
             arm(q, hit);
@@ -172,12 +176,17 @@ static void every_point(const struct crash_op *op, const struct image *start)
     inspect(op, CP_NONE, 0, " (undisturbed)");
     for (enum crash_point p = 1; p < CP_COUNT; p++)
         for (unsigned hit = 1; kill_at(op, &begin, p, hit);)
-            hit += 1 + hit / 3;
+            hit += every > 1 ? 1 + 3 * hit : 1 + hit / 3;
 }
 
 int main(int argc, char **argv)
 {
     static struct image start;
+    if (argc > 1 && strcmp(argv[1], "--sparse") == 0) {
+        every = 8;
+        argc--;
+        argv++;
+    }
     allowed = mmap(NULL, sizeof(*allowed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(allowed != MAP_FAILED);
     crash_arena();
