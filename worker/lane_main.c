@@ -255,9 +255,9 @@ static void lane_loop(struct lane *l, int wakefd)
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;
-            __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
             ssize_t got = read(wakefd, &n, sizeof(n));
             (void)got;
+            __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST); /* in this order: see on_wake */
         }
         if (p[1].revents)
             drain_control(l);

@@ -60,9 +60,11 @@ static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
     struct worker *w = io->data;
     uint64_t n;
     (void)loop, (void)events;
-    __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
+    /* In this order: were the word cleared first, who sets it before we read would have its sign eaten, and as
+     * long as it stays set nobody writes another one. */
     ssize_t got = read(io->fd, &n, sizeof(n));
     (void)got;
+    __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
     drain_mail(w);
     close_killed(w);
 }
