@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Failure, Watch, all_running, check_arena, children_of, main, wait_for, workers_of
+from crowd import Failure, check_arena, children_of, main, wait_for, workers_of
 import resp
 import server
 
@@ -42,5 +42,72 @@ def crowded(start):
         check_arena(c)
 
 
+def hesitant(s):
+    """A client that has asked for megabytes and reads nothing: some of the reply is on its way, most is not."""
+    c = resp.Connection(port=s.port)
+    c.send([b"KEYS", b"*"])
+    time.sleep(1.0)
+    return c
+
+
+def broken(start):
+    """The lane dies in the middle of a reply: the connection ends, since an error there would be taken for a key."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        lane = [p for p, t in children_of(s.proc.pid).items() if t == "skep: slow lane 0"][0]
+        os.kill(lane, signal.SIGKILL)
+        time.sleep(0.5)
+        try:
+            answer = c.read(10)
+            raise Failure("a whole reply of %d after the lane's death" % len(answer.value))
+        except resp.Closed:
+            pass
+        except ValueError as e:
+            raise Failure("what was read is no reply: %s" % e)
+        wait_for("KEYS works again", lambda: b.command("KEYS", "p*:1??").kind == "array")
+        check_arena(b)
+
+
+def moved(start):
+    """A rolling restart waits for nobody who does not read, and such a client loses nothing."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        c.send([b"ECHO", b"behind it"])
+        old = set(children_of(s.proc.pid))
+        began = time.monotonic()
+        os.kill(s.proc.pid, signal.SIGHUP)
+        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 15)
+        took = time.monotonic() - began
+        if took > 8:
+            raise Failure("the replacement took %.1f s" % took)
+        answer = c.read(20)
+        if len(answer.value) != 300000 or len(set(m.value for m in answer.value)) != 300000:
+            raise Failure("%d keys" % len(answer.value))
+        if c.read(5).value != b"behind it":
+            raise Failure("the command behind it was lost")
+        _, counters = workers_of(b)
+        if counters["crashes_repaired"]:
+            raise Failure("%r" % counters)
+        check_arena(b)
+
+
+def ended(start):
+    """Nor does the end wait for them."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        began = time.monotonic()
+        status = s.stop()
+        took = time.monotonic() - began
+        c.close()
+        if status != 0 or took > 6:
+            raise Failure("exit %r after %.1f s" % (status, took))
+
+
 if __name__ == "__main__":
-    sys.exit(main({"crowded": crowded}, server.Server))
+    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended}, server.Server))
