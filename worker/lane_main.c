@@ -14,10 +14,12 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TRIM_EVERY_MS 250  /* what was idle at two looks goes back */
-#define TRIM_UNITS    256u /* at a look: 64 MB a second at most, some 10 us each */
-#define PUBLISH_EVERY_MS 100
-#define BURY_ENTRIES  2000u
+#define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
+#define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
+#define PUBLISH_EVERY_MS  100
+#define BURY_ENTRIES      2000u
+#define LINGER_MS         50
+#define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
 
 struct job { /* a reply on its way */
     uint64_t serial, session_id;
@@ -33,6 +35,7 @@ struct lane {
     struct job *jobs;
     uint64_t *idle_units; /* what arena_trim saw last time */
     int64_t trimmed_ms, published_ms;
+    int64_t stopping_ms; /* since when it is to end; 0: it is not */
     bool gate_failed;
 };
 
@@ -94,7 +97,7 @@ static void run_call(struct lane *l, struct call *c)
     uint64_t from = tick_now();
     size_t mark = c->reply->len;
     find_row(c);
-    CHECK(c->cmd && c->cmd->run); /* the worker has looked it up before */
+    CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
     enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
     if (rc == RC_NOMEM)
@@ -118,16 +121,31 @@ static void run_request(struct lane *l, uint32_t from, const struct lane_request
     const char *p = (const char *)(lens + rq->argc);
     for (uint32_t i = 0; i < rq->argc; p += lens[i], i++)
         argv[i] = (struct bytes){p, lens[i]};
-    *j = (struct job){.serial = rq->serial, .session_id = rq->session_id, .session = rq->session, .slot = from,
+    *j = (struct job){.serial = rq->serial,
+                      .session_id = rq->session_id,
+                      .session = rq->session,
+                      .slot = from,
                       .generation = slot_at(from)->generation};
     struct shm_session *s = session_at(rq->session);
+    uint32_t db = s->db;
     j->reply.resp = s->resp;
     l->w.now_ms = clock_ms(CLOCK_REALTIME);
     worker_clock(&l->w);
-    struct call c = {.w = &l->w, .ctx = &l->w.ctx, .cfg = l->w.cfg, .session = s, .argv = argv,
-                     .argc = (int)rq->argc, .reply = &j->reply, .db = s->db, .now_ms = l->w.now_ms,
-                     .clock = l->w.clock, .in_lane = true};
-    run_call(l, &c);
+    struct call c = {.w = &l->w,
+                     .ctx = &l->w.ctx,
+                     .cfg = l->w.cfg,
+                     .session = s,
+                     .argv = argv,
+                     .argc = (int)rq->argc,
+                     .reply = &j->reply,
+                     .db = db,
+                     .now_ms = l->w.now_ms,
+                     .clock = l->w.clock,
+                     .in_lane = true};
+    if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) == rq->session_id)
+        run_call(l, &c);
+    else /* its client has gone, and the place, with another database, is somebody else's */
+        j->reply.len = 0;
     free(argv);
     j->next = l->jobs;
     l->jobs = j;
@@ -154,7 +172,11 @@ static bool pump(struct lane *l, struct job *j)
     while (j->at <= j->reply.len && j->on_way < LANE_WINDOW) {
         size_t n = j->reply.len - j->at < LANE_CHUNK ? j->reply.len - j->at : LANE_CHUNK;
         bool last = j->at + n == j->reply.len, wake = false;
-        struct mail m = {.kind = MAIL_CHUNK, .arg = last, .bytes = n, .x = j->serial, .y = j->session_id,
+        struct mail m = {.kind = MAIL_CHUNK,
+                         .arg = last,
+                         .bytes = n,
+                         .x = j->serial,
+                         .y = j->session_id,
                          .spare = j->session};
         if (mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake))
             return false;
@@ -246,18 +268,32 @@ static void drain_control(struct lane *l)
         l->w.stop_asked = true;
 }
 
+/* Asked to end: the workers see the state and send no more, but one may have looked just before. */
+static bool may_leave(struct lane *l)
+{
+    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    if (!l->w.stop_asked)
+        return false;
+    if (!l->stopping_ms) {
+        l->stopping_ms = now;
+        l->w.ctx.slot->state = SLOT_STOPPING;
+    }
+    int64_t waited = now - l->stopping_ms;
+    return l->jobs ? waited > LEAVE_PATIENCE_MS : waited >= LINGER_MS;
+}
+
 static void lane_loop(struct lane *l, int wakefd)
 {
     bool more = false;
-    while (!l->w.stop_asked || l->jobs) {
+    while (!may_leave(l)) {
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
-        poll(p, 2, more ? 0 : l->jobs ? 5 : 200);
+        poll(p, 2, more ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;
-            __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
             ssize_t got = read(wakefd, &n, sizeof(n));
             (void)got;
+            __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST); /* in this order: see on_wake */
         }
         if (p[1].revents)
             drain_control(l);

@@ -14,6 +14,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#define MOVE_PATIENCE_MS 10000 /* half of what the master gives a process that is replaced */
+#define END_PATIENCE_MS  2000
+
 struct worker *self_worker;
 
 static int64_t mono_ms(void)
@@ -60,9 +63,11 @@ static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
     struct worker *w = io->data;
     uint64_t n;
     (void)loop, (void)events;
-    __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
+    /* In this order: were the word cleared first, who sets it before we read would have its sign eaten, and as
+     * long as it stays set nobody writes another one. */
     ssize_t got = read(io->fd, &n, sizeof(n));
     (void)got;
+    __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
     drain_mail(w);
     close_killed(w);
 }
@@ -76,6 +81,7 @@ static void on_message(struct worker *w, const struct control_msg *m, int passed
     case CTL_STOP:
         w->net->stopping = true;
         w->net->moving = m->y;
+        w->net->stopping_ms = w->now_ms;
         w->ctx.slot->state = SLOT_STOPPING;
         accept_drain(w);
         accept_stop(w);
@@ -132,17 +138,25 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     memory_limit(w);
 }
 
+/* Those who cannot be moved: a command of theirs runs in the lane, or there is no memory for the parcel. Those who
+ * cannot be closed at the end: they do not read. Nobody else is kept waiting for them. */
+static void part(struct worker *w)
+{
+    struct net *net = w->net;
+    bool late = w->now_ms - net->stopping_ms > (net->moving ? MOVE_PATIENCE_MS : END_PATIENCE_MS);
+    for (struct client *cl = net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        if (net->moving ? late : (late || !output_pending(cl)) && cl->wait != WAIT_LANE)
+            client_close(cl);
+    }
+}
+
 static void leave_if_done(struct worker *w)
 {
     struct net *net = w->net;
     if (net->moving)
         handover_all(w);
-    else
-        for (struct client *cl = net->clients, *next; cl; cl = next) {
-            next = cl->next;
-            if (!output_pending(cl) && cl->wait != WAIT_LANE)
-                client_close(cl);
-        }
+    part(w);
     if (net->clients || control_queued(w))
         return;
     mags_drain(&w->ctx);
@@ -224,11 +238,14 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     worker_clock(w);
     slot_publish(&w->ctx);
     measure_clients(w);
-    lane_check(w);
+    drain_mail(w);
+    if (lane_lost(w)) {
+        drain_mail(w);
+        lane_check(w);
+    }
     close_idle(w);
     clients_limit_memory(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
-    drain_mail(w);
     worker_cron(w);
     if (batch_enter(&w->ctx)) {
         batch_leave(&w->ctx);
@@ -245,7 +262,8 @@ static struct ev_loop *loop_create(int *epoll_fd)
     struct ev_loop *loop = ev_loop_new(EVBACKEND_EPOLL | EVFLAG_NOENV);
     CHECK(loop && ev_backend(loop) == EVBACKEND_EPOLL);
     for (*epoll_fd = lowest; *epoll_fd < lowest + 16; ++*epoll_fd)
-        if (epoll_ctl(*epoll_fd, EPOLL_CTL_DEL, STDERR_FILENO, NULL) == 0 || errno == ENOENT || errno == EPERM)
+        if (epoll_ctl(*epoll_fd, EPOLL_CTL_DEL, STDERR_FILENO, NULL) == 0 || errno == ENOENT ||
+            errno == EPERM)
             return loop;
     CHECKF(false, "libev's epoll descriptor was not found");
     return NULL;

@@ -32,7 +32,7 @@ struct client {
     struct parser parser;
     char *in; /* bytes of commands that are not complete, or must wait; NULL: none */
     size_t in_len, in_cap;
-    char *out; /* bytes that the socket did not take */
+    char *out;                       /* bytes that the socket did not take */
     size_t out_at, out_len, out_cap; /* [at, len) is unsent */
     size_t seg_at, seg_len;          /* this turn's reply in the worker's shared buffer */
     struct client *next_flush;       /* the turn's list of those who have one */
@@ -42,11 +42,12 @@ struct client {
     bool reply_off, reply_skip, reply_skip_next;
     bool monitor;
     bool reading, writing, closed;
-    int64_t out_soft_since_ms;     /* when the output went over the soft limit; 0: it is below */
-    uint64_t lane_serial;          /* WAIT_LANE: of the request */
+    int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
+    uint64_t lane_serial;      /* WAIT_LANE: of the request */
     uint32_t lane_slot, lane_generation;
-    uint32_t lane_owed;            /* chunks to acknowledge when the output has shrunk */
-    struct client *prev, *next;    /* all clients of the worker */
+    uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
+    bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
+    struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
 };
@@ -55,11 +56,11 @@ struct net {
     struct client *clients; /* all */
     struct client *flush;   /* those with a reply of this turn */
     struct client **flush_tail;
-    struct client *waiting; /* parked or paused: tried again after the turn */
+    struct client *waiting;     /* parked or paused: tried again after the turn */
     struct client **by_session; /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */
-    unsigned nlisten, nown; /* those behind nown are lent: their worker is in back-off */
+    unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
     struct ev_timer tick, retry;
@@ -68,14 +69,18 @@ struct net {
     int epoll_fd;
     uint32_t session_hint;
     uint64_t lane_serial;
-    int64_t measured_ms; /* when the clients were last measured */
+    int64_t measured_ms;   /* when the clients were last measured */
     bool stopping, moving; /* CTL_STOP: end, or hand everybody over first */
+    int64_t stopping_ms;   /* since when */
     struct reply monitor_lines;
-    struct request *rq;         /* one for each command of a batch */
+    struct request *rq; /* one for each command of a batch */
     struct ahead *ahead;
-    size_t *start;              /* where each began in the buffer */
-    struct client *dead;        /* closed: freed when the turn is over */
-    struct lane_cancel { uint32_t slot; uint64_t serial; } *cancels;
+    size_t *start;       /* where each began in the buffer */
+    struct client *dead; /* closed: freed when the turn is over */
+    struct lane_cancel {
+        uint32_t slot;
+        uint64_t serial;
+    } * cancels;
     size_t ncancels, cancels_cap; /* requests whose client has gone, not told to the lane yet */
 };
 
@@ -93,7 +98,7 @@ void client_measure(struct client *cl); /* tells its session what it takes: for 
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
 void clients_limit_memory(struct worker *w); /* client_evict.c: ten times a second */
-void clients_bury(struct worker *w);    /* after the turn */
+void clients_bury(struct worker *w);         /* after the turn */
 bool clients_retry(struct worker *w);
 void client_read_start(struct client *cl);
 void client_read_stop(struct client *cl);
@@ -110,7 +115,7 @@ void output_writable(struct client *cl);
 void accept_start(struct worker *w, const int *fds, unsigned n);
 void accept_stop(struct worker *w);
 void accept_return(struct worker *w); /* gives up what was lent */
-void accept_drain(struct worker *w); /* takes what the queues hold; before a listener closes */
+void accept_drain(struct worker *w);  /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
 void handover_all(struct worker *w);
@@ -123,6 +128,9 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
 void lane_acknowledge(struct client *cl);
 void lane_cancel(struct client *cl);
 void lane_flush_cancels(struct worker *w);
-void lane_check(struct worker *w); /* has a lane died under our requests? */
+/* Has a lane gone under our requests? lane_lost looks, lane_check ends them; between the two the mail is read, since
+ * a lane that is gone may have said all there was to say. */
+bool lane_lost(struct worker *w);
+void lane_check(struct worker *w);
 
 #endif

@@ -41,7 +41,8 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
     char *block = malloc(bytes);
     CHECK(block);
     struct lane_request *rq = (struct lane_request *)block;
-    *rq = (struct lane_request){++w->net->lane_serial, cl->session->id, session_index(cl->session), (uint32_t)argc};
+    *rq = (struct lane_request){++w->net->lane_serial, cl->session->id, session_index(cl->session),
+                                (uint32_t)argc};
     for (int i = 0; i < argc; i++) {
         ((uint64_t *)(rq + 1))[i] = argv[i].n;
         memcpy(block + at, argv[i].p, argv[i].n);
@@ -55,6 +56,7 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
     cl->lane_serial = m.x;
     cl->lane_slot = lane;
     cl->lane_generation = slot_at(lane)->generation;
+    cl->lane_begun = cl->lane_lost = false;
     cl->session->flags |= SESSION_F_LANE;
     client_wait(cl, WAIT_LANE);
     wake_if(w, lane, wake);
@@ -73,21 +75,27 @@ static bool acknowledge(struct worker *w, uint32_t lane, uint64_t serial, uint32
 
 void lane_acknowledge(struct client *cl)
 {
-    if (cl->lane_owed && output_pending(cl) < OUTPUT_ENOUGH &&
-        acknowledge(cl->w, cl->lane_slot, cl->lane_serial, cl->lane_owed))
+    /* Who hands its clients over fetches their replies at any speed: they travel as parcels. */
+    bool room = output_pending(cl) < OUTPUT_ENOUGH || cl->w->net->stopping;
+    if (cl->lane_owed && room && acknowledge(cl->w, cl->lane_slot, cl->lane_serial, cl->lane_owed))
         cl->lane_owed = 0;
 }
 
-void lane_cancel(struct client *cl)
+static void cancel(struct worker *w, uint32_t slot, uint64_t serial)
 {
-    struct net *net = cl->w->net;
+    struct net *net = w->net;
     if (net->ncancels == net->cancels_cap) {
         net->cancels_cap = net->cancels_cap * 2 + 16;
         net->cancels = realloc(net->cancels, net->cancels_cap * sizeof(*net->cancels));
         CHECK(net->cancels);
     }
-    net->cancels[net->ncancels++] = (struct lane_cancel){cl->lane_slot, cl->lane_serial};
-    lane_flush_cancels(cl->w);
+    net->cancels[net->ncancels++] = (struct lane_cancel){slot, serial};
+    lane_flush_cancels(w);
+}
+
+void lane_cancel(struct client *cl)
+{
+    cancel(cl->w, cl->lane_slot, cl->lane_serial);
 }
 
 void lane_flush_cancels(struct worker *w)
@@ -112,9 +120,12 @@ static void finished(struct client *cl)
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
 {
     struct client *cl = w->net->by_session[m->spare];
-    (void)from;
-    if (!cl || cl->wait != WAIT_LANE || cl->lane_serial != m->x || cl->session->id != m->y)
-        return; /* its client has gone; the lane has been told, or learns it from our generation */
+    if (!cl || cl->wait != WAIT_LANE || cl->lane_serial != m->x || cl->session->id != m->y) {
+        if (!(m->arg & 1))
+            cancel(w, from, m->x); /* or it would wait for acknowledgements that nobody sends */
+        return;
+    }
+    cl->lane_begun = true;
     if (m->bytes && !cl->reply_off && !cl->reply_skip)
         output_append(cl, shm_at(m->block), m->bytes);
     if (cl->closed)
@@ -130,14 +141,37 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
     lane_acknowledge(cl);
 }
 
+bool lane_lost(struct worker *w)
+{
+    bool any = false;
+    for (struct client *cl = w->net->clients; cl; cl = cl->next) {
+        if (cl->wait != WAIT_LANE)
+            continue;
+        const struct shm_slot *s = slot_at(cl->lane_slot);
+        cl->lane_lost = s->generation != cl->lane_generation || s->state == SLOT_FREE;
+        any |= cl->lane_lost;
+        lane_acknowledge(cl); /* where the ring was full, nothing else comes back to it */
+    }
+    return any;
+}
+
+/* An error in the middle of a reply would be taken for a part of it. */
 void lane_check(struct worker *w)
 {
-    static const char text[] = "-ERR the process that ran this command has ended; whether it took effect is not known\r\n";
+    static const char text[] =
+        "-ERR the process that ran this command has ended; whether it took effect is not known\r\n";
     for (struct client *cl = w->net->clients, *next; cl; cl = next) {
         next = cl->next;
-        if (cl->wait != WAIT_LANE || slot_at(cl->lane_slot)->generation == cl->lane_generation)
+        if (cl->wait != WAIT_LANE || !cl->lane_lost)
             continue;
-        output_append(cl, text, sizeof(text) - 1);
+        if (cl->lane_begun) {
+            client_close(cl);
+            continue;
+        }
+        if (!cl->reply_off && !cl->reply_skip)
+            output_append(cl, text, sizeof(text) - 1);
+        cl->reply_skip = cl->reply_skip_next;
+        cl->reply_skip_next = false;
         if (!cl->closed)
             finished(cl);
     }

@@ -1,0 +1,113 @@
+#!/usr/bin/env python3
+"""The slow lane and the workers' talk with it under bad luck: crowds, readers that do not read, deaths in the middle of a reply."""
+
+import os
+import signal
+import sys
+import threading
+import time
+
+from crowd import Failure, check_arena, children_of, main, wait_for, workers_of
+import resp
+import server
+
+
+def crowded(start):
+    """After many wake-ups at once nobody is left who believes that the lane had been woken."""
+    with start("--workers", "2") as s:
+        end = time.monotonic() + 6
+
+        def ask():
+            c = s.connect()
+            while time.monotonic() < end:
+                for _ in range(4):
+                    c.send([b"KEYS", b"x"])
+                for _ in range(4):
+                    c.read(10)
+
+        askers = [threading.Thread(target=ask) for _ in range(12)]
+        for t in askers:
+            t.start()
+        for t in askers:
+            t.join()
+        c = s.connect()
+        took = []
+        for _ in range(21):
+            began = time.monotonic()
+            c.command("KEYS", "x")
+            took.append(time.monotonic() - began)
+        typical = sorted(took)[10]
+        if typical > 0.05:  # what is found by the tick alone takes 0.1 or 0.2 s
+            raise Failure("a lone KEYS takes %.0f ms: its wake-up is lost" % (typical * 1000))
+        check_arena(c)
+
+
+def hesitant(s):
+    """A client that has asked for megabytes and reads nothing: some of the reply is on its way, most is not."""
+    c = resp.Connection(port=s.port)
+    c.send([b"KEYS", b"*"])
+    time.sleep(1.0)
+    return c
+
+
+def broken(start):
+    """The lane dies in the middle of a reply: the connection ends, since an error there would be taken for a key."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        lane = [p for p, t in children_of(s.proc.pid).items() if t == "skep: slow lane 0"][0]
+        os.kill(lane, signal.SIGKILL)
+        time.sleep(0.5)
+        try:
+            answer = c.read(10)
+            raise Failure("a whole reply of %d after the lane's death" % len(answer.value))
+        except resp.Closed:
+            pass
+        except ValueError as e:
+            raise Failure("what was read is no reply: %s" % e)
+        wait_for("KEYS works again", lambda: b.command("KEYS", "p*:1??").kind == "array")
+        check_arena(b)
+
+
+def moved(start):
+    """A rolling restart waits for nobody who does not read, and such a client loses nothing."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        c.send([b"ECHO", b"behind it"])
+        old = set(children_of(s.proc.pid))
+        began = time.monotonic()
+        os.kill(s.proc.pid, signal.SIGHUP)
+        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 15)
+        took = time.monotonic() - began
+        if took > 8:
+            raise Failure("the replacement took %.1f s" % took)
+        answer = c.read(20)
+        if len(answer.value) != 300000 or len(set(m.value for m in answer.value)) != 300000:
+            raise Failure("%d keys" % len(answer.value))
+        if c.read(5).value != b"behind it":
+            raise Failure("the command behind it was lost")
+        _, counters = workers_of(b)
+        if counters["crashes_repaired"]:
+            raise Failure("%r" % counters)
+        check_arena(b)
+
+
+def ended(start):
+    """Nor does the end wait for them."""
+    with start("--workers", "2") as s:
+        b = s.connect()
+        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+        c = hesitant(s)
+        began = time.monotonic()
+        status = s.stop()
+        took = time.monotonic() - began
+        c.close()
+        if status != 0 or took > 6:
+            raise Failure("exit %r after %.1f s" % (status, took))
+
+
+if __name__ == "__main__":
+    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended}, server.Server))
