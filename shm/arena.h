@@ -171,6 +171,9 @@ static inline uint32_t unit_of(shm_ref r)
 /* Takes n neighbouring units, inside an open nested action that holds the arena latch. Before they are written
  * to, units_obtain makes sure that the system stands behind them: RC_NOMEM if it does not. */
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first);
+/* Maps the pages of units that have been obtained into this process, all at once: sixteen first touches cost
+ * about four times as much. */
+void units_map(uint64_t first, uint64_t n);
 enum rc units_obtain(uint64_t first, uint64_t n);
 void unit_give_locked(struct shm_ctx *ctx, uint64_t first, uint64_t n);
 /* One large block of its own. Who owns it is a part of the nested action, since no crash between the two

@@ -135,13 +135,17 @@ enum rc mag_refill(struct shm_ctx *ctx, uint32_t cls)
     enum rc rc = nest_begin(ctx, &c->latch);
     if (rc)
         return rc;
-    if (!c->partial && (rc = run_create(ctx, cls))) {
+    bool fresh = !c->partial;
+    if (fresh && (rc = run_create(ctx, cls))) {
         nest_rollback(ctx);
         return rc;
     }
+    uint32_t unit = c->partial;
     uint32_t got = take_blocks(ctx, m, c->partial, room < 32 ? room : 32);
     nest_set64(ctx, &m->count, m->count + got);
     nest_commit(ctx);
+    if (fresh && run_units(cls) == 1)
+        units_map(unit, 1);
     return RC_OK;
 }
 

@@ -226,6 +226,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     measure_clients(w);
     lane_check(w);
     close_idle(w);
+    clients_limit_memory(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
     drain_mail(w);
     worker_cron(w);

@@ -158,6 +158,7 @@ def run_one(name, opts):
         got = Run(spec, srv).all()
         illness = srv.health()
         tail = srv.log_tail()
+    illness = illness or srv.bad_end
     if opts.generate:
         with open(path, "w", encoding="utf-8") as f:
             f.write(got)

@@ -48,6 +48,7 @@ class Server:
         self.log = os.path.join(self.dir, "server.log")
         self.proc = None
         self.port = None
+        self.bad_end = None  # after the end: what was wrong with it (a sanitizer's findings, say)
 
     def __enter__(self):
         try:
@@ -161,6 +162,9 @@ class Server:
                 pass
             self.proc.wait()
             self.proc = None
+            if status != 0 and not self.is_redis:
+                words = "had to be killed" if status is None else "ended with %d" % status
+                self.bad_end = "the server %s; its last lines:\n%s" % (words, self.log_tail())
         shutil.rmtree(self.dir, ignore_errors=True)
         return status
 

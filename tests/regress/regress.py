@@ -357,6 +357,7 @@ def run_one(name, opts):
         got = Script(path, srv).run(lines)
         illness = srv.health()
         tail = srv.log_tail()
+    illness = illness or srv.bad_end
     if opts.print:
         sys.stdout.write(got)
         return True

@@ -13,6 +13,10 @@
 
 #define BATCH      NET_BATCH
 #define READ_BYTES NET_READ_BYTES
+/* How far one look ahead is behind, or before, the other. Asking for all the memory of a batch at once loses
+ * requests: a core follows some twenty misses at a time, and drops hints beyond that. */
+#define BUCKET_LAG  4u
+#define ENTRY_AHEAD 8u
 
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 {
@@ -253,6 +257,8 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
         }
         net->start[b->n] = b->end - used;
         execute_ahead(cl, rq, &net->ahead[b->n]);
+        if (b->n >= BUCKET_LAG)
+            execute_ahead_bucket(&net->ahead[b->n - BUCKET_LAG]);
         b->n++;
     }
 }
@@ -262,11 +268,13 @@ static size_t run_batch(struct client *cl, const struct batch *b)
 {
     struct net *net = cl->w->net;
     size_t mark = output_begin(cl), done = b->end;
-    for (unsigned i = 0; i < b->n; i++)
+    for (unsigned i = b->n > BUCKET_LAG ? b->n - BUCKET_LAG : 0; i < b->n; i++)
         execute_ahead_bucket(&net->ahead[i]);
-    for (unsigned i = 0; i < b->n; i++)
+    for (unsigned i = 0; i < b->n && i < ENTRY_AHEAD; i++)
         execute_ahead_entry(&net->ahead[i]);
     for (unsigned i = 0; i < b->n; i++) {
+        if (i + ENTRY_AHEAD < b->n)
+            execute_ahead_entry(&net->ahead[i + ENTRY_AHEAD]);
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
         if (LIKELY(rc == RC_OK) && LIKELY(!cl->close_after_reply))
             continue;
@@ -295,6 +303,11 @@ void client_process(struct client *cl, char *buf, size_t len)
 {
     struct worker *w = cl->w;
     size_t at = 0;
+    /* Who has had the answer to CLIENT KILL may rely on it, though our wake-up is still on its way. */
+    if (UNLIKELY(cl->session->kill)) {
+        client_close(cl);
+        return;
+    }
     while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
         struct batch b;
         if (UNLIKELY(!batch_enter(&w->ctx))) {

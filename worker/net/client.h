@@ -92,6 +92,7 @@ size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
+void clients_limit_memory(struct worker *w); /* client_evict.c: ten times a second */
 void clients_bury(struct worker *w);    /* after the turn */
 bool clients_retry(struct worker *w);
 void client_read_start(struct client *cl);
