@@ -4,6 +4,8 @@
 #include <signal.h>
 #include <unistd.h>
 
+uint64_t crash_points_seen;
+
 static const char *const names[CP_COUNT] = {"none",
 #define X(name) #name,
                                             CRASH_POINTS(X)

@@ -35,10 +35,14 @@ const char *crash_point_name(enum crash_point p);
 enum crash_point crash_point_find(const char *name);
 void crash_point_hit(struct shm_ctx *ctx, enum crash_point p);
 
+extern uint64_t crash_points_seen; /* bit p: this process has passed point p */
+_Static_assert(CP_COUNT <= 64, "a bit for each point");
+
 #ifdef SKEP_DEBUG
 #define STEP(ctx, name)                                                                                      \
     do {                                                                                                     \
         SHM_ORDER();                                                                                         \
+        __atomic_fetch_or(&crash_points_seen, 1ull << CP_##name, __ATOMIC_RELAXED);                          \
         if (UNLIKELY((ctx)->root->crash_point == CP_##name))                                                 \
             crash_point_hit((ctx), CP_##name);                                                               \
         SHM_ORDER();                                                                                         \

@@ -30,7 +30,7 @@ static const struct stepped stepped[] = {
 
 #define LOOKS      500u   /* at a long operation */
 #define LONG       16000u /* instructions: from here on, random places */
-#define MOST_STEPS 250000u
+#define MOST_STEPS 120000u
 #define KILLS      8u
 
 static struct {
