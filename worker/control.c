@@ -98,7 +98,8 @@ bool control_receive(struct worker *w, struct control_msg *m, int *passed, bool 
         char room[CMSG_SPACE(sizeof(int))];
         struct cmsghdr align;
     } u;
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1, .msg_control = u.room, .msg_controllen = sizeof(u.room)};
+    struct msghdr h = {
+        .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.room, .msg_controllen = sizeof(u.room)};
     ssize_t n;
     *passed = -1;
     *closed = false;

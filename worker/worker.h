@@ -16,27 +16,27 @@ struct ev_loop;
 
 struct worker {
     struct shm_ctx ctx;
-    struct shm_config *cfg;   /* in the arena: shared by all */
-    uint64_t cfg_generation;  /* what of it we have acted upon */
+    struct shm_config *cfg;  /* in the arena: shared by all */
+    uint64_t cfg_generation; /* what of it we have acted upon */
     bool is_lane;
     struct ev_loop *loop;
-    int64_t now_ms;           /* wall clock, taken once a batch */
-    int64_t mono_us;          /* monotonic clock, likewise */
-    uint32_t clock;           /* 24 bits, for LRU or LFU */
-    bool over_maxmemory;      /* eviction could not help: commands that need memory are refused */
-    const int *wakefd;        /* eventfd of every slot */
-    struct reply out;         /* replies of this turn, shared by the clients */
+    int64_t now_ms;                /* wall clock, taken once a batch */
+    int64_t mono_us;               /* monotonic clock, likewise */
+    uint32_t clock;                /* 24 bits, for LRU or LFU */
+    bool over_maxmemory;           /* eviction could not help: commands that need memory are refused */
+    const int *wakefd;             /* eventfd of every slot */
+    struct reply out;              /* replies of this turn, shared by the clients */
     struct control_queue *control; /* worker/control.c */
-    bool stop_asked;          /* the slow lane is to end */
-    struct net *net;          /* worker/net: listeners, clients, parked commands */
+    bool stop_asked;               /* the slow lane is to end */
+    struct net *net;               /* worker/net: listeners, clients, parked commands */
 };
 
 extern struct worker *self_worker; /* the process's one worker: for handlers far from a call */
 
 /* cron.c */
-void worker_clock(struct worker *w);  /* from now_ms: the clock that entries get */
-void worker_cron(struct worker *w);   /* ten times a second */
-void memory_limit(struct worker *w);  /* once a turn: evicts, and sets over_maxmemory */
+void worker_clock(struct worker *w); /* from now_ms: the clock that entries get */
+void worker_cron(struct worker *w);  /* ten times a second */
+void memory_limit(struct worker *w); /* once a turn: evicts, and sets over_maxmemory */
 
 /* Makes another process look at its mail and flags. */
 void worker_wake(struct worker *w, uint32_t slot);

@@ -44,8 +44,8 @@ struct call {
     uint32_t *key_index;
     unsigned nkeys;
     uint32_t db;
-    int64_t now_ms;     /* wall clock when the batch began */
-    uint32_t clock;     /* the LRU or LFU clock that new entries get (24 bits) */
+    int64_t now_ms; /* wall clock when the batch began */
+    uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
     enum rc rc;
 };

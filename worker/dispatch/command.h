@@ -15,7 +15,6 @@
 struct call;
 typedef void command_fn(struct call *c);
 
-
 /* Flags in the order and with the names in which COMMAND INFO shows them, then our own. */
 enum {
     F_WRITE = 1u << 0,
@@ -115,16 +114,25 @@ enum {
 /* One key spec: begin_search index + find_keys range, which is all that the groups so far need
  * (find_keys keynum and begin_search keyword are told by .kind when types need them). */
 struct key_spec {
-    int16_t first;  /* index of the first key; 0: this spec is unused */
-    int16_t last;   /* relative to first as COMMAND INFO counts it: 0 one key, -1 to the last argument */
+    int16_t first; /* index of the first key; 0: this spec is unused */
+    int16_t last;  /* relative to first as COMMAND INFO counts it: 0 one key, -1 to the last argument */
     int16_t step;
     uint16_t flags; /* K_* */
     const char *notes;
 };
 
-#define KEY_AT(pos, f)             { .first = (pos), .last = 0, .step = 1, .flags = (f) }
-#define KEY_NOTED(pos, f, text)    { .first = (pos), .last = 0, .step = 1, .flags = (f), .notes = (text) }
-#define KEY_RANGE(pos, end, st, f) { .first = (pos), .last = (end), .step = (st), .flags = (f) }
+#define KEY_AT(pos, f)                                                                                       \
+    {                                                                                                        \
+        .first = (pos), .last = 0, .step = 1, .flags = (f)                                                   \
+    }
+#define KEY_NOTED(pos, f, text)                                                                              \
+    {                                                                                                        \
+        .first = (pos), .last = 0, .step = 1, .flags = (f), .notes = (text)                                  \
+    }
+#define KEY_RANGE(pos, end, st, f)                                                                           \
+    {                                                                                                        \
+        .first = (pos), .last = (end), .step = (st), .flags = (f)                                            \
+    }
 
 /* A row with K_VARIABLE says by this which K_* its arguments really ask for (SET reads only with GET). */
 typedef uint16_t key_flags_fn(const struct bytes *argv, int argc);
@@ -142,25 +150,25 @@ typedef int key_wants_fn(const struct call *c, struct key_want *out, int max);
 struct command_arg; /* COMMAND DOCS' argument tree: dispatch/docs.h */
 
 struct command {
-    const char *name;     /* lower case, made so by table.c; a subcommand's own word ("getname") */
-    const char *parent;   /* "client" for CLIENT GETNAME; NULL for a command */
-    command_fn *run;      /* NULL: a container whose subcommands do the work */
-    int16_t arity;        /* as Redis counts: the name included, negative means at least */
-    uint32_t flags;       /* F_* */
-    uint32_t acl;         /* A_* that neither flags nor group imply */
+    const char *name;   /* lower case, made so by table.c; a subcommand's own word ("getname") */
+    const char *parent; /* "client" for CLIENT GETNAME; NULL for a command */
+    command_fn *run;    /* NULL: a container whose subcommands do the work */
+    int16_t arity;      /* as Redis counts: the name included, negative means at least */
+    uint32_t flags;     /* F_* */
+    uint32_t acl;       /* A_* that neither flags nor group imply */
     enum group group;
     struct key_spec keys[3];
     key_wants_fn *wants;     /* only where keys lie in several databases */
     key_flags_fn *key_flags; /* only where a key has K_VARIABLE */
     const char *since;
-    const char *cost;     /* the complexity, in our words */
-    const char *syntax;   /* "key value [NX | XX]", in the language told in docs.h; COMMAND DOCS and HELP
+    const char *cost;    /* the complexity, in our words */
+    const char *syntax;  /* "key value [NX | XX]", in the language told in docs.h; COMMAND DOCS and HELP
                            * are made from it */
-    const char *brief;    /* one sentence */
-    const char *tips;     /* space separated: "nondeterministic_output request_policy:all_shards" */
-    const char *history;  /* "6.2.0:Added the GET option.;7.0.0:..." or NULL */
+    const char *brief;   /* one sentence */
+    const char *tips;    /* space separated: "nondeterministic_output request_policy:all_shards" */
+    const char *history; /* "6.2.0:Added the GET option.;7.0.0:..." or NULL */
     const char *replaced_by, *deprecated_since; /* deprecated commands */
-    uint16_t id;          /* the row's number, which its counters go by; filled by table.c */
+    uint16_t id;               /* the row's number, which its counters go by; filled by table.c */
     uint16_t first_sub, nsubs; /* rows of the subcommands; filled by table.c */
 };
 

@@ -77,12 +77,13 @@ static void reply_unknown(struct reply *r, const struct request *rq)
     struct bytes name = rq->argv[0];
     for (int i = 1; i < rq->argc && at < 128; i++) {
         struct bytes a = rq->argv[i];
-        int n = snprintf(text + at, sizeof(text) - at, "'%.*s' ", (int)(a.n < 128 - at ? a.n : 128 - at), a.p);
+        int n =
+            snprintf(text + at, sizeof(text) - at, "'%.*s' ", (int)(a.n < 128 - at ? a.n : 128 - at), a.p);
         at += n > 0 ? (size_t)n : 0;
     }
     text[at] = 0;
-    reply_errorf(r, "ERR unknown command '%.*s', with args beginning with: %s", (int)(name.n < 128 ? name.n : 128),
-                 name.p, text);
+    reply_errorf(r, "ERR unknown command '%.*s', with args beginning with: %s",
+                 (int)(name.n < 128 ? name.n : 128), name.p, text);
 }
 
 /* A container's row becomes its subcommand's. False: the error is written. */
@@ -102,8 +103,8 @@ static bool find_row(struct reply *r, const struct request *rq, const struct com
             for (size_t i = 0; i <= n && i < sizeof(parent); i++)
                 parent[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
             struct bytes sub = rq->argv[1];
-            reply_errorf(r, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(sub.n < 128 ? sub.n : 128), sub.p,
-                         parent);
+            reply_errorf(r, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(sub.n < 128 ? sub.n : 128),
+                         sub.p, parent);
             return false;
         }
         *cmd = row;

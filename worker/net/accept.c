@@ -73,7 +73,8 @@ static uint64_t clients_everywhere(const struct shm_root *root)
 
 static const char *const protected_text =
     "-DENIED This server is in protected mode: it has no password, and you come from another machine. Either "
-    "connect from the loopback interface and send CONFIG SET protected-mode no, or say 'protected-mode no' or "
+    "connect from the loopback interface and send CONFIG SET protected-mode no, or say 'protected-mode no' "
+    "or "
     "set 'requirepass' in its configuration, or bind it to the addresses that you trust.\r\n";
 
 static void welcome(struct worker *w, int fd, const struct sockaddr_storage *peer)

@@ -247,7 +247,8 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
     while (b->n < BATCH && b->end < len) {
         size_t used = 0;
         struct request *rq = &net->rq[b->n];
-        enum parse_result r = parse_request(&cl->parser, buf + b->end, len - b->end, &used, rq, &lim, &b->error);
+        enum parse_result r =
+            parse_request(&cl->parser, buf + b->end, len - b->end, &used, rq, &lim, &b->error);
         if (r == PARSE_ERROR)
             return;
         b->end += used;

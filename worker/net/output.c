@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define SHARED_KEEP_BYTES (256u << 10) /* a shared buffer that grew beyond this is given back after the turn */
-#define WRITE_ONCE_BYTES  (256u << 10) /* of one client in one turn, so that its reply holds up nobody */
+#define SHARED_KEEP_BYTES                                                                                    \
+    (256u << 10)                      /* a shared buffer that grew beyond this is given back after the turn */
+#define WRITE_ONCE_BYTES (256u << 10) /* of one client in one turn, so that its reply holds up nobody */
 
 size_t output_pending(const struct client *cl)
 {
