@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "master/privileges.h"
 #include "master/process.h"
 #include "master/supervise.h"
 #include "master/upgrade.h"
@@ -206,7 +207,10 @@ static void start_new(struct master *m)
 {
     static struct shm_config cfg;
     char why[512];
+    struct privileges user;
     read_configuration(m, &cfg);
+    if (privileges_find(cfg.run_as, &user, why, sizeof(why)))
+        refuse("%s", why);
     m->nworkers = count_workers(&cfg);
     m->nlanes = (uint32_t)cfg.slow_lanes;
     limit_open_files(&cfg, 128 + 4 * (m->nworkers + m->nlanes) + 16 * m->nworkers);
@@ -226,6 +230,8 @@ static void start_new(struct master *m)
     if (m->cfg->pidfile[0])
         pidfile_write(m->cfg->pidfile);
     dir_lock_note_pid(m->dir_lock);
+    if (privileges_drop(&user, why, sizeof(why)))
+        refuse("%s", why);
     log_notice("Skep %s is starting: %u workers, %u slow lanes, an arena of %llu MB", SKEP_VERSION,
                m->nworkers, m->nlanes, (unsigned long long)(m->root->arena_bytes >> 20));
     log_notice("Running mode=standalone, port=%d.", (int)cfg.port);

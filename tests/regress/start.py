@@ -6,6 +6,7 @@ the rest is one line of our own. Every refusal ends with exit code 1 before anyt
 """
 
 import os
+import pwd
 import re
 import shutil
 import socket
@@ -206,6 +207,21 @@ def case_directory_taken(c):
 def case_address(c):
     wanted = "cannot listen on 203.0.113.7:1: bind: Cannot assign requested address"
     c.refused(wanted, "--bind", "203.0.113.7", "--port", "1")
+
+
+def case_run_as(c):
+    c.refused("run-as nosuchuser: there is no such user", "--run-as", "nosuchuser", "--port", str(server.free_port()))
+    if os.geteuid() != 0:
+        c.refused("run-as root: only root can become another user", "--run-as", "root", "--port", str(server.free_port()))
+        return
+    os.chmod(c.dir, 0o777)
+    with c.serving("--run-as", "nobody") as s:
+        if s.ready():
+            c.expect("it works", "+OK", s.ask("SET", "k", "v"))
+            with open("/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid), encoding="ascii") as f:
+                family = [s.proc.pid] + [int(p) for p in f.read().split()]
+            users = {os.stat("/proc/%d" % p).st_uid for p in family}
+            c.expect("processes, and the users that they are", (3, {pwd.getpwnam("nobody").pw_uid}), (len(family), users))
 
 
 def case_arena_too_small(c):
