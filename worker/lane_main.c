@@ -18,6 +18,7 @@
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
 #define BURY_ENTRIES      2000u
+#define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
 
@@ -27,6 +28,7 @@ struct job { /* a reply on its way */
     struct reply reply;
     size_t at;
     unsigned on_way;
+    int64_t starved_ms; /* since when there is no memory for the next piece; 0: there is */
     struct job *next;
 };
 
@@ -164,25 +166,52 @@ static void acknowledged(struct lane *l, uint32_t from, const struct mail *m)
     }
 }
 
+/* A piece of what is left; a small one where the arena has no room for a large one. */
+static enum rc send_piece(struct lane *l, struct job *j)
+{
+    size_t left = j->reply.len - j->at;
+    bool wake = false;
+    enum rc rc = RC_NOMEM;
+    for (size_t most = LANE_CHUNK; rc == RC_NOMEM && most >= 256; most /= 16) {
+        size_t n = left < most ? left : most;
+        struct mail m = {.kind = MAIL_CHUNK, .arg = n == left, .bytes = n, .x = j->serial};
+        m.y = j->session_id;
+        m.spare = j->session;
+        rc = mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake);
+        if (!rc)
+            j->at += n + (n == left);
+    }
+    if (wake)
+        worker_wake(&l->w, j->slot);
+    return rc;
+}
+
+/* True: the worker was told that there will be no more. */
+static bool starve(struct lane *l, struct job *j)
+{
+    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    struct mail m = {.kind = MAIL_CHUNK, .arg = LANE_STARVED, .x = j->serial, .y = j->session_id};
+    bool wake = false;
+    m.spare = j->session;
+    if (!j->starved_ms)
+        j->starved_ms = now;
+    if (now - j->starved_ms < STARVED_MS || mail_send(&l->w.ctx, j->slot, &m, NULL, &wake))
+        return false;
+    if (wake)
+        worker_wake(&l->w, j->slot);
+    return true;
+}
+
 /* True: the job is done. */
 static bool pump(struct lane *l, struct job *j)
 {
     if (slot_at(j->slot)->generation != j->generation)
         return true; /* the worker has died, and its client with it */
     while (j->at <= j->reply.len && j->on_way < LANE_WINDOW) {
-        size_t n = j->reply.len - j->at < LANE_CHUNK ? j->reply.len - j->at : LANE_CHUNK;
-        bool last = j->at + n == j->reply.len, wake = false;
-        struct mail m = {.kind = MAIL_CHUNK,
-                         .arg = last,
-                         .bytes = n,
-                         .x = j->serial,
-                         .y = j->session_id,
-                         .spare = j->session};
-        if (mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake))
-            return false;
-        if (wake)
-            worker_wake(&l->w, j->slot);
-        j->at += n + last;
+        enum rc rc = send_piece(l, j);
+        if (rc)
+            return rc == RC_NOMEM && starve(l, j);
+        j->starved_ms = 0;
         j->on_way++;
     }
     return j->at > j->reply.len;

@@ -109,5 +109,30 @@ def ended(start):
             raise Failure("exit %r after %.1f s" % (status, took))
 
 
+def full(start):
+    """An arena without room: refusals, no hanging, and everything that frees memory still works."""
+    with start("--workers", "2", "--arena-size", "64mb") as s:
+        c = s.connect()
+        n = 0
+        for size in (1000000, 10000, 100, 10):
+            while c.command("SET", "k%d" % n, "v" * size).kind != "error":
+                n += 1
+        for words in (("SETRANGE", "k1", "3000000", "x"), ("APPEND", "k%d" % (n - 1), "v" * 1000000), ("KEYS", "none")):
+            if c.command(*words, timeout=5).kind != "error":
+                raise Failure("%s needs memory that is not there" % words[0])
+        if c.command("INFO", timeout=5).kind != "bulk" or len(c.command("GET", "k0", timeout=5).value) != 1000000:
+            raise Failure("reading does not work")
+        old = set(children_of(s.proc.pid))
+        os.kill(s.proc.pid, signal.SIGHUP)
+        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 8)
+        for i in range(0, n, 16):
+            gone = c.command("DEL", *["k%d" % k for k in range(i, min(n, i + 16))], timeout=5)
+            if int(gone.value) != min(n - i, 16):
+                raise Failure("deleting does not work: %r" % gone.value)
+        if c.command("SET", "k", "v" * 1000000).kind != "status" or len(c.command("KEYS", "*").value) != 1:
+            raise Failure("there should be room again")
+        check_arena(c)
+
+
 if __name__ == "__main__":
-    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended}, server.Server))
+    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended, "full": full}, server.Server))

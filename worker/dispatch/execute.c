@@ -150,6 +150,13 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
     return paused(cl, row) ? RC_MISSING : RC_OK;
 }
 
+static enum rc refuse_oom(struct worker *w)
+{
+    reply_error(&w->out, ERR_OOM);
+    w->ctx.slot->stats.oom_rejected++;
+    return RC_OK;
+}
+
 static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
 {
     struct worker *w = cl->w;
@@ -177,12 +184,36 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
     }
-    if (rc == RC_NOMEM) {
-        reply_error(&w->out, ERR_OOM);
-        w->ctx.slot->stats.oom_rejected++;
-        return RC_OK;
-    }
-    return rc;
+    return rc == RC_NOMEM ? refuse_oom(w) : rc;
+}
+
+/* The arena has no room for the mail to the slow lane. What may free memory is done here, however long it takes;
+ * the rest is refused. */
+static enum rc run_starved(struct client *cl, struct request *rq, const struct command *cmd)
+{
+    struct worker *w = cl->w;
+    struct call c = {
+        .w = w,
+        .ctx = &w->ctx,
+        .cfg = w->cfg,
+        .session = cl->session,
+        .cmd = cmd,
+        .argv = rq->argv,
+        .argc = rq->argc,
+        .reply = &w->out,
+        .db = cl->session->db,
+        .now_ms = w->now_ms,
+        .clock = w->clock,
+        .in_lane = true,
+    };
+    if (cmd->flags & F_DENYOOM || !(cmd->flags & F_WRITE))
+        return refuse_oom(w);
+    if (cmd->flags & F_GATE && !gate_close(&w->ctx, 1000))
+        return RC_BUSY;
+    enum rc rc = call_run(&c);
+    if (cmd->flags & F_GATE)
+        gate_open(&w->ctx);
+    return rc == RC_NOMEM ? refuse_oom(w) : rc;
 }
 
 /* What CLIENT REPLY OFF and SKIP do to a reply that has been written. */
@@ -212,7 +243,12 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
             monitor_feed(cl, cmd, rq);
         if (UNLIKELY(rc == RC_DEFER)) {
             w->ctx.slot->stats.slow_lane++;
-            return lane_send(cl, rq->argv, rq->argc) ? RC_BUSY : RC_DEFER;
+            rc = lane_send(cl, rq->argv, rq->argc);
+            if (rc != RC_NOMEM)
+                return rc ? RC_BUSY : RC_DEFER;
+            rc = run_starved(cl, rq, cmd);
+            if (rc)
+                return rc;
         }
     } else if (rc == RC_MISSING) {
         return RC_MISSING;

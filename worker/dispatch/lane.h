@@ -10,11 +10,13 @@
 
 #include <stdint.h>
 
-#define LANE_CHUNK  (64u << 10) /* a reply comes back in pieces of this size */
-#define LANE_WINDOW 8u          /* pieces on their way to one client at most */
+#define LANE_CHUNK   (64u << 10) /* a reply comes back in pieces of this size */
+#define LANE_STARVED 3u          /* a last piece, too */
+#define LANE_WINDOW  8u          /* pieces on their way to one client at most */
 
 /* MAIL_RUN: this head, argc lengths (uint64_t), then the arguments' bytes.
- * MAIL_CHUNK: x the serial, y the session's id, spare its index, arg 1: the last piece.
+ * MAIL_CHUNK: x the serial, y the session's id, spare its index, arg 1: the last piece; LANE_STARVED: there will
+ *   be no more, since the arena is full.
  * MAIL_ACK: x the serial, arg how many pieces were taken, 0: nobody wants the rest. */
 struct lane_request {
     uint64_t serial, session_id;

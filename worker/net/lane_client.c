@@ -52,7 +52,7 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
     enum rc rc = mail_send(&w->ctx, lane, &m, block, &wake);
     free(block);
     if (rc)
-        return RC_BUSY;
+        return rc;
     cl->lane_serial = m.x;
     cl->lane_slot = lane;
     cl->lane_generation = slot_at(lane)->generation;
@@ -117,12 +117,33 @@ static void finished(struct client *cl)
     client_resume(cl);
 }
 
+/* The arena has no room for the rest of the reply. */
+static void starved(struct client *cl)
+{
+    static const char text[] = "-" ERR_OOM "\r\n";
+    if (cl->lane_begun) {
+        client_close(cl);
+        return;
+    }
+    if (!cl->reply_off && !cl->reply_skip)
+        output_append(cl, text, sizeof(text) - 1);
+    cl->reply_skip = cl->reply_skip_next;
+    cl->reply_skip_next = false;
+    cl->lane_owed = 0;
+    if (!cl->closed)
+        finished(cl);
+}
+
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
 {
     struct client *cl = w->net->by_session[m->spare];
     if (!cl || cl->wait != WAIT_LANE || cl->lane_serial != m->x || cl->session->id != m->y) {
         if (!(m->arg & 1))
             cancel(w, from, m->x); /* or it would wait for acknowledgements that nobody sends */
+        return;
+    }
+    if (m->arg == LANE_STARVED) {
+        starved(cl);
         return;
     }
     cl->lane_begun = true;
