@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
-#define SHARED_KEEP_BYTES (256u << 10) /* a shared buffer that grew beyond this is given back after the turn */
-#define WRITE_ONCE_BYTES  (256u << 10) /* of one client in one turn, so that its reply holds up nobody */
+#define SHARED_KEEP_BYTES                                                                                    \
+    (256u << 10)                      /* a shared buffer that grew beyond this is given back after the turn */
+#define WRITE_ONCE_BYTES (256u << 10) /* of one client in one turn, so that its reply holds up nobody */
 
 size_t output_pending(const struct client *cl)
 {
@@ -36,7 +37,8 @@ static void keep(struct client *cl, const void *p, size_t n)
 {
     if (cl->out_at == cl->out_len)
         cl->out_at = cl->out_len = 0;
-    if (cl->out_cap - cl->out_len < n && cl->out_at) {
+    /* Half of it at least has gone: or a large backlog would be moved for each small piece. */
+    if (cl->out_cap - cl->out_len < n && cl->out_at > cl->out_len / 2) {
         memmove(cl->out, cl->out + cl->out_at, cl->out_len - cl->out_at);
         cl->out_len -= cl->out_at;
         cl->out_at = 0;
