@@ -134,5 +134,41 @@ def full(start):
         check_arena(c)
 
 
+def flushed(start):
+    """Whole databases are cut off and exchanged while others change keys in them."""
+    with start("--workers", "2") as s:
+        end = time.monotonic() + 8
+
+        def change(seed):
+            c = s.connect()
+            while time.monotonic() < end:
+                for i in range(50):
+                    c.send([b"SET", b"k%d" % (i * seed % 300), b"v" * 300])
+                    c.send([b"APPEND", b"k%d" % (i * seed % 300), b"v" * 3000])
+                    c.send([b"RENAME", b"k%d" % (i * seed % 300), b"k%d" % i])
+                    c.send([b"DEL", b"k%d" % (i + 20)])
+                for _ in range(200):
+                    c.read(10)
+
+        def cut():
+            c = s.connect()
+            while time.monotonic() < end:
+                for words in (("SWAPDB", "0", "1"), ("FLUSHALL",), ("FLUSHDB",)):
+                    if c.command(*words, timeout=10).kind == "error":
+                        raise Failure(words[0] + " was refused")
+
+        threads = [threading.Thread(target=change, args=(i + 1,)) for i in range(6)]
+        threads.append(threading.Thread(target=cut))
+        for t in threads:
+            t.start()
+        for t in threads:
+            t.join()
+        c = s.connect()
+        _, counters = workers_of(c)
+        if "Check failed" in s.log_tail(200) or counters["crashes_repaired"]:
+            raise Failure("a process died: " + s.log_tail(3))
+        check_arena(c)
+
+
 if __name__ == "__main__":
-    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended, "full": full}, server.Server))
+    sys.exit(main({"crowded": crowded, "broken": broken, "moved": moved, "ended": ended, "full": full, "flushed": flushed}, server.Server))

@@ -174,7 +174,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         .now_ms = w->now_ms,
         .clock = w->clock,
     };
-    if (UNLIKELY(cmd->flags & F_SLOW))
+    /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)))
         return RC_DEFER;
     size_t mark = w->out.len;
     uint64_t from = tick_now();

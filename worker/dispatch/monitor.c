@@ -3,6 +3,8 @@
 
 #include <stdio.h>
 
+#define LINES_KEEP_BYTES (256u << 10) /* one huge argument must not hold four times its size for ever */
+
 static void quote(struct reply *r, struct bytes s)
 {
     static const char hex[] = "0123456789abcdef", from[] = "\n\r\t\a\b\\\"", to[] = "nrtab\\\"";
@@ -62,5 +64,7 @@ void monitor_flush(struct worker *w)
         if (!mail_send(&w->ctx, i, &m, r->buf, &wake) && wake)
             worker_wake(w, i);
     }
+    if (r->cap > LINES_KEEP_BYTES)
+        reply_free(r);
     r->len = 0;
 }

@@ -37,7 +37,8 @@ static void keep(struct client *cl, const void *p, size_t n)
 {
     if (cl->out_at == cl->out_len)
         cl->out_at = cl->out_len = 0;
-    if (cl->out_cap - cl->out_len < n && cl->out_at) {
+    /* Half of it at least has gone: or a large backlog would be moved for each small piece. */
+    if (cl->out_cap - cl->out_len < n && cl->out_at > cl->out_len / 2) {
         memmove(cl->out, cl->out + cl->out_at, cl->out_len - cl->out_at);
         cl->out_len -= cl->out_at;
         cl->out_at = 0;
