@@ -111,7 +111,7 @@ static void test_scalars(struct reply *r2, struct reply *r3)
 
 static void expect_double(struct reply *r2, struct reply *r3, double v, const char *text)
 {
-    char want[64];
+    char want[512];
     reply_double(r2, v);
     expect_at(__LINE__, r2, want, (size_t)sprintf(want, "$%zu\r\n%s\r\n", strlen(text), text));
     reply_double(r3, v);
