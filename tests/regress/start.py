@@ -283,6 +283,17 @@ def case_rewrite_loads_again(c):
                 c.expect("the comment", "# mine\n", f.readline())
 
 
+def case_skepctl_check(c):
+    """An operator on the machine may have the arena checked without having opened DEBUG to everybody."""
+    skepctl = os.path.join(os.path.dirname(c.program), "skepctl")
+    with c.serving() as s:
+        if s.ready():
+            p = subprocess.run([skepctl, "-p", str(s.port), "check"], capture_output=True, text=True, timeout=LIMIT_S)
+            c.expect("exit code and complaints", (0, ""), (p.returncode, p.stderr))
+            refusal = s.ask("DEBUG", "SLEEP", "0")
+            c.expect("DEBUG otherwise", True, refusal.startswith("-ERR DEBUG command not allowed."))
+
+
 def case_unixsocket_left_over(c):
     """A socket whose server is gone is replaced; afterwards it is removed."""
     path = c.path("s")
