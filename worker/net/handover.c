@@ -106,6 +106,12 @@ static void unpack(struct client *cl, const char *from)
 void handover_take(struct worker *w, uint32_t session, int fd)
 {
     struct shm_session *s = session_at(session);
+    /* Told twice, which deaths in quick succession bring about, or another worker's by now: two clients of one
+     * session would take each other's replies. */
+    if (w->net->by_session[session] || s->owner != w->ctx.id) {
+        close(fd);
+        return;
+    }
     int flags = fcntl(fd, F_GETFL);
     fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     struct client *cl = client_create(w, fd, s);
