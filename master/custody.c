@@ -203,11 +203,23 @@ bool sessions_next(uint32_t slot, uint32_t *x)
     return false;
 }
 
+/* A session that waits still names its dead owner's slot, and is met again when the slot's next process dies too:
+ * it is decided anew, and must not be handed on a second time from the list. */
+static void leave_homeless(struct master *m, uint32_t x)
+{
+    for (uint32_t i = 0; i < m->nhomeless; i++)
+        if (m->homeless[i] == x) {
+            m->homeless[i] = m->homeless[--m->nhomeless];
+            return;
+        }
+}
+
 unsigned sessions_settle(struct master *m, struct child *c)
 {
     unsigned kept = 0;
     for (uint32_t x = 0; sessions_next(c->slot, &x); x++) {
         struct shm_session *s = session_at(x);
+        leave_homeless(m, x);
         bool quiet = s->state == SESSION_IDLE || s->state == SESSION_MOVING;
         if (quiet && m->client_fd[x] >= 0 && !s->kill) {
             kept++;
