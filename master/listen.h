@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "shm/config.h"
-#include "worker/worker_main.h"
+#include "include/child.h"
 
 #define CONF_WORKERS_MAX 128
 #define LISTEN_ADDRS_MAX (CONFIG_BINDS_MAX + 1)

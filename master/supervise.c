@@ -20,7 +20,8 @@
 #define REPAIR_MAX_S  5.0
 #define START_MAX_S   30.0
 
-const char *const role_names[] = {"nobody", "master", "worker", "slow lane", "helper"};
+const char *const role_names[] = {"nobody",     "master",      "worker", "slow lane",
+                                  "log writer", "snapshotter", "loader"};
 
 uint64_t mono_us(void)
 {

@@ -4,6 +4,7 @@
 #include "shm/repair.h"
 #include "shm/session.h"
 #include "shm/table.h"
+#include "shm/wal.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -136,6 +137,11 @@ static void check_units(struct inspection *c)
     }
 }
 
+static void check_logged(void *arg, shm_ref r, uint64_t bytes)
+{
+    mark_used(arg, r, bytes, "a record of the log");
+}
+
 static void check_slot(struct inspection *c, uint32_t i)
 {
     struct shm_slot *s = slot_at(i);
@@ -151,6 +157,10 @@ static void check_slot(struct inspection *c, uint32_t i)
     for (unsigned k = 0; k < ARRAY_LEN(s->lane.store); k++)
         if (s->lane.store[k])
             mark(c, s->lane.store[k], "a lane's store");
+    if (s->wal.floor)
+        fault(c, "slot %u holds up the log", i);
+    if (s->wal.data && mark(c, s->wal.data, "a ring of the log"))
+        wal_ring_blocks(s, check_logged, c);
 }
 
 /* ---- what is in use ---- */

@@ -1,6 +1,7 @@
 #include "shm/repair.h"
 #include "shm/mail.h"
 #include "shm/nest.h"
+#include "shm/wal.h"
 
 void slot_repair(uint32_t i)
 {
@@ -15,6 +16,7 @@ void slot_repair(uint32_t i)
         if (m->count && m->block[m->count - 1] == BLOCK_REF(block))
             q->head++;
     }
+    wal_repair(ctx.slot);
     mail_repair(i);
     if (ctx.root->gate == i + 1)
         gate_open(&ctx);

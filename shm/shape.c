@@ -1,5 +1,11 @@
 #include "shm/shape.h"
+#include "shm/persist.h"
 #include "shm/table.h"
+
+uint64_t shape_persist_bytes(void)
+{
+    return sizeof(struct shm_persist);
+}
 
 uint64_t arena_shape(void)
 {
@@ -25,6 +31,7 @@ uint64_t arena_shape(void)
         STAT_COMMANDS,
         NODE_BITS,
         shape_slowlog_bytes(),
+        shape_persist_bytes(),
     };
     uint64_t h = 14695981039346656037ull;
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)

@@ -109,7 +109,8 @@ struct shm_retire {
     X(commands) X(connections) X(rejected) X(net_in) X(net_out) X(expired) X(evicted) X(hits)      \
     X(misses) X(evicted_clients) X(expired_stale) X(expire_limit_hit) X(errors) X(client_timeouts) \
     X(total_reads) X(total_writes) X(parked) X(slow_lane) X(protocol_errors) X(auth_denied)        \
-    X(query_limit) X(output_limit) X(splits) X(oom_rejected) X(active_expire_us)
+    X(query_limit) X(output_limit) X(splits) X(oom_rejected) X(active_expire_us) \
+    X(dirty)
 /* clang-format on */
 
 struct shm_stats {
@@ -159,6 +160,15 @@ struct shm_latency {
     uint64_t sample[LATENCY_SAMPLES]; /* seconds since 1970 << 32 | ms */
 };
 
+/* This slot's part of the log's ring (shm/wal.h). head is the writer's, the rest the slot's own; positions grow
+ * for ever. floor: 0, or a number such that those above it may still be given to a record of this slot. */
+#define WAL_RING_BYTES (4ull << 20)
+struct shm_wal_ring {
+    shm_ref data; /* a span, 0: nothing was logged yet */
+    uint64_t tail, floor;
+    _Alignas(64) uint64_t head;
+};
+
 enum slot_state {
     SLOT_FREE = 0,
     SLOT_STARTING,
@@ -171,8 +181,10 @@ enum slot_role {
     ROLE_NONE = 0,
     ROLE_MASTER,
     ROLE_WORKER,
-    ROLE_LANE, /* the slow lane */
-    ROLE_HELPER,
+    ROLE_LANE,   /* the slow lane */
+    ROLE_WAL,    /* the log's writer */
+    ROLE_SNAP,   /* the snapshotter */
+    ROLE_LOADER, /* fills the keyspace at the start */
 };
 
 struct shm_slot {
@@ -204,6 +216,7 @@ struct shm_slot {
     struct shm_latency latency[LATENCY_COUNT];
     _Alignas(64) struct shm_lane lane;
     _Alignas(64) struct shm_nest nest;
+    _Alignas(64) struct shm_wal_ring wal;
     struct shm_retire retire;
     struct shm_mag mag[SHM_CLASSES];
 };

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* The end of each list is kept for what the commit itself adds: it must not fail for want of room. */
-#define COUNTER_ROOM (1 + 2 * TX_TABLES)
+#define COUNTER_ROOM (1 + 2 * TX_TABLES + 2) /* counters; the log's tail and floor */
 
 /* Stores above this size are given back when their transaction has ended. */
 #define STORE_KEEP_BYTES (16 * UNIT_BYTES)
@@ -54,6 +54,9 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->ncount = 0;
     tx->indexed = 0;
     tx->spilled = false;
+    tx->wal.at = NULL;
+    tx->wal.len = tx->wal.lsn = 0;
+    tx->wal.nmarks = 0;
     tx->cap = LANE_INLINE - COUNTER_ROOM;
     tx->lock = lane->lock;
     tx->redo = lane->redo;
@@ -471,16 +474,21 @@ static void unlock_noted(struct shm_ctx *ctx, const uint64_t *lock)
     lane_close(ctx);
 }
 
-static void redo_counter(struct tx *tx, int64_t *at, int64_t delta)
+void tx_redo_last(struct tx *tx, uint64_t *at, uint64_t word)
 {
     struct shm_lane *lane = tx->lane;
-    if (!delta)
-        return;
     tx->redo[lane->nredo].at = shm_ref_of(at);
-    tx->redo[lane->nredo].word =
-        (UNLIKELY(tx->spilled) ? tx_word(tx, (uint64_t *)at, 0) : (uint64_t)*at) + (uint64_t)delta;
+    tx->redo[lane->nredo].word = word;
     SHM_ORDER();
     lane->nredo++;
+}
+
+static void redo_counter(struct tx *tx, int64_t *at, int64_t delta)
+{
+    if (delta)
+        tx_redo_last(tx, (uint64_t *)at,
+                     (UNLIKELY(tx->spilled) ? tx_word(tx, (uint64_t *)at, 0) : (uint64_t)*at) +
+                         (uint64_t)delta);
 }
 
 /* Counters are absolute, so that repeating their store changes nothing. */
@@ -516,6 +524,8 @@ void tx_commit(struct tx *tx)
     struct shm_lane *lane = tx->lane;
     STEP(ctx, TX_PREPARED);
     redo_counters(tx);
+    if (UNLIKELY(tx->wal.at))
+        tx_wal_finish(tx);
     STEP(ctx, TX_BEFORE_COMMIT);
     __atomic_store_n(&lane->commit, LANE_COMMITTED, __ATOMIC_RELEASE);
     STEP(ctx, TX_COMMITTED);

@@ -18,6 +18,17 @@ struct tx_count { /* what this transaction adds to a table's counters */
 };
 #define TX_TABLES 4 /* counted at a time; those of further tables become redo words early */
 
+/* The record that tells the log what this transaction does (shm/wal.h). */
+struct tx_wal {
+    char *at; /* NULL: there is none */
+    uint64_t len, cap, start;
+    shm_ref block;
+    uint32_t db, db_now;
+    unsigned nmarks;
+    uint16_t mark[16]; /* places in shm_wal.seen of the keys that change */
+    uint64_t lsn;      /* after the commit: the record's number */
+};
+
 struct tx {
     struct shm_ctx *ctx;
     struct shm_lane *lane;
@@ -32,6 +43,7 @@ struct tx {
     unsigned ncount;
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
+    struct tx_wal wal;
 };
 
 void tx_begin(struct tx *tx, struct shm_ctx *ctx);
@@ -58,6 +70,9 @@ enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
 enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
 enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
+/* For what the commit itself adds: room is kept for it. */
+void tx_redo_last(struct tx *tx, uint64_t *at, uint64_t word);
+void tx_wal_finish(struct tx *tx); /* shm/wal.c: numbers the record, and has the commit show it */
 void tx_commit(struct tx *tx);
 void tx_abort(struct tx *tx);
 

@@ -6,7 +6,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/stats.h"
 #include "worker/publish.h"
-#include "worker/worker_main.h"
+#include "include/child.h"
 
 #include <poll.h>
 #include <signal.h>

@@ -1,4 +1,4 @@
-#include "worker/worker_main.h"
+#include "include/child.h"
 #include "shm/config.h"
 #include "shm/repair.h"
 #include "worker/control.h"

@@ -1,0 +1,125 @@
+/* shm/persist.h - what workers, master and the processes that work with the disk tell each other.
+ * Owner     each word has one writer, named beside it; everybody reads.
+ * Locks     none: words are stored one by one, and those that belong together only with the gate closed.
+ * Crash     every word is valid by itself; what must change together changes by a transaction.
+ * Survives  worker death, and the death of each of these processes: yes. Restart: no, it is found on disk.
+ * Fails     never.
+ * Tests     tests/crash  tests/regress */
+#ifndef SKEP_PERSIST_H
+#define SKEP_PERSIST_H
+
+#include "shm/slot.h"
+
+/* The keyspace's state as to the disk at its start. */
+enum load_state {
+    LOAD_NONE = 0, /* nothing is being loaded: commands run */
+    LOAD_RUNNING,  /* loaders fill the keyspace: clients get -LOADING */
+    LOAD_FAILED,   /* error says why: the master ends */
+};
+
+#define LOADERS_MAX 64u
+/* One for each loader. position: how many items of the present file it has passed; barrier items are run by
+ * the first loader when all have reached them. */
+struct shm_loader {
+    _Alignas(64) uint64_t position;
+    uint64_t keys;       /* it has stored so many */
+    uint64_t expired;    /* and left out so many */
+    uint64_t bytes_done; /* of the present file */
+    uint32_t done;       /* it has nothing more to do */
+};
+
+struct shm_load {
+    uint32_t state; /* enum load_state: master and the first loader */
+    uint32_t nloaders;
+    int64_t start_ms;
+    uint64_t total_bytes;         /* of all files, for the progress */
+    uint64_t loaded_bytes_before; /* of files that are done */
+    uint64_t barrier;             /* items up to here have been run by the first loader */
+    uint32_t file;                /* which file of the plan is being loaded; the first loader */
+    uint32_t aof;                 /* a log is being loaded (for INFO) */
+    char error[512];
+    struct shm_loader loader[LOADERS_MAX];
+};
+
+enum snap_kind {
+    SNAP_RDB = 1,  /* dir/dbfilename; becomes the log's base as well while the log is on */
+    SNAP_BASE = 2, /* a base for the log only (BGREWRITEAOF, the log's beginning, its healing) */
+};
+enum snap_state {
+    SNAP_IDLE = 0,
+    SNAP_STARTING,  /* the snapshotter is being forked: nothing has been cut */
+    SNAP_WALKING,   /* cut: tables with snap_from have entries that were not written */
+    SNAP_DISCARDING /* it failed or its process died: the walk is ended without a file */
+};
+
+/* A snapshot under way, and how the last ones ended. The cut sets state, lsn and the tables in one transaction. */
+struct shm_snap {
+    uint64_t state;      /* enum snap_state: the master sets STARTING, the snapshotter the others */
+    uint32_t kind;       /* enum snap_kind: the master, before the fork */
+    uint32_t log_begins; /* the cut turns the log on */
+    uint64_t lsn;        /* the log's position at the cut */
+    uint64_t tables;     /* shm_ref of the list of tables being walked, one word for each database; 0: none */
+    int64_t start_ms;
+    uint64_t keys_total, keys_done; /* for INFO */
+    uint64_t dirty_at_cut;
+    uint64_t handed; /* entries that writers gave over */
+    /* How it ended: the snapshotter, then state is SNAP_IDLE again. */
+    uint32_t failed; /* the last one of SNAP_RDB */
+    uint32_t base_failed;
+    int64_t last_save_s; /* LASTSAVE */
+    int64_t last_s;      /* how long the last one took, -1: there was none */
+    int64_t base_last_s;
+    uint64_t saves;
+    uint64_t dirty_saved; /* changes that the last good one holds */
+    char error[256];
+};
+
+enum wal_state {
+    WAL_OFF = 0,
+    WAL_BEGINS, /* records are made, but the base that they follow is not complete yet */
+    WAL_ON,
+};
+
+/* Readers of a key wait for the last record that concerns it, or shares its place here. */
+#define WAL_SEEN 65536u
+
+struct shm_wal {
+    uint32_t on;    /* records are made: changes with the gate closed (on), or at any time (off) */
+    uint32_t state; /* enum wal_state: the master, the snapshotter at the base's completion */
+    uint32_t
+        fault; /* an errno: the log cannot be written, and writes are refused; 0: all is well. The writer */
+    uint32_t waits; /* appendfsync always: replies wait for the disk. Follows the configuration; the master */
+    uint32_t writer;   /* slot of the writer + 1, 0: none */
+    uint32_t asleep;   /* the writer sleeps: whoever makes a record and wants it on disk soon wakes it */
+    uint64_t base_lsn; /* the base holds everything up to here. The snapshotter, when the file is in place */
+    uint64_t
+        heal; /* the writer is to begin anew behind the base; 0: no. The snapshotter sets, the writer clears */
+    uint64_t next_segment; /* number of the next segment: the loader at the start, then the writer */
+    uint64_t log_id;
+    _Alignas(64) uint64_t lsn;      /* the last number that was drawn */
+    _Alignas(64) uint64_t written;  /* handed to the kernel up to here */
+    uint64_t durable;               /* on disk up to here */
+    _Alignas(64) uint64_t seen_all; /* what concerns all keys: FLUSHALL and its like */
+    uint64_t seen[WAL_SEEN];        /* while waits only */
+    /* For INFO: the writer. */
+    _Alignas(64) uint64_t segments, bytes, base_bytes, syncs, sync_us_sum, sync_us_max, last_sync_us,
+        delayed_syncs;
+    uint64_t begun_ms;
+    char error[256];
+};
+
+struct shm_persist {
+    struct shm_load load;
+    struct shm_snap snap;
+    struct shm_wal wal;
+};
+
+static inline struct shm_persist *persist(const struct shm_root *root)
+{
+    return shm_at(root->persist);
+}
+
+/* Changes of keys since the start, over all slots. */
+uint64_t persist_dirty(const struct shm_root *root);
+
+#endif
