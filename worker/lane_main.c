@@ -50,15 +50,6 @@ static int64_t clock_ms(clockid_t id)
 
 /* ---- running a command ---- */
 
-static void find_row(struct call *c)
-{
-    c->cmd = command_find(c->argv[0]);
-    if (c->cmd && c->cmd->nsubs && c->argc > 1) {
-        const struct command *sub = command_find_sub(c->cmd, c->argv[1]);
-        c->cmd = sub ? sub : c->cmd;
-    }
-}
-
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
 static enum rc run_gated(struct call *c)
 {
@@ -98,7 +89,8 @@ static void run_call(struct lane *l, struct call *c)
     stats_sync(c->ctx);
     uint64_t from = tick_now();
     size_t mark = c->reply->len;
-    find_row(c);
+    c->cmd = command_find(c->argv[0]);
+    c->cmd = c->cmd ? command_row(c->cmd, c->argv, c->argc) : NULL;
     CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
     enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
