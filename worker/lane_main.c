@@ -308,7 +308,7 @@ static void lane_loop(struct lane *l, int wakefd)
     bool more = false;
     while (!may_leave(l)) {
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
-        poll(p, 2, more ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
+        poll(p, 2, more || control_heard(&l->w) ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;
@@ -316,7 +316,7 @@ static void lane_loop(struct lane *l, int wakefd)
             (void)got;
             __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST); /* in this order: see on_wake */
         }
-        if (p[1].revents)
+        if (p[1].revents || control_heard(&l->w))
             drain_control(l);
         control_flush(&l->w);
         drain_mail(l);
