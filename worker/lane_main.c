@@ -26,6 +26,7 @@ struct job { /* a reply on its way */
     uint64_t serial, session_id;
     uint32_t session, slot, generation;
     struct reply reply;
+    uint64_t need; /* the log's position that the reply tells of */
     size_t at;
     unsigned on_way;
     int64_t starved_ms; /* since when there is no memory for the next piece; 0: there is */
@@ -140,6 +141,8 @@ static void run_request(struct lane *l, uint32_t from, const struct lane_request
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
         j->reply.len = 0;
+    j->need = c.need;
+    log_kick(&l->w);
     free(argv);
     j->next = l->jobs;
     l->jobs = j;
@@ -169,6 +172,7 @@ static enum rc send_piece(struct lane *l, struct job *j)
         struct mail m = {.kind = MAIL_CHUNK, .arg = n == left, .bytes = n, .x = j->serial};
         m.y = j->session_id;
         m.spare = j->session;
+        m.lsn = j->need;
         rc = mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake);
         if (!rc)
             j->at += n + (n == left);

@@ -319,6 +319,7 @@ static enum rc run_latched(struct call *c)
     bool stale = false, write = c->cmd->flags & F_WRITE;
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
+    c->told = false;
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = settle(c, &stale);

@@ -189,6 +189,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     uint64_t from = tick_now();
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
+    w->need_lsn = c.need;
     if (LIKELY(!rc)) {
         stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
@@ -209,6 +210,7 @@ static enum rc run_starved(struct client *cl, struct request *rq, const struct c
     if (cmd->flags & F_GATE && !gate_close(&w->ctx, 1000))
         return RC_BUSY;
     enum rc rc = call_run(&c);
+    w->need_lsn = c.need;
     if (cmd->flags & F_GATE)
         gate_open(&w->ctx);
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
@@ -241,6 +243,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     const struct command *cmd = a->cmd;
     size_t mark = w->out.len;
     w->out.resp = cl->session->resp;
+    w->need_lsn = 0;
     enum rc rc = admit(cl, rq, &cmd);
     if (UNLIKELY(rc == RC_MISSING))
         return rc;
@@ -265,5 +268,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     cl->session->commands++;
     if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
         reply_modes(cl, mark);
+    if (UNLIKELY(w->need_lsn || cl->need_lsn))
+        hold_reply(cl, w->need_lsn, mark);
     return RC_OK;
 }

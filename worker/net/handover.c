@@ -56,7 +56,7 @@ bool handover_one(struct client *cl)
 {
     struct shm_session *s = cl->session;
     struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
-    if (cl->wait == WAIT_LANE || cl->seg_len || parcel_store(cl))
+    if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || parcel_store(cl))
         return false; /* soon: its reply is under way, or there is no room */
     client_detach(cl);
     __atomic_store_n(&s->state, SESSION_MOVING, __ATOMIC_RELEASE);

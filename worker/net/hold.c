@@ -84,23 +84,13 @@ static void give_up(struct client *cl)
         output_append(cl, "-" ERR_LOG_BROKEN "\r\n", sizeof("-" ERR_LOG_BROKEN "\r\n") - 1);
 }
 
-/* Says what is waited for, then looks again: the writer does it the other way round, so one sees the other. */
-static uint64_t announce(struct worker *w)
-{
-    uint64_t lowest = 0;
-    for (struct client *cl = w->net->held; cl; cl = cl->next_held)
-        if (!lowest || cl->need_lsn < lowest)
-            lowest = cl->need_lsn;
-    __atomic_store_n(&w->ctx.slot->wal_waits, lowest, __ATOMIC_SEQ_CST);
-    return durable(w);
-}
 
 void hold_release(struct worker *w)
 {
     struct net *net = w->net;
     if (LIKELY(!net->held))
         return;
-    uint64_t now = announce(w);
+    uint64_t now = durable(w);
     bool gives_up = broken(w);
     struct client *list = net->held, *next;
     net->held = NULL;
@@ -120,7 +110,6 @@ void hold_release(struct worker *w)
         if (cl->wait == WAIT_DISK)
             client_resume(cl);
     }
-    announce(w);
 }
 
 /* The writer sleeps on its own; who wants its records on disk wakes it. Without anybody waiting it looks often
@@ -129,12 +118,27 @@ void log_kick(struct worker *w)
 {
     struct shm_wal *wal = wal_of(w);
     const struct shm_wal_ring *ring = &w->ctx.slot->wal;
-    if (LIKELY(!wal->on) || ring->tail == w->net->kicked)
+    if (LIKELY(!wal->on) || ring->tail == w->log_kicked)
         return;
     if (!wal->waits && ring->tail - ring->head < WAL_RING_BYTES / 4)
         return;
-    w->net->kicked = ring->tail;
+    w->log_kicked = ring->tail;
     __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the tail before the look; the writer does it the other way round */
     if (__atomic_load_n(&wal->asleep, __ATOMIC_RELAXED) && wal->writer && slot_wake(wal->writer - 1))
         worker_wake(w, wal->writer - 1);
+}
+
+/* First what is waited for, then another look; the writer does it the other way round, so one sees the other. */
+void hold_announce(struct worker *w)
+{
+    uint64_t lowest = 0;
+    log_kick(w);
+    for (struct client *cl = w->net->held; cl; cl = cl->next_held)
+        if (!lowest || cl->need_lsn < lowest)
+            lowest = cl->need_lsn;
+    if (LIKELY(lowest == w->ctx.slot->wal_waits))
+        return;
+    __atomic_store_n(&w->ctx.slot->wal_waits, lowest, __ATOMIC_SEQ_CST);
+    if (lowest && (lowest <= durable(w) || broken(w)))
+        worker_wake(w, w->ctx.id);
 }
