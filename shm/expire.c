@@ -95,7 +95,8 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
             struct shm_table *t = db_table(ctx->root, w->db);
             if (!t || table_expires(t) <= 0)
                 continue;
-            if (!purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed) || now_us() > until_us) {
+            if (!purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed) ||
+                now_us() > until_us) {
                 *limit_hit = true;
                 return removed;
             }

@@ -95,9 +95,9 @@ struct shm_wal {
         heal; /* the writer is to begin anew behind the base; 0: no. The snapshotter sets, the writer clears */
     uint64_t next_segment; /* number of the next segment: the loader at the start, then the writer */
     uint64_t log_id;
-    _Alignas(64) uint64_t lsn;      /* the last number that was drawn */
-    _Alignas(64) uint64_t written;  /* handed to the kernel up to here */
-    uint64_t durable;               /* on disk up to here */
+    _Alignas(64) uint64_t lsn;     /* the last number that was drawn */
+    _Alignas(64) uint64_t written; /* handed to the kernel up to here */
+    uint64_t durable;              /* on disk up to here */
     uint32_t asleep; /* the writer sleeps: whoever makes a record and wants it on disk soon wakes it */
     _Alignas(64) uint64_t seen_all; /* what concerns all keys: FLUSHALL and its like */
     uint64_t seen[WAL_SEEN];        /* while waits only */

@@ -89,8 +89,8 @@ static void purge_one(void *arg, const struct shm_entry *e)
     p->removed++;
 }
 
-enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *want, void *arg,
-                    uint64_t *next, unsigned *removed)
+enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *want, void *arg, uint64_t *next,
+                    unsigned *removed)
 {
     struct shm_table *t = db_table(ctx->root, db);
     struct key_ref k = {.table = t, .hash = pos, .db = db};

@@ -48,8 +48,9 @@ struct client {
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
-    uint64_t need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
-    size_t hold_at;      /* counted from the first unsent byte */
+    uint64_t
+        need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
+    size_t hold_at; /* counted from the first unsent byte */
     size_t held_replies; /* behind hold_at */
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
@@ -122,8 +123,9 @@ void output_again(struct client *cl);          /* something that was held back m
 void output_writable(struct client *cl);
 
 /* hold.c: replies that wait for the disk */
-void hold_reply(struct client *cl, uint64_t need, size_t mark); /* of a command, from mark on in the shared buffer */
-void hold_piece(struct client *cl, uint64_t need);              /* of the lane's, before it is appended */
+void hold_reply(struct client *cl, uint64_t need,
+                size_t mark);                      /* of a command, from mark on in the shared buffer */
+void hold_piece(struct client *cl, uint64_t need); /* of the lane's, before it is appended */
 size_t hold_sendable(const struct client *cl);
 void hold_forget(struct client *cl);
 void hold_release(struct worker *w);  /* before the turn's replies are written */

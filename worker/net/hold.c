@@ -84,7 +84,6 @@ static void give_up(struct client *cl)
         output_append(cl, "-" ERR_LOG_BROKEN "\r\n", sizeof("-" ERR_LOG_BROKEN "\r\n") - 1);
 }
 
-
 void hold_release(struct worker *w)
 {
     struct net *net = w->net;
@@ -123,7 +122,8 @@ void log_kick(struct worker *w)
     if (!wal->waits && ring->tail - ring->head < WAL_RING_BYTES / 4)
         return;
     w->log_kicked = ring->tail;
-    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* the tail before the look; the writer does it the other way round */
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); /* the tail before the look; the writer does it the other way round */
     if (__atomic_load_n(&wal->asleep, __ATOMIC_RELAXED) && wal->writer && slot_wake(wal->writer - 1))
         worker_wake(w, wal->writer - 1);
 }

@@ -102,6 +102,6 @@ void reply_defer_set(struct reply *r, size_t mark, size_t n);
 #define ERR_NO_KEY    "ERR no such key"
 #define ERR_LOG_BROKEN                                                                                       \
     "MISCONF Errors writing to the AOF file: what this reply would have told may not be on disk"
-#define ERR_OOM       "OOM command not allowed when used memory > 'maxmemory'."
+#define ERR_OOM "OOM command not allowed when used memory > 'maxmemory'."
 
 #endif
