@@ -247,7 +247,7 @@ void cmd_getex(struct call *c)
     if (!string_fits(c, e) || !option_expiry(c, &o, &expiry_ms) || !reply_get(c, e) || !o.ttl)
         return;
     enum rc rc;
-    if ((o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms)
+    if ((o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms && !c->loading)
         rc = key_del(c->tx, k, false);
     else
         rc = key_set_expiry(c->tx, k, expiry_ms);
