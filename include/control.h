@@ -17,14 +17,14 @@ enum control_kind {
     CTL_CLOSED,     /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
     CTL_MOVE,       /* session x is SESSION_MOVING with its parcel: choose a worker for it */
     CTL_LEFT,       /* all sessions are handed over: the child ends now */
-    CTL_REWRITE,    /* CONFIG REWRITE for token y: answer CTL_REWRITTEN with text */
+    CTL_REWRITE,    /* CONFIG REWRITE: answer CTL_ANSWER */
     CTL_SHUTDOWN,   /* SHUTDOWN: y holds SHUTDOWN_* bits */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */
     /* master to worker */
     CTL_TAKE,       /* session x is yours (owner has been stored); its socket rides along */
     CTL_DROPPED,    /* the duplicate of session x is closed: close yours; y as in CTL_CLOSED */
     CTL_STOP,       /* y=1: hand all sessions over (CTL_MOVE), then leave; y=0: finish what runs and end */
-    CTL_REWRITTEN,  /* y: token; text: empty, or the error */
+    CTL_ANSWER,     /* y: as in the question; text: empty, or the error */
     CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too.
                      * Without a descriptor: it serves again, let go of what was lent */
     CTL_PAUSE_WRITES,

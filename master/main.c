@@ -188,7 +188,7 @@ static void make_tables(struct master *m)
     m->child = calloc(m->nslots, sizeof(*m->child));
     CHECK(m->child);
     for (uint32_t i = 0; i < m->nslots; i++)
-        m->child[i].control = -1;
+        m->child[i].control.fd = -1;
     custody_open(m);
     if (!m->wakefd)
         m->wakefd = calloc(SHM_SLOTS_MAX, sizeof(*m->wakefd));

@@ -11,9 +11,9 @@
 #include <ev.h>
 #include <signal.h>
 
-#include "include/control.h"
 #include "master/conf_file.h"
 #include "master/listen.h"
+#include "shm/base/channel.h"
 #include "shm/session.h"
 
 #define POSTS_MAX (CONF_WORKERS_MAX + 64)
@@ -27,8 +27,6 @@ enum child_phase {
     CHILD_REPAIRING, /* a repairer works in its slot */
 };
 
-struct parcel_out; /* a message that waits for room in the socket */
-
 /* One for each slot: the process that has the slot, or had it until the repair is done. */
 struct child {
     enum child_phase phase;
@@ -38,9 +36,8 @@ struct child {
     int status;
     bool left;       /* CTL_LEFT came: it has nothing any more, and ends by itself */
     bool moving_out; /* CTL_STOP with y=1 */
-    int control;
+    struct channel control;
     ev_io in, out;
-    struct parcel_out *first, **last;
     uint32_t sessions; /* how many the master knows to be its */
     double started_at, deadline;
     double stopped_at; /* since when it has been stopped by a signal, 0: it runs */

@@ -104,7 +104,7 @@ static void reopen_logs(struct master *m)
     }
     log_notice("The log file was opened again");
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].control >= 0)
+        if (m->child[i].control.fd >= 0)
             child_tell(m, &m->child[i], &msg, log_fd());
 }
 

@@ -2,6 +2,7 @@
 #include "tests/crash/crash_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
+#include "shm/wal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -428,6 +429,47 @@ static void claim(struct shm_ctx *ctx)
     ok(session_claim(ctx, &hint, &s));
 }
 
+/* ---- the log ---- */
+
+static void log_ready(struct shm_ctx *ctx)
+{
+    persist(ctx->root)->wal.on = persist(ctx->root)->wal.waits = 1;
+}
+static void log_set(struct shm_ctx *ctx)
+{
+    set_over(ctx);
+    between();
+    set_mid(ctx); /* its effect stands in the ring as well */
+    between();
+    over_big(ctx); /* its effect needs a block */
+}
+/* The next record does not fit before the ring's end. */
+static void log_end_ready(struct shm_ctx *ctx)
+{
+    log_ready(ctx);
+    set_new(ctx);
+    ctx->slot->wal.tail = ctx->slot->wal.head = WAL_RING_BYTES - 48;
+}
+static void log_take_ready(struct shm_ctx *ctx)
+{
+    struct shm_ctx partner;
+    log_ready(ctx);
+    slot_ctx(&partner, PARTNER);
+    set_over(&partner);
+    over_big(&partner);
+    set_mid(&partner);
+}
+static void log_take(struct shm_ctx *ctx)
+{
+    struct wal_reader r;
+    struct wal_record rec;
+    wal_reader_open(&r, ctx->root);
+    wal_reader_look(&r);
+    while (wal_reader_next(&r, &rec))
+        ;
+    ok(wal_reader_take(&r, ctx));
+}
+
 const struct crash_op crash_ops[] = {
     {"set-new", NULL, set_new, true},
     {"set-over", NULL, set_over, true},
@@ -466,6 +508,10 @@ const struct crash_op crash_ops[] = {
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
     {"session", NULL, claim, false},
+    {"log", log_ready, log_set, true},
+    {"log-many", log_ready, many, true},
+    {"log-end", log_end_ready, set_over, true},
+    {"log-take", log_take_ready, log_take, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 

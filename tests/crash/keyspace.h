@@ -55,7 +55,7 @@ struct ks_value {
 enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_value *out, char *buf,
                size_t room);
 
-/* A digest of all keys, values and expiries in all databases, and of the mail in all rings. Keys that begin
+/* A digest of all keys, values and expiries in all databases, of the mail in all rings, and of the log. Keys that begin
  * with the letter skip are left out. */
 uint64_t ks_digest(char skip);
 

@@ -159,7 +159,7 @@ void cmd_config_resetstat(struct call *c)
  * waits for that. */
 void cmd_config_rewrite(struct call *c)
 {
-    struct control_msg m = {.kind = CTL_REWRITE, .y = c->session->id};
+    struct control_msg m = {.kind = CTL_REWRITE};
     lane_step_out(c);
     bool answered = control_ask(c->w, &m);
     lane_step_in(c);
