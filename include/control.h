@@ -27,7 +27,8 @@ enum control_kind {
     CTL_ANSWER,     /* y: as in the question; text: empty, or the error */
     CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too.
                      * Without a descriptor: it serves again, let go of what was lent */
-    CTL_PAUSE_WRITES,
+    /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
+    CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
 };
 
 #define SHUTDOWN_NOSAVE 1u

@@ -247,6 +247,15 @@ static void on_rewrite(struct master *m, struct child *c, const struct control_m
     child_tell(m, c, &answer, -1);
 }
 
+static void on_listen(struct master *m, struct child *c, const struct control_msg *msg)
+{
+    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
+    char why[512];
+    if (config_listen(m, why, sizeof(why)))
+        snprintf(answer.text, sizeof(answer.text), "%.200s", why);
+    child_tell(m, c, &answer, -1);
+}
+
 static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
 {
     switch ((enum control_kind)msg->kind) {
@@ -267,6 +276,9 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
         break;
     case CTL_REWRITE:
         on_rewrite(m, c, msg);
+        break;
+    case CTL_LISTEN:
+        on_listen(m, c, msg);
         break;
     case CTL_SHUTDOWN:
         log_notice("User requested shutdown...");

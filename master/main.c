@@ -217,6 +217,8 @@ static void start_new(struct master *m)
     if (dir_lock(&m->dir_lock, why, sizeof(why)) ||
         listen_open(&m->listen, &cfg, m->nworkers, why, sizeof(why)))
         refuse("%s", why);
+    if (!m->listen.naddrs)
+        refuse("there is no address to listen on");
     create_arena(m, &cfg);
     make_tables(m);
     make_posts(m);

@@ -110,6 +110,7 @@ struct master {
     ev_io signals, deaths;
     ev_timer tick;
     uint64_t seen_generation;
+    bool reload_due; /* the configuration was being changed when it was to be read again */
 
     bool started; /* READY has been told */
     enum { RUN, STOP_WORKERS, STOP_LANES } ending;
@@ -145,6 +146,8 @@ void roll_begin(struct master *m);
 void roll_step(struct master *m); /* something has happened, or time has passed */
 /* Reads the configuration again and stores what may change while the server runs. */
 void config_reload(struct master *m);
+/* Listens where the configuration says. On failure everything stays as it was, and why tells the reason. */
+enum rc config_listen(struct master *m, char *why, size_t why_bytes);
 void config_notice(struct master *m); /* acts upon what a client's CONFIG SET has changed */
 
 /* master/upgrade.c */

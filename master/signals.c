@@ -169,6 +169,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     watchdog_look(m);
     post_start_due(m);
     sessions_house(m);
+    if (m->reload_due)
+        config_reload(m);
     config_notice(m);
     roll_step(m);
     upgrade_step(m);

@@ -96,6 +96,34 @@ static enum rc store_config(struct call *c, struct tx *tx, struct shm_config *wa
     return rc ? rc : store_changes(tx, shared, want);
 }
 
+static bool moves(const struct config_changes *changed)
+{
+    return config_changed(changed, D_port) || config_changed(changed, D_bind);
+}
+
+/* Sockets are the master's: it reads the new addresses where we have put them, and answers whether it has them.
+ * Meanwhile the change is not committed, so a refusal, or our death, takes it back. */
+static bool master_listens(struct call *c, const struct config_pair *pairs,
+                           const struct config_changes *changed)
+{
+    struct control_msg m = {.kind = CTL_LISTEN};
+    int id;
+    lane_step_out(c);
+    bool answered = control_ask(c->w, &m);
+    lane_step_in(c);
+    if (answered && !m.text[0])
+        return true;
+    /* The first one that is a new address: as in Redis, where they are tried in this order. */
+    do
+        id = config_find((pairs++)->name);
+    while ((id != D_port && id != D_bind) || !config_changed(changed, (enum directive_id)id));
+    reply_refused(c, (enum directive_id)id,
+                  !answered      ? "The master does not answer."
+                  : id == D_port ? "Unable to listen on this port. Check server logs."
+                                 : "Failed to bind to specified addresses.");
+    return false;
+}
+
 static enum rc set_pairs(struct call *c, struct tx *tx, const struct config_pair *pairs, int n, bool *stored)
 {
     char err[CONFIG_ERR_MAX];
@@ -108,8 +136,10 @@ static enum rc set_pairs(struct call *c, struct tx *tx, const struct config_pair
     }
     if (!server_can(c, &want, &changed))
         return RC_OK;
+    if (moves(&changed) && !c->in_lane)
+        return RC_DEFER;
     enum rc rc = store_config(c, tx, &want);
-    *stored = rc == RC_OK;
+    *stored = rc == RC_OK && (!moves(&changed) || master_listens(c, pairs, &changed));
     return rc;
 }
 
