@@ -23,6 +23,9 @@ struct loader {
     struct bytes map;             /* its bytes */
     uint32_t db;
     uint64_t meetings; /* how many there were, over all files */
+    /* Of our own log: what the base holds, the last record that was run (or skipped, the base has it), where the
+     * segments so far have ended. */
+    uint64_t base_lsn, lsn, segment_end, log_id;
     uint64_t errors;   /* commands that failed: the first few are logged */
     uint64_t ticks;
     int64_t ticked_ms, said_ms;
@@ -48,6 +51,8 @@ __attribute__((noreturn, cold)) void load_fail_full(struct loader *l);
 void load_meet(struct loader *l);
 void load_go_on(struct loader *l);
 
+void load_wait(struct loader *l, const uint64_t *word, uint64_t at); /* until the word is at least at */
+
 /* Now and then, from where much is done: progress, heartbeat. at: bytes of the present file. */
 void load_tick(struct loader *l, uint64_t at);
 
@@ -57,11 +62,15 @@ void load_leave(struct loader *l);
 
 /* ---- rdb.c ---- */
 
+struct rdb_batch *rdb_batch_new(void); /* NULL: no memory */
+
 /* Reads an RDB file from the map's beginning; *end: where it ends. keep_expired: a log follows, which says
  * itself what has gone. */
 void load_rdb(struct loader *l, bool keep_expired, size_t *end);
 
 /* ---- replay.c ---- */
+
+struct replay *replay_new(void); /* NULL: no memory */
 
 enum replay_result { REPLAY_OK, REPLAY_CUT, REPLAY_BAD };
 /* Runs the next command of p, or leaves it to the loader whose share it is. *used: its bytes. Its arguments

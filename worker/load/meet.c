@@ -67,7 +67,7 @@ static void wait_a_little(struct loader *l, unsigned turn)
         cpu_relax();
         return;
     }
-    if (__atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) == LOAD_FAILED)
+    if (__atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) == LOAD_FAILED || l->w.ctx.slot->stop)
         _exit(1);
     if (turn < 300)
         sched_yield();
@@ -77,7 +77,7 @@ static void wait_a_little(struct loader *l, unsigned turn)
         load_tick(l, l->load->loader[l->index].bytes_done);
 }
 
-static void wait_until(struct loader *l, const uint64_t *word, uint64_t at)
+void load_wait(struct loader *l, const uint64_t *word, uint64_t at)
 {
     for (unsigned turn = 0; __atomic_load_n(word, __ATOMIC_ACQUIRE) < at; turn++)
         wait_a_little(l, turn);
@@ -89,11 +89,11 @@ void load_meet(struct loader *l)
     uint64_t at = ++l->meetings;
     __atomic_store_n(&l->load->loader[l->index].position, at, __ATOMIC_RELEASE);
     if (!load_is_first(l)) {
-        wait_until(l, &l->load->barrier, at);
+        load_wait(l, &l->load->barrier, at);
         return;
     }
     for (unsigned i = 1; i < l->n; i++)
-        wait_until(l, &l->load->loader[i].position, at);
+        load_wait(l, &l->load->loader[i].position, at);
 }
 
 void load_go_on(struct loader *l)
@@ -138,6 +138,8 @@ void load_tick(struct loader *l, uint64_t at)
     if (!l->said_ms)
         l->said_ms = now;
     l->ticked_ms = now;
+    if (l->w.ctx.slot->stop)
+        _exit(1);
     l->w.ctx.slot->heartbeat_ms = (uint64_t)now;
     slot_publish(&l->w.ctx);
     say_progress(l, now);

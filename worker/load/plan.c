@@ -1,14 +1,15 @@
 #include "worker/load/plan.h"
 #include "shm/config.h"
+#include "shm/format/wal_dir.h"
+#include "shm/format/wal_file.h"
 
-#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-
-#define LOG_DIR "skep-wal"
+#include <unistd.h>
 
 enum rc plan_refuse(struct load_plan *plan, enum rc rc, const char *fmt, ...)
 {
@@ -82,101 +83,86 @@ static enum rc add_if_there(struct load_plan *plan, enum load_kind kind, const c
 
 /* ---- our own log ---- */
 
-struct found { /* in the log's folder */
-    uint64_t base, *segment;
-    bool has_base;
-    unsigned n, cap;
-};
-
-/* prefix, 16 hexadecimal digits, suffix. */
-static bool name_number(const char *name, const char *prefix, const char *suffix, uint64_t *v)
+/* What stands in front of the segment. False: the head cannot be read, and whoever loads it says why. */
+static bool segment_before(int dirfd, uint64_t number, uint64_t *before)
 {
-    size_t p = strlen(prefix);
-    if (strncmp(name, prefix, p) || strlen(name) != p + 16 + strlen(suffix) || strcmp(name + p + 16, suffix))
+    char name[WAL_NAME_MAX], bytes[WAL_HEAD_BYTES];
+    struct wal_head head;
+    wal_segment_name(name, number);
+    int fd = openat(dirfd, name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
         return false;
-    *v = 0;
-    for (const char *d = name + p; d < name + p + 16; d++) {
-        if (!(*d >= '0' && *d <= '9') && !(*d >= 'a' && *d <= 'f'))
-            return false;
-        *v = *v << 4 | (uint64_t)(*d <= '9' ? *d - '0' : *d - 'a' + 10);
-    }
+    ssize_t n = read(fd, bytes, sizeof(bytes));
+    close(fd);
+    if (n != (ssize_t)sizeof(bytes) || wal_head_get(&head, bytes, sizeof(bytes)))
+        return false;
+    *before = head.before;
     return true;
 }
 
-static void found_name(struct found *f, const char *name)
+/* Segments of which the base has everything wait for being deleted: the one behind them begins within it. */
+static unsigned first_needed(const struct wal_dir *d, int dirfd, uint64_t base)
 {
-    uint64_t v;
-    if (name_number(name, "base-", ".rdb", &v)) {
-        f->base = !f->has_base || v > f->base ? v : f->base;
-        f->has_base = true;
-    } else if (name_number(name, "", ".wal", &v)) {
-        if (f->n == f->cap) {
-            f->cap = f->cap ? f->cap * 2 : 16;
-            f->segment = realloc(f->segment, f->cap * sizeof(*f->segment));
-            CHECK(f->segment);
-        }
-        f->segment[f->n++] = v;
-    }
+    uint64_t before;
+    unsigned i = d->nsegments;
+    while (i-- > 1)
+        if (segment_before(dirfd, d->segment[i], &before) && before <= base)
+            return i;
+    return 0;
 }
 
-static int by_number(const void *a, const void *b)
+static enum rc add_log(struct load_plan *plan, const char *dir, const struct wal_dir *d, int dirfd)
 {
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static enum rc add_log(struct load_plan *plan, const char *dir, const struct found *f)
-{
-    char path[PATH_MAX], name[32];
-    enum rc rc = RC_OK;
-    snprintf(name, sizeof(name), "base-%016llx.rdb", (unsigned long long)f->base);
-    if (!join(plan, path, dir, name))
-        return RC_INVALID;
-    rc = plan_add(plan, LOAD_BASE, f->base, path);
-    for (unsigned i = 0; i < f->n && !rc; i++) {
-        snprintf(name, sizeof(name), "%016llx.wal", (unsigned long long)f->segment[i]);
-        if (!join(plan, path, dir, name))
-            return RC_INVALID;
-        rc = plan_add(plan, LOAD_SEGMENT, f->segment[i], path);
-        if (!rc && i && f->segment[i] != f->segment[i - 1] + 1)
-            rc = plan_refuse(plan, RC_INVALID,
-                             "The log's segment %016llx.wal is missing in %s: ask 'skepctl wal check' what can be "
-                             "saved",
-                             (unsigned long long)f->segment[i - 1] + 1, dir);
+    char path[PATH_MAX], name[WAL_NAME_MAX];
+    uint64_t base = plan->base_lsn = d->base[d->nbases - 1];
+    wal_base_name(name, base);
+    enum rc rc = join(plan, path, dir, name) ? plan_add(plan, LOAD_BASE, base, path) : RC_INVALID;
+    unsigned first = first_needed(d, dirfd, base);
+    for (unsigned i = first; i < d->nsegments && !rc; i++) {
+        uint64_t number = d->segment[i];
+        wal_segment_name(name, number);
+        if (i > first && number != d->segment[i - 1] + 1)
+            return plan_refuse(plan, RC_INVALID,
+                               "The log is damaged: the segment before %s is missing in %s. 'skepctl wal check' says "
+                               "more, 'skepctl wal repair' keeps what is good",
+                               name, dir);
+        rc = join(plan, path, dir, name) ? plan_add(plan, LOAD_SEGMENT, number, path) : RC_INVALID;
+        plan->last_segment = number;
     }
     return rc;
 }
 
-/* Segments without a base: the log had begun, and its first base was not complete when the server ended. What
- * stands in them follows a state that was kept nowhere. */
-static enum rc without_base(struct load_plan *plan, const char *dir, const struct found *f)
+static enum rc plan_listed(struct load_plan *plan, const char *dir, int dirfd)
 {
-    if (!f->n)
-        return RC_MISSING;
-    return plan_refuse(plan, RC_INVALID,
-                       "%s holds segments of a log but no base-*.rdb that they follow: if it was removed, put it "
-                       "back; if the log had only just begun, move the folder away and what was saved before is "
-                       "loaded",
-                       dir);
+    struct wal_dir d;
+    enum rc rc = wal_dir_list(&d, dirfd);
+    if (rc)
+        plan_refuse(plan, rc, "Cannot read the folder %s: %s", dir, strerror(errno));
+    else if (d.nbases)
+        rc = add_log(plan, dir, &d, dirfd);
+    else if (!d.nsegments)
+        rc = RC_MISSING; /* a log that had only just begun: its segments still have other names */
+    else
+        rc = plan_refuse(plan, RC_INVALID,
+                         "The log is damaged: %s holds segments, but the base-*.rdb that they follow has gone. Put it "
+                         "back, or move the folder away",
+                         dir);
+    wal_dir_free(&d);
+    return rc;
 }
 
 static enum rc plan_own_log(struct load_plan *plan, const struct shm_config *cfg)
 {
     char dir[PATH_MAX];
-    struct found f = {0};
-    if (!join(plan, dir, cfg->dir_value, LOG_DIR))
+    if (!join(plan, dir, cfg->dir_value, WAL_DIR_NAME))
         return RC_INVALID;
-    DIR *d = opendir(dir);
-    if (!d && errno == ENOENT)
+    int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd < 0 && errno == ENOENT)
         return RC_MISSING;
-    if (!d)
+    if (fd < 0)
         return plan_refuse(plan, RC_IO, "Cannot read the folder %s: %s", dir, strerror(errno));
-    for (struct dirent *e; (e = readdir(d));)
-        found_name(&f, e->d_name);
-    closedir(d);
-    qsort(f.segment, f.n, sizeof(*f.segment), by_number);
-    enum rc rc = f.has_base ? add_log(plan, dir, &f) : without_base(plan, dir, &f);
-    free(f.segment);
+    enum rc rc = plan_listed(plan, dir, fd);
+    close(fd);
     return rc;
 }
 
@@ -194,9 +180,9 @@ static enum rc plan_redis_log(struct load_plan *plan, const struct shm_config *c
     return rc;
 }
 
-static enum rc choose(struct load_plan *plan, const struct shm_config *cfg)
+static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
 {
-    if (!cfg->appendonly)
+    if (what == LOAD_DUMP || (what == LOAD_AT_START && !cfg->appendonly))
         return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
     plan->is_log = true;
     enum rc rc = plan_own_log(plan, cfg);
@@ -210,10 +196,10 @@ static enum rc choose(struct load_plan *plan, const struct shm_config *cfg)
     return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
 }
 
-enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg)
+enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
 {
     *plan = (struct load_plan){0};
-    enum rc rc = choose(plan, cfg);
+    enum rc rc = choose(plan, cfg, what);
     if (rc && rc != RC_MISSING)
         return rc;
     uint64_t hash = 14695981039346656037ull;

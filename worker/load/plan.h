@@ -10,8 +10,7 @@
 
 #include <limits.h>
 
-#include "include/bytes.h"
-#include "include/rc.h"
+#include "shm/persist.h"
 
 struct shm_config;
 
@@ -25,7 +24,6 @@ enum load_kind {
 struct load_file {
     enum load_kind kind;
     bool last;       /* the last one, whose end may be torn */
-    bool alone;      /* an AOF that is no part of a manifest, or its base */
     uint64_t number; /* a base's LSN, a segment's number */
     uint64_t bytes;
     char path[PATH_MAX];
@@ -38,11 +36,12 @@ struct load_plan {
     bool foreign; /* appendonly yes, and not our log */
     uint64_t total_bytes;
     uint64_t hash;
+    uint64_t base_lsn, last_segment; /* of our own log */
     char why[1024];
 };
 
 /* No files at all is a plan, too: the keyspace is empty. */
-enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg);
+enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, enum load_what what);
 void plan_free(struct load_plan *plan);
 /* Adds a file, which must be there. */
 enum rc plan_add(struct load_plan *plan, enum load_kind kind, uint64_t number, const char *path);

@@ -251,3 +251,8 @@ void load_rdb(struct loader *l, bool keep_expired, size_t *end)
     *end = b->in.pos;
     rdb_in_close(&b->in);
 }
+
+struct rdb_batch *rdb_batch_new(void)
+{
+    return calloc(1, sizeof(struct rdb_batch));
+}

@@ -27,10 +27,7 @@ struct replay {
     unsigned argc, cap;
     struct bytes *part; /* of it, for one share */
     unsigned part_cap;
-    uint64_t at; /* for the progress */
 };
-
-struct replay *replay_new(void);
 
 /* ---- reading ---- */
 
