@@ -144,6 +144,68 @@ static void set_range_long(struct shm_ctx *ctx)
     ok(ks_set_range(ctx, 0, k, 100, (struct bytes){part, sizeof(part)}));
 }
 
+/* The strings' own changes. A value that has room for more, one that has none, and one whose bytes are logged. */
+static void append(struct shm_ctx *ctx, struct bytes key, size_t n)
+{
+    char *more = malloc(n);
+    fill(more, n, 9);
+    ok(ks_append(ctx, 0, key, (struct bytes){more, n}));
+    free(more);
+}
+static void append_short(struct shm_ctx *ctx)
+{
+    KEY(k, "k", 10);
+    append(ctx, k, 1); /* 102 bytes lie in a block of 104: it stays there */
+}
+static void append_outgrows(struct shm_ctx *ctx)
+{
+    KEY(k, "k", 11);
+    append(ctx, k, 700);
+    between();
+    append(ctx, k, 9000); /* longer than an entry holds */
+}
+static void append_number(struct shm_ctx *ctx)
+{
+    KEY(k, "n", 8);
+    append(ctx, k, 3);
+}
+static void append_room_ready(struct shm_ctx *ctx)
+{
+    KEY(k, "mid", 0);
+    append(ctx, k, 10); /* its block is now twice as long */
+}
+static void append_in_place(struct shm_ctx *ctx)
+{
+    KEY(k, "mid", 0);
+    append(ctx, k, 5000);
+}
+static void append_span(struct shm_ctx *ctx)
+{
+    KEY(k, "big", 0);
+    append(ctx, k, 100);
+    between();
+    append(ctx, k, 200000);
+}
+static void range_in_place(struct shm_ctx *ctx)
+{
+    static char part[30000];
+    KEY(k, "big", 0);
+    fill(part, sizeof(part), 3);
+    ok(ks_write_range(ctx, 0, k, 1000, (struct bytes){part, sizeof(part)}));
+    between();
+    ok(ks_write_range(ctx, 0, k, 399990, BYTES_LIT("over its end, which the room allows")));
+}
+static void range_rewrites(struct shm_ctx *ctx)
+{
+    static char part[90000];
+    KEY(k, "big", 0);
+    fill(part, sizeof(part), 4);
+    ok(ks_write_range(ctx, 0, k, 1000, (struct bytes){part, sizeof(part)}));
+    between();
+    KEY(absent, "new", 7);
+    ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
+}
+
 /* ---- many keys ---- */
 
 static void many(struct shm_ctx *ctx)
@@ -484,6 +546,13 @@ const struct crash_op crash_ops[] = {
     {"rename", NULL, renames, true},
     {"set-range", NULL, set_range, true},
     {"set-range-long", NULL, set_range_long, true},
+    {"append-short", NULL, append_short, true},
+    {"append-outgrows", NULL, append_outgrows, true},
+    {"append-number", NULL, append_number, true},
+    {"append-in-place", append_room_ready, append_in_place, true},
+    {"append-span", NULL, append_span, true},
+    {"range-in-place", NULL, range_in_place, true},
+    {"range-rewrites", NULL, range_rewrites, true},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
     {"many-dels", NULL, many_dels, true},

@@ -1,6 +1,7 @@
 /* Whole operations on the keyspace for the crash tests. */
 #include "tests/crash/keyspace.h"
 #include "shm/wal.h"
+#include "shm/types/string.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -206,6 +207,28 @@ enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t 
     for (size_t i = 0; !rc && i < part.n; i++) /* byte by byte: a death may come in the middle */
         ((volatile char *)p)[i] = part.p[i];
     return end(&tx, rc);
+}
+
+enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more)
+{
+    struct tx tx;
+    struct key_ref k;
+    size_t length;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    return end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
+}
+
+enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset, struct bytes part)
+{
+    struct tx tx;
+    struct key_ref k;
+    size_t length;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    return end(&tx, string_set_range(&tx, &k, offset, part, 0, &length));
 }
 
 static enum rc many_one(struct tx *tx, const struct ks_many *m, struct key_ref *k, char *value)
