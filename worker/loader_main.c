@@ -157,7 +157,6 @@ static void finish(struct loader *l, double seconds)
     struct shm_persist *p = persist(l->w.ctx.root);
     if (l->load->what == LOAD_AT_START) {
         set_log(l);
-        p->snap.dirty_saved = persist_dirty(l->w.ctx.root);
         p->snap.last_save_s = l->load->start_ms / 1000;
     }
     say_end(l, seconds);

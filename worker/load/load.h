@@ -8,6 +8,7 @@
 #ifndef SKEP_LOAD_H
 #define SKEP_LOAD_H
 
+#include "shm/config.h"
 #include "shm/persist.h"
 #include "worker/load/plan.h"
 #include "worker/worker.h"
