@@ -17,26 +17,42 @@ enum load_state {
     LOAD_FAILED,   /* error says why: the master ends */
 };
 
-#define LOADERS_MAX 64u
-/* One for each loader. position: how many items of the present file it has passed; barrier items are run by
- * the first loader when all have reached them. */
-struct shm_loader {
-    _Alignas(64) uint64_t position;
-    uint64_t keys;       /* it has stored so many */
-    uint64_t expired;    /* and left out so many */
-    uint64_t bytes_done; /* of the present file */
-    uint32_t done;       /* it has nothing more to do */
+enum load_what {
+    LOAD_AT_START = 0, /* what the configuration says */
+    LOAD_DUMP,         /* DEBUG RELOAD: dbfilename. Only keys are stored: log and snapshot keep their words */
+    LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
 };
 
+#define LOADERS_MAX 64u
+/* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
+struct shm_loader {
+    _Alignas(64) uint64_t position; /* how many meetings it has come to (shm_load.barrier) */
+    uint64_t keys;                  /* of RDB files: it has stored so many */
+    uint64_t expired;               /* and left out so many */
+    uint64_t bytes_done;            /* of the present file */
+    uint32_t done;                  /* all is stored; the first loader's comes last, when all words are set */
+};
+
+/* The master clears it, sets nloaders, what, start_ms and state, and starts the loaders. When all of them have ended
+ * with 0, the master ends the loading: with needs_base it has a base made first, and what must be so before the
+ * first write (the log is on, say) it does before it sets LOAD_NONE. A loader that ends otherwise has failed:
+ * with 1, error says why and is in the log already; killed by a signal, it could say nothing, and the others,
+ * who may be waiting for it, are to be ended. */
 struct shm_load {
-    uint32_t state; /* enum load_state: master and the first loader */
+    uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
-    int64_t start_ms;
-    uint64_t total_bytes;         /* of all files, for the progress */
+    uint32_t what, spare; /* enum load_what: the master */
+    int64_t start_ms;     /* wall clock: the master */
+    uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
-    uint64_t barrier;             /* items up to here have been run by the first loader */
-    uint32_t file;                /* which file of the plan is being loaded; the first loader */
-    uint32_t aof;                 /* a log is being loaded (for INFO) */
+    /* Files end, and commands that concern several loaders' keys run, when all have come to the same place: the
+     * barrier follows when the first loader has done there what is to be done. */
+    uint64_t barrier;
+    uint64_t plan;       /* a hash of the list of files: every loader makes the same list; 0: not yet */
+    uint32_t file;       /* which file of the plan is being loaded */
+    uint32_t aof;        /* a log is being loaded (for INFO) */
+    uint32_t needs_base; /* appendonly yes, but the data do not come from our own log */
+    uint32_t failing;    /* claimed by the first loader that fails: it writes error, then state */
     char error[512];
     struct shm_loader loader[LOADERS_MAX];
 };

@@ -49,3 +49,9 @@ if(TARGET skep)
   endforeach()
   server_test(second_instance second_instance)
 endif()
+
+# Files of redis-server and of ours, sound, cut and damaged, into keyspaces.
+if(TARGET skep)
+  add_executable(load_dir ${CMAKE_CURRENT_LIST_DIR}/load_dir.c)
+  target_link_libraries(load_dir ${SKEP_LIBS})
+endif()

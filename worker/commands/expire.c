@@ -58,7 +58,8 @@ static void expire(struct call *c, int64_t unit, int64_t base)
         reply_int(c->reply, 0);
         return;
     }
-    bool goes = v <= c->now_ms;
+    bool goes = v <= c->now_ms && !c->loading;
+    v = v < 0 ? 0 : v; /* in a file: what follows there counts on the key, though its time is over */
     enum rc rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, v);
     if (!rc && k->logged)
         rc = goes ? effect_del(c, k->key) : effect_pexpireat(c, k->key, v);

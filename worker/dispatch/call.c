@@ -27,7 +27,7 @@ void call_breathe(struct call *c)
 
 static bool expired(const struct call *c, const struct shm_entry *e)
 {
-    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms;
+    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms && !c->loading;
 }
 
 /* LRU: the time of this access. LFU: a counter that has decayed since the last one, and perhaps grows. */
