@@ -17,6 +17,12 @@ enum load_state {
     LOAD_FAILED,   /* error says why: the master ends */
 };
 
+enum load_what {
+    LOAD_AT_START = 0, /* what the configuration says */
+    LOAD_DUMP,         /* DEBUG RELOAD: dbfilename. Only keys are stored: log and snapshot keep their words */
+    LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
+};
+
 #define LOADERS_MAX 64u
 /* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
 struct shm_loader {
@@ -27,7 +33,7 @@ struct shm_loader {
     uint32_t done;                  /* all is stored; the first loader's comes last, when all words are set */
 };
 
-/* The master clears it, sets nloaders, start_ms and state, and starts the loaders. When all of them have ended
+/* The master clears it, sets nloaders, what, start_ms and state, and starts the loaders. When all of them have ended
  * with 0, the master ends the loading: with needs_base it has a base made first, and what must be so before the
  * first write (the log is on, say) it does before it sets LOAD_NONE. A loader that ends otherwise has failed:
  * with 1, error says why and is in the log already; killed by a signal, it could say nothing, and the others,
@@ -35,7 +41,8 @@ struct shm_loader {
 struct shm_load {
     uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
-    int64_t start_ms;
+    uint32_t what, spare; /* enum load_what: the master */
+    int64_t start_ms;     /* wall clock: the master */
     uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
     /* Files end, and commands that concern several loaders' keys run, when all have come to the same place: the
@@ -117,8 +124,17 @@ struct shm_wal {
     char error[256];
 };
 
+/* What a worker must mind before it runs a command; the master's. */
+enum {
+    HEED_LOADING = 1u << 0,     /* the keyspace is being loaded: -LOADING, and nobody removes keys */
+    HEED_SAVE_FAILED = 1u << 1, /* the last background save failed: see stop-writes-on-bgsave-error */
+    HEED_LAST_SAVE = 1u << 2,   /* the last snapshot before the end is being made: writes wait */
+};
+
 struct shm_persist {
-    struct shm_load load;
+    uint32_t heed; /* HEED_*: in a line of its own, since every command reads it */
+    uint32_t rewrite_scheduled, rewrites, rewrite_failures; /* for INFO: the master */
+    _Alignas(64) struct shm_load load;
     struct shm_snap snap;
     struct shm_wal wal;
 };
@@ -126,6 +142,11 @@ struct shm_persist {
 static inline struct shm_persist *persist(const struct shm_root *root)
 {
     return shm_at(root->persist);
+}
+
+static inline bool heeds(const struct shm_root *root, uint32_t what)
+{
+    return UNLIKELY(__atomic_load_n(&persist(root)->heed, __ATOMIC_ACQUIRE) & what);
 }
 
 /* Changes of keys since the start, over all slots. */
