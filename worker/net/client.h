@@ -10,6 +10,7 @@
 
 #include <ev.h>
 
+#include "include/control.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
 
@@ -23,6 +24,7 @@ enum client_wait {
     WAIT_PAUSED, /* CLIENT PAUSE */
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
+    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
 };
 
 struct client {
@@ -55,6 +57,7 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
+    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
     struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
@@ -102,6 +105,8 @@ void client_readable(struct client *cl);
 void client_process(struct client *cl, char *buf, size_t len);
 void client_resume(struct client *cl); /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
+/* The master's answer for a session of ours: whoever waits for it goes on. */
+void client_told(struct worker *w, const struct control_msg *m);
 size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
