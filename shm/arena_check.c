@@ -292,7 +292,7 @@ static void check_snapshot(struct inspection *c)
     const struct shm_snap *snap = &persist(c->root)->snap;
     if (snap->tables)
         mark_used(c, snap->tables, c->root->ndbs * 8ull, "the list of a snapshot's tables");
-    if (!snap->tables != (snap->state < SNAP_WALKING))
+    if (snap->tables ? snap->state < SNAP_WALKING : snap->state == SNAP_WALKING)
         fault(c, "a snapshot in state %llu has %s list of tables", (unsigned long long)snap->state,
               snap->tables ? "a" : "no");
 }

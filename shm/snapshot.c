@@ -153,7 +153,8 @@ void snapshot_end(struct shm_ctx *ctx)
     struct shm_snap *snap = &persist(ctx->root)->snap;
     struct tx tx;
     tx_begin(&tx, ctx);
-    enum rc rc = tx_free(&tx, snap->tables, ctx->root->ndbs * 8ull);
+    /* A snapshotter that died before the cut has left no list. */
+    enum rc rc = snap->tables ? tx_free(&tx, snap->tables, ctx->root->ndbs * 8ull) : RC_OK;
     if (!rc)
         rc = tx_redo(&tx, &snap->tables, 0);
     if (!rc)
@@ -364,6 +365,7 @@ static void show_staged(struct snapshot *s)
     for (size_t at = 0; at < s->staged;) {
         const struct shm_entry *e = (const struct shm_entry *)(s->stage + at);
         show(s, s->db, e);
+        s->walked++;
         at += (entry_bytes_total(e) + 7) & ~(size_t)7;
     }
     s->staged = 0;
@@ -376,6 +378,7 @@ static void show_noted(struct snapshot *s, struct shm_table *t, uint64_t *listed
 {
     for (unsigned i = 0; i < s->nnoted; i++)
         show(s, s->db, shm_at(s->noted[i]));
+    s->walked += s->nnoted;
     while (t->snap_from && t->snap_from - 1 <= s->noted_last) {
         bool last = s->noted_last == UINT64_MAX;
         enter(s);
@@ -397,7 +400,7 @@ static void show_noted(struct snapshot *s, struct shm_table *t, uint64_t *listed
 static uint64_t *next_table(struct snapshot *s)
 {
     uint64_t *list = shm_at(persist(s->ctx->root)->snap.tables);
-    for (; s->db < s->ctx->root->ndbs; s->db++)
+    for (; persist(s->ctx->root)->snap.tables && s->db < s->ctx->root->ndbs; s->db++)
         if (list[s->db])
             return &list[s->db];
     return NULL;

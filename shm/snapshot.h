@@ -42,6 +42,7 @@ struct snapshot {
     unsigned nnoted, noted_room;
     uint64_t noted_last; /* the last hash of the bucket that they stand in */
     uint32_t db;
+    uint64_t walked; /* entries that were not handed over */
 };
 
 /* The cut: from here on every entry of every table is pending. Sets state, lsn, tables, dirty_at_cut and keys_total;
