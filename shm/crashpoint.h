@@ -21,7 +21,8 @@
     X(NEST_COMMITTED) X(NEST_UNLOCKED) X(UNIT_RANGE_NOTED) X(UNIT_RANGE_SET)                   \
     X(NEST_UNDONE) X(STORE_MOVED) X(TRIM_NOTED) X(GATE_CLOSED) X(RETIRE_TAKEN)                 \
     X(MAIL_SENT) X(MAIL_LOOKED) X(SESSION_CLAIMED) X(SPAN_TAKEN)                     \
-    X(WAL_FILLED) X(WAL_FLOOR) X(WAL_DRAWN)
+    X(WAL_FILLED) X(WAL_FLOOR) X(WAL_DRAWN)                                                   \
+    X(SNAP_HANDED) X(SNAP_RING_GROWN) X(SNAP_CUT) X(SNAP_MARKS) X(SNAP_TAKEN)
 /* clang-format on */
 
 enum crash_point {

@@ -57,6 +57,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;
+    tx->handed = 0;
     tx->cap = LANE_INLINE - COUNTER_ROOM;
     tx->lock = lane->lock;
     tx->redo = lane->redo;

@@ -44,6 +44,7 @@ struct tx {
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
     struct tx_wal wal;
+    uint32_t handed, handed_redo; /* entries given to the snapshot, and the redo that moves the ring's tail */
 };
 
 void tx_begin(struct tx *tx, struct shm_ctx *ctx);

@@ -149,7 +149,7 @@ enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t
     struct shm_entry *e = key_entry(k);
     if (!e)
         return string_put_integer(tx, k, v, -1, clock);
-    if (UNLIKELY(entry_enc(e) != ENC_INT || entry_type(e) != TYPE_STRING))
+    if (UNLIKELY(entry_enc(e) != ENC_INT || entry_type(e) != TYPE_STRING || key_pending(k)))
         return string_put_integer(tx, k, v, entry_expiry(e), clock);
     clock_store(e, clock);
     return word_change(tx, k, entry_word_at(e), (uint64_t)v);
@@ -159,12 +159,13 @@ enum rc key_set_expiry(struct tx *tx, struct key_ref *k, int64_t expiry_ms)
 {
     struct shm_entry *e = key_entry(k);
     shm_ref r;
+    bool moved;
     if (entry_expiry(e) == expiry_ms)
         return RC_OK;
-    if (expiry_ms >= 0 && e->flags & ENTRY_EXPIRES)
+    if (expiry_ms >= 0 && e->flags & ENTRY_EXPIRES && !key_pending(k))
         return word_change(tx, k, (uint64_t *)entry_expiry_at(e), (uint64_t)expiry_ms);
-    enum rc rc = entry_copy(tx, k->entry, k->key, expiry_ms, &r);
-    return rc ? rc : key_put(tx, k, r, true);
+    enum rc rc = key_renew(tx, k, k->key, expiry_ms, &r, &moved);
+    return rc ? rc : key_put(tx, k, r, moved);
 }
 
 /* ---- growing ---- */
@@ -267,6 +268,9 @@ static enum rc short_write(struct tx *tx, struct key_ref *k, uint64_t offset, st
 
 enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint32_t clock, size_t *length)
 {
+    enum rc rc = key_own(tx, k);
+    if (UNLIKELY(rc))
+        return rc;
     struct shm_entry *e = key_entry(k);
     size_t len = string_length(e), total = len + more.n;
     *length = total;
@@ -286,6 +290,9 @@ enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint3
 enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, uint32_t clock,
                          size_t *length)
 {
+    enum rc rc = key_own(tx, k);
+    if (UNLIKELY(rc))
+        return rc;
     struct shm_entry *e = key_entry(k);
     size_t len = e ? string_length(e) : 0, end = offset + part.n, total = end > len ? end : len;
     *length = total;
