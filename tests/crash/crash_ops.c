@@ -302,7 +302,7 @@ static void split_node_ready(struct shm_ctx *ctx)
 }
 static void retag_ready(struct shm_ctx *ctx)
 {
-    crowd_deep(ctx, 13, 12);
+    crowd_deep(ctx, 8, 7);
 }
 static void adjust_deep(struct shm_ctx *ctx)
 {
