@@ -421,6 +421,11 @@ static void trim_ready(struct shm_ctx *ctx)
 {
     del_big(ctx);
 }
+static void ahead(struct shm_ctx *ctx)
+{
+    uint64_t seen = ctx->root->unit_hint - 1;
+    CHECK(arena_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+}
 static void claim(struct shm_ctx *ctx)
 {
     uint32_t hint = 0;
@@ -465,6 +470,7 @@ const struct crash_op crash_ops[] = {
     {"drain", NULL, drain, false},
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
+    {"ahead", NULL, ahead, false},
     {"session", NULL, claim, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
