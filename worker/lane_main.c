@@ -17,6 +17,7 @@
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
+#define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
 #define BURY_ENTRIES      2000u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
@@ -37,9 +38,10 @@ struct lane {
     struct worker w;
     struct job *jobs;
     uint64_t *idle_units; /* what arena_trim saw last time */
+    uint64_t units_seen;  /* what arena_ahead saw last time */
     int64_t trimmed_ms, published_ms;
     int64_t stopping_ms; /* since when it is to end; 0: it is not */
-    bool gate_failed;
+    bool gate_failed, growing;
 };
 
 static int64_t clock_ms(clockid_t id)
@@ -254,11 +256,13 @@ static void drain_mail(struct lane *l)
     }
 }
 
-/* Work that is nobody's: cut-off tables are freed piece by piece, empty units go back to the system. */
+/* Work that is nobody's: cut-off tables are freed piece by piece, units are fetched before workers need them, and
+ * empty ones go back to the system. */
 static bool housekeeping(struct lane *l)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
     bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
         arena_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);
@@ -312,7 +316,8 @@ static void lane_loop(struct lane *l, int wakefd)
     bool more = false;
     while (!may_leave(l)) {
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
-        poll(p, 2, more || control_heard(&l->w) ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
+        bool soon = l->jobs || l->w.stop_asked || l->growing;
+        poll(p, 2, more || control_heard(&l->w) ? 0 : soon ? SOON_MS : 200);
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;

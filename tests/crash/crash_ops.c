@@ -365,7 +365,7 @@ static void split_node_ready(struct shm_ctx *ctx)
 }
 static void retag_ready(struct shm_ctx *ctx)
 {
-    crowd_deep(ctx, 13, 12);
+    crowd_deep(ctx, 8, 7);
 }
 static void adjust_deep(struct shm_ctx *ctx)
 {
@@ -484,6 +484,11 @@ static void trim_ready(struct shm_ctx *ctx)
 {
     del_big(ctx);
 }
+static void ahead(struct shm_ctx *ctx)
+{
+    uint64_t seen = ctx->root->unit_hint - 1;
+    CHECK(arena_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+}
 static void claim(struct shm_ctx *ctx)
 {
     uint32_t hint = 0;
@@ -576,6 +581,7 @@ const struct crash_op crash_ops[] = {
     {"drain", NULL, drain, false},
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
+    {"ahead", NULL, ahead, false},
     {"session", NULL, claim, false},
     {"log", log_ready, log_set, true},
     {"log-many", log_ready, many, true},
