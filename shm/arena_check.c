@@ -151,6 +151,8 @@ static void check_slot(struct inspection *c, uint32_t i)
     for (unsigned k = 0; k < ARRAY_LEN(s->lane.store); k++)
         if (s->lane.store[k])
             mark(c, s->lane.store[k], "a lane's store");
+    if (s->lane.built)
+        mark(c, s->lane.built, "a value built ahead");
 }
 
 /* ---- what is in use ---- */

@@ -165,19 +165,24 @@ static void leave_if_done(struct worker *w)
     ev_break(w->loop, EVBREAK_ALL);
 }
 
+static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
+{
+    if (ev_is_active(&net->retry))
+        return;
+    ev_timer_set(&net->retry, seconds, 0);
+    ev_timer_start(loop, &net->retry);
+}
+
 /* After all events of a turn, before the loop sleeps: replies go out, and those who wait are tried again. */
 static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int events)
 {
     struct worker *w = prepare->data;
     struct net *net = w->net;
-    bool parked = false;
     (void)events;
     if (UNLIKELY(net->waiting)) {
-        parked = clients_retry(w);
-        if (net->waiting && !ev_is_active(&net->retry)) {
-            ev_timer_set(&net->retry, parked ? 0.001 : 0.01, 0);
-            ev_timer_start(loop, &net->retry);
-        }
+        bool parked = clients_retry(w);
+        if (net->waiting)
+            turn_again(net, loop, parked ? 0.001 : 0.01);
     }
     monitor_flush(w);
     output_flush_turn(w);
@@ -193,6 +198,10 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         ev_io_stop(loop, &net->control_out);
     if (net->dead)
         clients_bury(w);
+    if (UNLIKELY(net->feeding) && lane_feed_all(w))
+        turn_again(net, loop, 0.001);
+    if (UNLIKELY(net->scrap.n) && scrap_step(&net->scrap))
+        turn_again(net, loop, 0.001);
     w->ctx.slot->busy_since_ms = 0;
 }
 

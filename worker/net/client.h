@@ -10,11 +10,14 @@
 
 #include <ev.h>
 
+#include "worker/net/buffer.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
 
 #define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
 #define NET_READ_BYTES (64u << 10) /* one read */
+/* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
+#define NET_LONG_REQUEST (2u << 20)
 
 /* Why a client's next command is not being run. */
 enum client_wait {
@@ -47,6 +50,12 @@ struct client {
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
+    bool lane_hurry;            /* its reply is fetched though it does not read */
+    /* A long request goes to the lane in pieces: it stands at the beginning of in. */
+    size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
+    bool feed_starved;        /* the arena had no room for a piece of it */
+    bool in_feed_list;
+    struct client *next_feeding;
     struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
@@ -81,6 +90,8 @@ struct net {
         uint32_t slot;
         uint64_t serial;
     } * cancels;
+    struct client *feeding; /* those whose request goes to the lane in pieces */
+    struct scrap scrap;
     size_t ncancels, cancels_cap; /* requests whose client has gone, not told to the lane yet */
 };
 
@@ -91,7 +102,8 @@ void client_close_soon(struct client *cl); /* when its replies are written */
 void client_readable(struct client *cl);
 /* Runs what stands in [buf, buf + len); what is left is kept in cl->in. buf may be cl->in itself. */
 void client_process(struct client *cl, char *buf, size_t len);
-void client_resume(struct client *cl); /* it has waited; go on with its bytes */
+void client_input_drop(struct client *cl, size_t n); /* the first n bytes of in are done with */
+void client_resume(struct client *cl);               /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
 size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
@@ -124,6 +136,14 @@ void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
+void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
+bool lane_choose(struct worker *w, uint32_t *slot);
+/* Long requests: lane_feed.c. */
+void lane_feed_begin(struct client *cl, uint32_t lane); /* how long it is, client_process says */
+void lane_feed_end(struct client *cl);                  /* drops what is left of it, if one goes */
+void lane_feed_forget(struct client *cl);               /* the client goes */
+bool lane_feed_all(struct worker *w);                   /* once a turn; true: there is more to send */
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
 void lane_acknowledge(struct client *cl);
 void lane_cancel(struct client *cl);

@@ -94,10 +94,9 @@ static void unpack(struct client *cl, const char *from)
     if (p.monitor)
         monitor_start(cl);
     if (p.in_len) {
-        cl->in = malloc(p.in_len);
-        CHECK(cl->in);
+        cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);
         memcpy(cl->in, from + sizeof(p), p.in_len);
-        cl->in_len = cl->in_cap = p.in_len;
+        cl->in_len = p.in_len;
     }
     if (p.out_len)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
