@@ -133,6 +133,7 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
     w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
     memory_limit(w);
@@ -151,11 +152,19 @@ static void part(struct worker *w)
     }
 }
 
+static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
+{
+    if (ev_is_active(&net->retry))
+        return;
+    ev_timer_set(&net->retry, seconds, 0);
+    ev_timer_start(loop, &net->retry);
+}
+
 static void leave_if_done(struct worker *w)
 {
     struct net *net = w->net;
-    if (net->moving)
-        handover_all(w);
+    if (net->moving && handover_some(w))
+        turn_again(net, w->loop, 0);
     part(w);
     if (net->clients || control_queued(w))
         return;
@@ -163,14 +172,6 @@ static void leave_if_done(struct worker *w)
     struct control_msg m = {.kind = CTL_LEFT};
     control_send(w, &m, -1);
     ev_break(w->loop, EVBREAK_ALL);
-}
-
-static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
-{
-    if (ev_is_active(&net->retry))
-        return;
-    ev_timer_set(&net->retry, seconds, 0);
-    ev_timer_start(loop, &net->retry);
 }
 
 /* After all events of a turn, before the loop sleeps: replies go out, and those who wait are tried again. */

@@ -113,6 +113,7 @@ void client_close(struct client *cl)
     if (cl->wait == WAIT_LANE)
         lane_cancel(cl);
     client_detach(cl);
+    cl->w->net->closed++;
     __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
     shutdown(cl->fd, SHUT_RDWR); /* the master's duplicate would delay the FIN */
     control_send(cl->w, &m, -1);
@@ -205,6 +206,8 @@ void client_readable(struct client *cl)
     char *to = cl->w->net->rbuf;
     size_t room = READ_BYTES;
     if (cl->closed || cl->wait)
+        return;
+    if (UNLIKELY(cl->w->net->closed >= NET_PARTINGS)) /* thousands leave at once: let the turn end */
         return;
     if (cl->in_len) {
         grow_input(cl);

@@ -16,6 +16,7 @@
 
 #define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
 #define NET_READ_BYTES (64u << 10) /* one read */
+#define NET_PARTINGS   256u        /* clients closed or handed over in a turn: some 4 ms. The others come next */
 /* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
 #define NET_LONG_REQUEST (2u << 20)
 
@@ -86,6 +87,7 @@ struct net {
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
+    unsigned closed;     /* in this turn */
     struct lane_cancel {
         uint32_t slot;
         uint64_t serial;
@@ -130,7 +132,7 @@ void accept_return(struct worker *w); /* gives up what was lent */
 void accept_drain(struct worker *w);  /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
-void handover_all(struct worker *w);
+bool handover_some(struct worker *w); /* true: there are more who can be moved at once */
 bool handover_one(struct client *cl);
 void handover_take(struct worker *w, uint32_t session, int fd);
 

@@ -64,12 +64,14 @@ bool handover_one(struct client *cl)
     return true;
 }
 
-void handover_all(struct worker *w)
+bool handover_some(struct worker *w)
 {
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+    unsigned moved = 0;
+    for (struct client *cl = w->net->clients, *next; cl && moved < NET_PARTINGS; cl = next) {
         next = cl->next;
-        handover_one(cl);
+        moved += handover_one(cl);
     }
+    return moved == NET_PARTINGS;
 }
 
 static void parcel_drop(struct worker *w, struct shm_session *s)
