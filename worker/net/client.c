@@ -207,8 +207,6 @@ void client_readable(struct client *cl)
     size_t room = READ_BYTES;
     if (cl->closed || cl->wait)
         return;
-    if (UNLIKELY(cl->w->net->closed >= NET_PARTINGS)) /* thousands leave at once: let the turn end */
-        return;
     if (cl->in_len) {
         grow_input(cl);
         to = cl->in + cl->in_len;
@@ -218,11 +216,12 @@ void client_readable(struct client *cl)
     ssize_t n = recv(cl->fd, to, room, MSG_DONTWAIT);
     cl->w->ctx.slot->stats.total_reads++;
     if (UNLIKELY(n <= 0)) {
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            client_close(cl);
-        else
+        bool over = n == 0 || (errno != EAGAIN && errno != EINTR);
+        if (!over)
             client_settle(cl);
-        return;
+        else if (cl->w->net->closed < NET_PARTINGS)
+            client_close(cl);
+        return; /* thousands leave at once: those beyond the turn's share say so again in the next one */
     }
     cl->session->last_ms = cl->w->now_ms;
     cl->session->net_in += (size_t)n;

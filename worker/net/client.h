@@ -16,7 +16,7 @@
 
 #define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
 #define NET_READ_BYTES (64u << 10) /* one read */
-#define NET_PARTINGS   256u        /* clients closed or handed over in a turn: some 4 ms. The others come next */
+#define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
 /* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
 #define NET_LONG_REQUEST (2u << 20)
 
