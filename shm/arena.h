@@ -140,7 +140,8 @@ _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
 struct shm_ctx {
     struct shm_root *root;
     struct shm_slot *slot;
-    uint32_t id; /* the slot's number */
+    uint32_t id;            /* the slot's number */
+    const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 
 struct arena_sizes {

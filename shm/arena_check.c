@@ -194,6 +194,8 @@ static void check_slot(struct inspection *c, uint32_t i)
     if (s->wal.data && mark(c, s->wal.data, "a ring of the log"))
         wal_ring_blocks(s, check_logged, c);
     check_snap_ring(c, i);
+    if (s->lane.built)
+        mark(c, s->lane.built, "a value built ahead");
 }
 
 /* ---- what is in use ---- */

@@ -52,6 +52,7 @@ struct shm_lane {
     shm_ref lists;    /* where this transaction's lists have moved to, 0: they are below */
     shm_ref undo_at;  /* likewise for the undo log */
     shm_ref store[4]; /* the lane's own spans to move to: two for the lists, two for the undo log, by turns */
+    shm_ref built;    /* a span with a value that the next transaction may take, 0: none */
     uint64_t lock[LANE_INLINE];
     struct lane_redo redo[LANE_INLINE];
     uint64_t alloc[LANE_INLINE];

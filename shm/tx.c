@@ -203,6 +203,20 @@ enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out)
     return RC_OK;
 }
 
+/* One redo word takes it from the lane, others give it to a key: the commit moves it, and a death before the
+ * commit leaves it where repair looks for it. */
+enum rc tx_take_built(struct tx *tx, shm_ref *out)
+{
+    uint64_t *at = &tx->lane->built;
+    *out = tx_word(tx, at, 0);
+    if (!*out)
+        return RC_OK;
+    enum rc rc = tx_redo(tx, at, 0);
+    if (!rc)
+        tx->used_delta += (int64_t)span_bytes(*out);
+    return rc;
+}
+
 static enum rc note_freed(struct tx *tx, uint64_t block, uint64_t bytes)
 {
     struct shm_lane *lane = tx->lane;

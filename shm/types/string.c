@@ -84,6 +84,53 @@ static enum rc value_new(struct tx *tx, struct bytes key, const struct shape *v,
     return entry_new(tx, &s, out, NULL);
 }
 
+/* ---- a value built before its transaction ---- */
+
+enum rc string_build(struct shm_ctx *ctx, struct bytes value)
+{
+    shm_ref *owner = &ctx->slot->lane.built;
+    uint64_t bytes = block_bytes(sizeof(struct shm_big) + value.n);
+    CHECK(value.n >= STRING_BUILD_LEAST && !*owner);
+    enum rc rc = span_keep(ctx, bytes, owner);
+    if (rc)
+        return rc;
+    struct shm_big *b = shm_at(*owner);
+    b->len = value.n;
+    b->room = bytes - sizeof(*b);
+    memcpy(big_data(b), value.p, value.n);
+    ctx->built_from = value.p;
+    return RC_OK;
+}
+
+void string_build_end(struct shm_ctx *ctx)
+{
+    ctx->built_from = NULL;
+    if (ctx->slot->lane.built)
+        span_drop(ctx, &ctx->slot->lane.built);
+}
+
+/* *r stays 0 if the value was not built ahead. */
+static enum rc value_take_built(struct tx *tx, struct bytes key, struct bytes value, const struct shape *v,
+                                shm_ref *r)
+{
+    struct entry_spec s = {
+        .key = key,
+        .type = TYPE_STRING,
+        .enc = v->enc,
+        .expiry_ms = v->expiry_ms,
+        .clock = v->clock,
+        .big = true,
+    };
+    *r = 0;
+    if (tx->ctx->built_from != value.p)
+        return RC_OK;
+    enum rc rc = tx_take_built(tx, &s.word);
+    if (rc || !s.word)
+        return rc;
+    CHECK(((struct shm_big *)shm_at(s.word))->len == value.n);
+    return entry_new(tx, &s, r, NULL);
+}
+
 /* ---- setting ---- */
 
 enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms,
@@ -97,6 +144,11 @@ enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, i
     };
     shm_ref r;
     char *at;
+    if (UNLIKELY(value.n >= STRING_BUILD_LEAST)) {
+        enum rc rc = value_take_built(tx, k->key, value, &v, &r);
+        if (rc || r)
+            return rc ? rc : key_put(tx, k, r, false);
+    }
     enum rc rc = value_new(tx, k->key, &v, &r, &at);
     if (UNLIKELY(rc))
         return rc;

@@ -231,6 +231,16 @@ enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byt
     return end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
 }
 
+enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value)
+{
+    struct tx tx;
+    struct key_ref k;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    return end(&tx, string_set(&tx, &k, value, -1, 0));
+}
+
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset, struct bytes part)
 {
     struct tx tx;

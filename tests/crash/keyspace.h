@@ -33,8 +33,9 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to);
 /* Changes bytes of a value in place, by the undo log. */
 enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part);
-/* What APPEND (to a key that is there) and SETRANGE do. */
+/* What APPEND (to a key that is there), SET and SETRANGE do. */
 enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more);
+enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value); /* SET's way */
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset,
                        struct bytes part);
 
