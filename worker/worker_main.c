@@ -132,7 +132,8 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     struct worker *w = check->data;
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
-    w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    w->mono_ms = mono_ms();
+    w->ctx.slot->busy_since_ms = (uint64_t)w->mono_ms;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
     memory_limit(w);
@@ -170,15 +171,9 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 {
     struct worker *w = prepare->data;
     struct net *net = w->net;
-    bool parked = false;
     (void)events;
-    if (UNLIKELY(net->waiting)) {
-        parked = clients_retry(w);
-        if (net->waiting && !ev_is_active(&net->retry)) {
-            ev_timer_set(&net->retry, parked ? 0.001 : 0.01, 0);
-            ev_timer_start(loop, &net->retry);
-        }
-    }
+    if (UNLIKELY(net->parked || net->resting))
+        clients_retry(w);
     monitor_flush(w);
     output_flush_turn(w);
     if (UNLIKELY(net->ncancels))

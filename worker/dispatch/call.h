@@ -47,6 +47,7 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
+    uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
     enum rc rc;
 };
 

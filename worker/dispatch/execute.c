@@ -190,7 +190,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     if (LIKELY(!rc)) {
-        stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
+        stats_command(&c, c.slept_us + ticks_to_us(tick_now() - from),
+                      w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
     }
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
@@ -263,7 +264,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
     w->ctx.slot->stats.commands++;
     cl->session->commands++;
-    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
+    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next) && !cl->wait) /* or it comes later */
         reply_modes(cl, mark);
     return RC_OK;
 }
