@@ -12,7 +12,6 @@ import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import resp  # noqa: E402
 import server  # noqa: E402
 
 
