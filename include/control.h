@@ -17,7 +17,7 @@ enum control_kind {
     CTL_CLOSED,     /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
     CTL_MOVE,       /* session x is SESSION_MOVING with its parcel: choose a worker for it */
     CTL_LEFT,       /* all sessions are handed over: the child ends now */
-    CTL_REWRITE,    /* CONFIG REWRITE for token y: answer CTL_REWRITTEN with text */
+    CTL_REWRITE,    /* CONFIG REWRITE: answer CTL_ANSWER */
     CTL_ASK,        /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked
                      * again by the same session it is still one question */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */
@@ -25,9 +25,11 @@ enum control_kind {
     CTL_TAKE,       /* session x is yours (owner has been stored); its socket rides along */
     CTL_DROPPED,    /* the duplicate of session x is closed: close yours; y as in CTL_CLOSED */
     CTL_STOP,       /* y=1: hand all sessions over (CTL_MOVE), then leave; y=0: finish what runs and end */
-    CTL_REWRITTEN,  /* y: token; text: empty, or the error */
+    CTL_ANSWER,     /* y: as in the question; text: empty, or the error */
     CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too.
                      * Without a descriptor: it serves again, let go of what was lent */
+    /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
+    CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
     CTL_TOLD, /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
 };
 

@@ -2,7 +2,6 @@
  */
 #include "master/supervise.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -13,90 +12,37 @@
 
 /* ---- messages ---- */
 
-struct parcel_out {
-    struct control_msg msg;
-    int passed; /* a duplicate of our own, since the original may be closed before the message goes; -1 none
-                 */
-    struct parcel_out *next;
-};
-
-static void drop_first(struct child *c)
-{
-    struct parcel_out *gone = c->first;
-    c->first = gone->next;
-    if (!c->first)
-        c->last = &c->first;
-    if (gone->passed >= 0)
-        close(gone->passed);
-    free(gone);
-}
-
 void child_disconnect(struct master *m, struct child *c)
 {
-    if (c->control < 0)
+    if (c->control.fd < 0)
         return;
     ev_io_stop(m->loop, &c->in);
     ev_io_stop(m->loop, &c->out);
-    while (c->first)
-        drop_first(c);
-    close(c->control);
-    c->control = -1;
-}
-
-/* False: no room now. A broken socket swallows the message: its owner's death is about to be noticed. */
-static bool send_now(struct child *c, const struct control_msg *msg, int passed)
-{
-    struct iovec v = {(void *)(uintptr_t)msg, sizeof(*msg)};
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } u = {{0}};
-    struct msghdr h = {.msg_iov = &v, .msg_iovlen = 1};
-    if (passed >= 0) {
-        h.msg_control = u.room;
-        h.msg_controllen = sizeof(u.room);
-        struct cmsghdr *k = CMSG_FIRSTHDR(&h);
-        k->cmsg_level = SOL_SOCKET;
-        k->cmsg_type = SCM_RIGHTS;
-        k->cmsg_len = CMSG_LEN(sizeof(int));
-        memcpy(CMSG_DATA(k), &passed, sizeof(int));
-    }
-    for (;;) {
-        if (sendmsg(c->control, &h, MSG_DONTWAIT | MSG_NOSIGNAL) >= 0)
-            return true;
-        if (errno == EAGAIN || errno == ETOOMANYREFS || errno == ENOBUFS || errno == ENOMEM)
-            return false;
-        if (errno != EINTR)
-            return true;
-    }
+    channel_close(&c->control);
 }
 
 static void flush(struct master *m, struct child *c)
 {
-    while (c->first && send_now(c, &c->first->msg, c->first->passed))
-        drop_first(c);
-    if (!c->first)
+    channel_flush(&c->control);
+    if (!channel_waits(&c->control))
         ev_io_stop(m->loop, &c->out);
 }
 
-/* ETOOMANYREFS leaves a socket writable, so being told of room is not enough: the tick tries as well. */
+/* The tick, too, tries: see channel_flush. */
 void children_flush(struct master *m)
 {
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].control >= 0 && m->child[i].first)
+        if (m->child[i].control.fd >= 0 && channel_waits(&m->child[i].control))
             flush(m, &m->child[i]);
 }
 
 void child_tell(struct master *m, struct child *c, const struct control_msg *msg, int passed)
 {
-    if (c->control < 0 || (!c->first && send_now(c, msg, passed)))
+    if (c->control.fd < 0)
         return;
-    struct parcel_out *p = malloc(sizeof(*p));
-    CHECK(p);
-    *p = (struct parcel_out){*msg, passed >= 0 ? dup(passed) : -1, NULL};
-    *c->last = p;
-    c->last = &p->next;
-    ev_io_start(m->loop, &c->out);
+    channel_send(&c->control, msg, passed);
+    if (channel_waits(&c->control))
+        ev_io_start(m->loop, &c->out);
 }
 
 /* ---- sessions ---- */
@@ -292,12 +238,21 @@ static void on_move(struct master *m, struct child *c, const struct control_msg 
 
 static void on_rewrite(struct master *m, struct child *c, const struct control_msg *msg)
 {
-    struct control_msg answer = {.kind = CTL_REWRITTEN, .x = msg->x, .y = msg->y};
+    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
     char err[CONFIG_ERR_MAX] = "";
     if (conf_rewrite(m->request->path, m->cfg, err, sizeof(err)))
         snprintf(answer.text, sizeof(answer.text), "%s", err);
     else
         log_notice("CONFIG REWRITE executed with success.");
+    child_tell(m, c, &answer, -1);
+}
+
+static void on_listen(struct master *m, struct child *c, const struct control_msg *msg)
+{
+    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
+    char why[512];
+    if (config_listen(m, why, sizeof(why)))
+        snprintf(answer.text, sizeof(answer.text), "%.200s", why);
     child_tell(m, c, &answer, -1);
 }
 
@@ -322,6 +277,9 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
     case CTL_REWRITE:
         on_rewrite(m, c, msg);
         break;
+    case CTL_LISTEN:
+        on_listen(m, c, msg);
+        break;
     case CTL_ASK:
         ask_handle(m, msg);
         break;
@@ -334,42 +292,18 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
     }
 }
 
-static bool receive(struct master *m, struct child *c, struct control_msg *msg, int *passed)
-{
-    struct iovec v = {msg, sizeof(*msg)};
-    union {
-        char room[CMSG_SPACE(sizeof(int))];
-        struct cmsghdr align;
-    } u;
-    struct msghdr h = {
-        .msg_iov = &v, .msg_iovlen = 1, .msg_control = u.room, .msg_controllen = sizeof(u.room)};
-    ssize_t n;
-    *passed = -1;
-    do
-        n = recvmsg(c->control, &h, MSG_DONTWAIT);
-    while (n < 0 && errno == EINTR);
-    if (n == 0 || (n < 0 && errno != EAGAIN))
-        ev_io_stop(m->loop, &c->in); /* the other end is closed; its death is on the way */
-    if (n <= 0)
-        return false;
-    struct cmsghdr *k = CMSG_FIRSTHDR(&h);
-    if (k && k->cmsg_level == SOL_SOCKET && k->cmsg_type == SCM_RIGHTS)
-        memcpy(passed, CMSG_DATA(k), sizeof(int));
-    msg->text[sizeof(msg->text) - 1] = '\0';
-    if (n != (ssize_t)sizeof(*msg))
-        msg->kind = 0;
-    return true;
-}
-
 void child_hear(struct master *m, struct child *c)
 {
     struct control_msg msg;
     int passed;
-    while (c->control >= 0 && receive(m, c, &msg, &passed)) {
+    bool closed = false;
+    while (c->control.fd >= 0 && channel_receive(&c->control, &msg, &passed, &closed)) {
         handle(m, c, &msg, &passed);
         if (passed >= 0)
             close(passed);
     }
+    if (closed)
+        ev_io_stop(m->loop, &c->in); /* its death is on the way */
 }
 
 /* ---- the watchers ---- */
@@ -390,9 +324,7 @@ static void on_writable(struct ev_loop *loop, ev_io *w, int events)
 
 void child_connect(struct master *m, struct child *c, int fd)
 {
-    c->control = fd;
-    c->first = NULL;
-    c->last = &c->first;
+    channel_open(&c->control, fd);
     ev_io_init(&c->in, on_readable, fd, EV_READ);
     ev_io_init(&c->out, on_writable, fd, EV_WRITE);
     c->in.data = c->out.data = m;

@@ -101,6 +101,23 @@ static struct listen_addr *add_addr(struct listen_set *set, const char *name, bo
     return a;
 }
 
+/* Whether we listen on this port of the family already, on whatever address. "0.0.0.0" and an address of this
+ * machine exclude each other, so who holds the one may open the other beside it, and needs no proof that nobody
+ * else has it: nobody else could have got it. */
+static bool port_is_ours(const struct listen_set *set, const struct addrinfo *ai)
+{
+    for (int i = 0; i < set->naddrs; i++) {
+        struct sockaddr_in6 sa;
+        socklen_t n = sizeof(sa);
+        /* The port stands at the same place in both families. */
+        if (set->addr[i].nfds && !getsockname(set->addr[i].fd[0], (struct sockaddr *)&sa, &n) &&
+            sa.sin6_family == ai->ai_family &&
+            sa.sin6_port == ((const struct sockaddr_in6 *)(const void *)ai->ai_addr)->sin6_port)
+            return true;
+    }
+    return false;
+}
+
 /* Opens what is missing for so many workers; an address that cannot be had leaves nothing behind. */
 static enum rc fill_tcp(struct listen_set *set, const char *name, const struct addrinfo *ai, int backlog,
                         uint32_t nworkers, char *why, size_t cap)
@@ -111,8 +128,14 @@ static enum rc fill_tcp(struct listen_set *set, const char *name, const struct a
         errno = EINVAL;
         return RC_INVALID;
     }
+    if (a->wanted) {
+        snprintf(why, cap, "%s is given twice", name);
+        errno = EADDRINUSE;
+        return RC_EXISTS;
+    }
+    bool exclusive = !port_is_ours(set, ai);
     while (a->nfds < (int)nworkers) {
-        int fd = open_tcp(ai, name, backlog, a->nfds == 0, why, cap);
+        int fd = open_tcp(ai, name, backlog, exclusive && a->nfds == 0, why, cap);
         if (fd < 0)
             return RC_IO;
         a->fd[a->nfds++] = fd;
@@ -176,20 +199,14 @@ static enum rc open_all(struct listen_set *set, const struct shm_config *cfg, ui
                         size_t cap)
 {
     char list[sizeof(cfg->bind_value)], *save = NULL;
-    int wanted = 0, found = 0;
     snprintf(list, sizeof(list), "%s", cfg->bind_value);
     if (cfg->port) {
         for (char *w = strtok_r(list, " ", &save); w; w = strtok_r(NULL, " ", &save)) {
-            wanted++;
             enum rc rc = open_word(set, w, cfg, nworkers, why, cap);
-            if (rc == RC_OK)
-                found++;
-            else if (rc != RC_MISSING)
+            if (rc && rc != RC_MISSING)
                 return rc;
         }
     }
-    if (wanted && !found)
-        return RC_IO;
     return cfg->unixsocket[0] ? open_path(set, cfg, why, cap) : RC_OK;
 }
 
@@ -202,7 +219,6 @@ enum rc listen_open(struct listen_set *set, const struct shm_config *cfg, uint32
         was[i] = set->addr[i].wanted;
         set->addr[i].wanted = false;
     }
-    snprintf(why, cap, "there is no address to listen on");
     enum rc rc = open_all(set, cfg, nworkers, why, cap);
     for (int i = set->naddrs; i-- > before;)
         if (rc || !set->addr[i].wanted)

@@ -32,7 +32,7 @@ struct listen_set {
 };
 
 /* Makes the set fit the configuration and the number of workers. What is open already stays open; what is no
- * longer wanted is only marked. */
+ * longer wanted is only marked. An address that need not be there may be missing, or all of them. */
 enum rc listen_open(struct listen_set *set, const struct shm_config *cfg, uint32_t nworkers, char *why,
                     size_t why_bytes);
 /* The sockets of worker index; answers their number. With fewer workers than before each serves several. */

@@ -193,7 +193,7 @@ static void make_tables(struct master *m)
     m->child = calloc(m->nslots, sizeof(*m->child));
     CHECK(m->child);
     for (uint32_t i = 0; i < m->nslots; i++)
-        m->child[i].control = -1;
+        m->child[i].control.fd = -1;
     custody_open(m);
     if (!m->wakefd)
         m->wakefd = calloc(SHM_SLOTS_MAX, sizeof(*m->wakefd));
@@ -222,6 +222,8 @@ static void start_new(struct master *m)
     if (dir_lock(&m->dir_lock, why, sizeof(why)) ||
         listen_open(&m->listen, &cfg, m->nworkers, why, sizeof(why)))
         refuse("%s", why);
+    if (!m->listen.naddrs)
+        refuse("there is no address to listen on");
     create_arena(m, &cfg);
     make_tables(m);
     make_posts(m);

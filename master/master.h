@@ -11,10 +11,10 @@
 #include <ev.h>
 #include <signal.h>
 
-#include "include/control.h"
 #include "master/conf_file.h"
 #include "master/durable.h"
 #include "master/listen.h"
+#include "shm/base/channel.h"
 #include "shm/session.h"
 
 #define POSTS_MAX (CONF_WORKERS_MAX + 64 + 1)
@@ -28,8 +28,6 @@ enum child_phase {
     CHILD_REPAIRING, /* a repairer works in its slot */
 };
 
-struct parcel_out; /* a message that waits for room in the socket */
-
 /* One for each slot: the process that has the slot, or had it until the repair is done. */
 struct child {
     enum child_phase phase;
@@ -40,9 +38,8 @@ struct child {
     bool was_ready;  /* CTL_READY came */
     bool left;       /* CTL_LEFT came: it has nothing any more, and ends by itself */
     bool moving_out; /* CTL_STOP with y=1 */
-    int control;
+    struct channel control;
     ev_io in, out;
-    struct parcel_out *first, **last;
     uint32_t sessions; /* how many the master knows to be its */
     double started_at, deadline;
     double stopped_at; /* since when it has been stopped by a signal, 0: it runs */
@@ -118,6 +115,7 @@ struct master {
     ev_io signals, deaths;
     ev_timer tick;
     uint64_t seen_generation;
+    bool reload_due; /* the configuration was being changed when it was to be read again */
 
     bool started; /* READY has been told */
     enum { RUN, SAVE_LAST, STOP_WORKERS, STOP_LANES, STOP_LOG } ending;
@@ -159,6 +157,8 @@ void roll_begin(struct master *m);
 void roll_step(struct master *m); /* something has happened, or time has passed */
 /* Reads the configuration again and stores what may change while the server runs. */
 void config_reload(struct master *m);
+/* Listens where the configuration says. On failure everything stays as it was, and why tells the reason. */
+enum rc config_listen(struct master *m, char *why, size_t why_bytes);
 void config_notice(struct master *m); /* acts upon what a client's CONFIG SET has changed */
 
 /* master/upgrade.c */

@@ -178,18 +178,53 @@ static void apply(struct master *m, const struct shm_config *fresh)
         free((void *)(uintptr_t)pairs[i].value.p);
 }
 
+/* A new address needs workers that accept on it, and an old one must not be closed under those that do: so a
+ * change replaces the workers. */
+enum rc config_listen(struct master *m, char *why, size_t why_bytes)
+{
+    if (m->listen.port == (int)m->cfg->port && !strcmp(m->listen.bind_value, m->cfg->bind_value))
+        return RC_OK;
+    enum rc rc = listen_open(&m->listen, m->cfg, m->nworkers, why, why_bytes);
+    if (rc) {
+        log_warning("The addresses stay as they were: %s", why);
+        return rc;
+    }
+    log_notice("Listening on port %d from now on", m->listen.port);
+    roll_begin(m);
+    return RC_OK;
+}
+
+/* The configuration tells where we do listen. */
+static void keep_addresses(struct master *m)
+{
+    m->cfg->port = m->listen.port;
+    memcpy(m->cfg->bind_value, m->listen.bind_value, sizeof(m->cfg->bind_value));
+    __atomic_fetch_add(&m->cfg->generation, 1, __ATOMIC_RELEASE);
+}
+
+/* Its holder may be waiting for our answer (CTL_LISTEN), or be dead and not repaired: we cannot wait for it. */
 void config_reload(struct master *m)
 {
+    struct shm_latch *latch = &m->root->config_latch;
     struct conf_report report = {0};
+    char why[512];
     struct shm_config *fresh = malloc(sizeof(*fresh));
     CHECK(fresh);
+    m->reload_due = !latch_spin(latch, LATCH_MASTER);
+    if (m->reload_due) {
+        free(fresh);
+        return; /* the tick tries again */
+    }
     log_notice("Reading the configuration again");
     if (conf_load(m->request, fresh, &report)) {
         log_warning("The configuration stays as it was: %s", report.error ? report.error : "out of memory");
     } else {
         conf_log_warnings(&report);
         apply(m, fresh);
+        if (config_listen(m, why, sizeof(why)))
+            keep_addresses(m);
     }
+    latch_release(latch);
     conf_report_free(&report);
     free(fresh);
     config_notice(m);
@@ -205,8 +240,6 @@ static void follow_dir(struct master *m)
         log_warning("Can't chdir to '%s': %s", m->cfg->dir_value, strerror(errno));
 }
 
-/* A new address needs workers that accept on it, and an old one must not be closed under those that do: so a
- * change replaces the workers. */
 void config_notice(struct master *m)
 {
     uint64_t now = __atomic_load_n(&m->cfg->generation, __ATOMIC_ACQUIRE);
@@ -217,12 +250,5 @@ void config_notice(struct master *m)
     follow_dir(m);
     log_follow(m);
     log_set_level((enum log_level)m->cfg->loglevel);
-    if (m->listen.port == (int)m->cfg->port && !strcmp(m->listen.bind_value, m->cfg->bind_value))
-        return;
-    if (listen_open(&m->listen, m->cfg, m->nworkers, why, sizeof(why))) {
-        log_warning("The addresses stay as they were: %s", why);
-        return;
-    }
-    log_notice("Listening on port %d from now on", m->listen.port);
-    roll_begin(m);
+    config_listen(m, why, sizeof(why));
 }

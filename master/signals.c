@@ -66,7 +66,7 @@ static void reopen_logs(struct master *m)
     }
     log_notice("The log file was opened again");
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].control >= 0)
+        if (m->child[i].control.fd >= 0)
             child_tell(m, &m->child[i], &msg, log_fd());
 }
 
@@ -131,6 +131,8 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     watchdog_look(m);
     post_start_due(m);
     sessions_house(m);
+    if (m->reload_due)
+        config_reload(m);
     config_notice(m);
     log_follow(m);
     load_tick(m);

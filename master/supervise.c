@@ -304,6 +304,8 @@ static void repaired(struct master *m, struct child *c)
     unsigned kept = sessions_settle(m, c);
     m->root->crashes_repaired++;
     m->root->sessions_kept += kept;
+    m->seen_generation =
+        UINT64_MAX; /* a change of the configuration that we had acted upon may have been taken back */
     log_warning("%s %u has died; its slot %u was repaired in %llu us, %u clients were kept",
                 role_names[c->role], c->index, c->slot, (unsigned long long)m->root->last_repair_us, kept);
     child_done(m, c, true);

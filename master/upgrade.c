@@ -86,8 +86,8 @@ static void fill_saved(struct master *m, struct saved *s, bool empty)
     memcpy(s->start_dir, m->request->start_dir, sizeof(s->start_dir));
     for (uint32_t i = 0; i < m->nslots && !empty; i++) {
         const struct child *c = &m->child[i];
-        s->child[i] = (struct saved_child){c->phase,    c->role, c->slot,    c->index,
-                                           c->sessions, c->pid,  c->control, c->started_at};
+        s->child[i] = (struct saved_child){c->phase,    c->role, c->slot,       c->index,
+                                           c->sessions, c->pid,  c->control.fd, c->started_at};
     }
 }
 
@@ -239,7 +239,7 @@ static bool is_calm(const struct master *m)
         return false;
     for (uint32_t i = 0; i < m->nslots; i++) {
         const struct child *c = &m->child[i];
-        if (c->phase != CHILD_NONE && (c->phase != CHILD_RUNNING || c->first))
+        if (c->phase != CHILD_NONE && (c->phase != CHILD_RUNNING || channel_waits(&c->control)))
             return false;
     }
     return true;
@@ -407,7 +407,7 @@ static void restore_children(struct master *m, const struct saved *s)
                             .index = from->index,
                             .sessions = from->sessions,
                             .pid = from->pid,
-                            .control = -1,
+                            .control.fd = -1,
                             .started_at = from->started_at};
         child_connect(m, c, from->control);
         life_watch(c->slot);

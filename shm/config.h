@@ -1,6 +1,6 @@
 /* shm/config.h - the server's configuration: one plain structure, made from include/directives.def.
  * Owner     the master fills it before the first fork; afterwards whoever runs CONFIG SET.
- * Locks     none inside: writers take turns by the caller's lock; readers look at single members.
+ * Locks     none inside: writers, the master too, take turns by root->config_latch; readers look at single members.
  * Crash     a change is built on a copy and then stored over the original, generation last. A death in between
  *           leaves each member old or new; config_set_many run again with the same pairs completes it.
  * Survives  worker death and upgrade (config_layout() tells whether a new binary may map it). Restart: no.

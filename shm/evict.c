@@ -168,7 +168,7 @@ static unsigned take_best(struct evicting *v)
         struct target want = {v->ctx->root, c.hash, evict_only_volatile(v->cfg->maxmemory_policy)};
         uint64_t next;
         if (t)
-            table_purge(v->ctx, t, c.hash, want_target, &want, &next, &removed);
+            table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed);
     }
     return removed;
 }

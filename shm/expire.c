@@ -21,12 +21,12 @@ static bool want_expired(void *arg, const struct shm_entry *e)
     return entry_expiry(e) <= l->now_ms;
 }
 
-unsigned expire_bucket(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, int64_t now_ms)
+unsigned expire_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t now_ms)
 {
     struct look l = {.now_ms = now_ms};
     unsigned removed = 0;
     uint64_t next;
-    table_purge(ctx, t, pos, want_expired, &l, &next, &removed);
+    table_purge(ctx, db, pos, want_expired, &l, &next, &removed);
     return removed;
 }
 
@@ -64,12 +64,12 @@ static uint64_t piece_width(struct shm_ctx *ctx, const struct expire_walk *w)
 }
 
 /* One database's buckets from pos to last. False: the time is over. */
-static bool purge_range(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, uint64_t last, struct look *l,
+static bool purge_range(struct shm_ctx *ctx, uint32_t db, uint64_t pos, uint64_t last, struct look *l,
                         uint64_t until_us, unsigned *removed)
 {
     for (unsigned n = 1;; n++) {
         uint64_t next;
-        if (table_purge(ctx, t, pos, want_expired, l, &next, removed))
+        if (table_purge(ctx, db, pos, want_expired, l, &next, removed))
             return true; /* busy: in the next round */
         if (!next || next > last)
             return true;
@@ -95,7 +95,8 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
             struct shm_table *t = db_table(ctx->root, w->db);
             if (!t || table_expires(t) <= 0)
                 continue;
-            if (!purge_range(ctx, t, w->pos, w->pos + step, &l, until_us, &removed) || now_us() > until_us) {
+            if (!purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed) ||
+                now_us() > until_us) {
                 *limit_hit = true;
                 return removed;
             }

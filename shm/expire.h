@@ -18,7 +18,7 @@ struct expire_walk {
 };
 
 /* Removes what has expired in the bucket at pos, as far as its latch can be had; returns how many keys. */
-unsigned expire_bucket(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, int64_t now_ms);
+unsigned expire_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t now_ms);
 
 /* Looks at a piece of every database, and goes on as long as a tenth (less with a higher effort, 1 to 10) of
  * the keys with an expiry turned out to be expired and budget_us is not used up. Inside a batch. Returns how

@@ -10,7 +10,9 @@
 
 #include "shm/arena.h"
 
-#define LATCH_OWNER   0xffu
+#define LATCH_OWNER 0xffu
+#define LATCH_MASTER                                                                                         \
+    0xfdu /* the master's number as a holder: its death ends everything, so nobody repairs it */
 #define LATCH_RETIRED 0xffu /* the owner of what has been replaced: nobody takes it again */
 #define LATCH_STEP    0x100u
 

@@ -28,6 +28,7 @@ struct mail {
     uint64_t bytes;
     uint64_t x, y;
     uint64_t spare;
+    uint64_t lsn; /* what the message tells may be told when the log is on disk so far */
 };
 
 struct shm_ring {

@@ -106,15 +106,15 @@ struct shm_wal {
         fault; /* an errno: the log cannot be written, and writes are refused; 0: all is well. The writer */
     uint32_t waits; /* appendfsync always: replies wait for the disk. Follows the configuration; the master */
     uint32_t writer;   /* slot of the writer + 1, 0: none */
-    uint32_t asleep;   /* the writer sleeps: whoever makes a record and wants it on disk soon wakes it */
     uint64_t base_lsn; /* the base holds everything up to here. The snapshotter, when the file is in place */
     uint64_t
         heal; /* the writer is to begin anew behind the base; 0: no. The snapshotter sets, the writer clears */
     uint64_t next_segment; /* number of the next segment: the loader at the start, then the writer */
     uint64_t log_id;
-    _Alignas(64) uint64_t lsn;      /* the last number that was drawn */
-    _Alignas(64) uint64_t written;  /* handed to the kernel up to here */
-    uint64_t durable;               /* on disk up to here */
+    _Alignas(64) uint64_t lsn;     /* the last number that was drawn */
+    _Alignas(64) uint64_t written; /* handed to the kernel up to here */
+    uint64_t durable;              /* on disk up to here */
+    uint32_t asleep; /* the writer sleeps: whoever makes a record and wants it on disk soon wakes it */
     _Alignas(64) uint64_t seen_all; /* what concerns all keys: FLUSHALL and its like */
     uint64_t seen[WAL_SEEN];        /* while waits only */
     /* For INFO: the writer. */

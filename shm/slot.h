@@ -207,6 +207,7 @@ struct shm_slot {
     struct shm_metric metric[METRICS];
     /* The gate's mark and the reclaiming epoch in one: 0 outside a batch, else the epoch seen at its start. */
     _Alignas(64) uint64_t inside;
+    uint64_t wal_waits;              /* replies here wait until the log is on disk so far; 0: none does */
     _Alignas(64) uint64_t wake;      /* set to 1 by a sender before it writes the eventfd */
     _Alignas(64) int64_t used_bytes; /* blocks that this slot's process allocated less those it freed */
     struct shm_stats stats;

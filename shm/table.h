@@ -254,11 +254,11 @@ typedef void visit_fn(void *arg, const struct shm_entry *e);
 /* Calls fn for each entry of the bucket that holds position pos, under its latch. RC_BUSY: not taken. */
 enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visit_fn *fn, void *arg,
                     uint64_t *next);
-/* Removes the entries of that bucket for which want says true, in one transaction, then lets the table shrink.
+/* Removes the entries of that bucket of the database (whose table exists) for which want says true, in one transaction, then lets the table shrink.
  * *removed is added to. RC_BUSY, RC_NOMEM: nothing happened. */
 typedef bool want_fn(void *arg, const struct shm_entry *e);
-enum rc table_purge(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, want_fn *want, void *arg,
-                    uint64_t *next, unsigned *removed);
+enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *want, void *arg, uint64_t *next,
+                    unsigned *removed);
 uint64_t table_buckets(const struct shm_table *t, uint64_t *segments, uint64_t *nodes);
 
 #endif

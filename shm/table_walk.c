@@ -1,5 +1,7 @@
 /* Walking tables in hash order, and what concerns a database as a whole. */
 #include "shm/table.h"
+#include "shm/base/number.h"
+#include "shm/wal.h"
 
 /* The position at which the bucket behind this one begins; 0: there is none. */
 static uint64_t next_position(const struct key_ref *k)
@@ -76,19 +78,22 @@ static void purge_one(void *arg, const struct shm_entry *e)
         p->left++;
         return;
     }
-    struct key_ref k = {.key = entry_key(e), .table = p->at->table};
+    struct key_ref k = {.key = entry_key(e), .table = p->at->table, .db = p->at->db};
     k.hash = key_hash(p->tx->ctx->root, k.key);
     key_locate(&k);
     CHECK(k.bucket == p->at->bucket);
     key_find(&k);
     p->rc = key_del(p->tx, &k, false);
+    if (!p->rc)
+        p->rc = tx_effect_del(p->tx, k.db, k.key, k.hash);
     p->removed++;
 }
 
-enum rc table_purge(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, want_fn *want, void *arg,
-                    uint64_t *next, unsigned *removed)
+enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *want, void *arg, uint64_t *next,
+                    unsigned *removed)
 {
-    struct key_ref k = {.table = t, .hash = pos};
+    struct shm_table *t = db_table(ctx->root, db);
+    struct key_ref k = {.table = t, .hash = pos, .db = db};
     struct tx tx;
     struct purge p = {.tx = &tx, .at = &k, .want = want, .arg = arg};
     tx_begin(&tx, ctx);
@@ -189,6 +194,8 @@ enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
         rc = tx_redo(&tx, &db_at(ctx, dbs[i])->table, 0);
         if (!rc)
             rc = tx_redo(&tx, &t->next_dead, first);
+        if (!rc)
+            rc = tx_effect(&tx, dbs[i], &BYTES_LIT("FLUSHDB"), 1);
         first = shm_ref_of(t);
     }
     if (!rc)
@@ -210,6 +217,12 @@ enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
         rc = tx_redo(&tx, x, *y);
     if (!rc)
         rc = tx_redo(&tx, y, *x);
+    char digits[2][NUMBER_INT_MAX];
+    struct bytes effect[3] = {BYTES_LIT("SWAPDB"),
+                              {digits[0], number_from_uint64(digits[0], a)},
+                              {digits[1], number_from_uint64(digits[1], b)}};
+    if (!rc)
+        rc = tx_effect(&tx, a, effect, 3);
     if (rc)
         tx_abort(&tx);
     else

@@ -20,7 +20,10 @@ void control_flush(struct worker *w);
 bool control_queued(const struct worker *w);
 /* The next message; passed gets the descriptor that came with it or -1. False: none. *closed: the master left. */
 bool control_receive(struct worker *w, struct control_msg *m, int *passed, bool *closed);
-/* Sends and waits for the answer of the same token: only for the slow lane, which serves nobody directly. */
+/* Whether a message was put aside by control_ask: the socket does not tell of it. */
+bool control_heard(const struct worker *w);
+/* Sends, and waits for the answer, which *m becomes: only for the slow lane, which serves nobody directly. False:
+ * there is none. What else comes meanwhile is kept for control_receive. */
 bool control_ask(struct worker *w, struct control_msg *m);
 int control_fd(const struct worker *w);
 

@@ -26,6 +26,7 @@ struct job { /* a reply on its way */
     uint64_t serial, session_id;
     uint32_t session, slot, generation;
     struct reply reply;
+    uint64_t need; /* the log's position that the reply tells of */
     size_t at;
     unsigned on_way;
     int64_t starved_ms; /* since when there is no memory for the next piece; 0: there is */
@@ -49,15 +50,6 @@ static int64_t clock_ms(clockid_t id)
 }
 
 /* ---- running a command ---- */
-
-static void find_row(struct call *c)
-{
-    c->cmd = command_find(c->argv[0]);
-    if (c->cmd && c->cmd->nsubs && c->argc > 1) {
-        const struct command *sub = command_find_sub(c->cmd, c->argv[1]);
-        c->cmd = sub ? sub : c->cmd;
-    }
-}
 
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
 static enum rc run_gated(struct call *c)
@@ -98,7 +90,8 @@ static void run_call(struct lane *l, struct call *c)
     stats_sync(c->ctx);
     uint64_t from = tick_now();
     size_t mark = c->reply->len;
-    find_row(c);
+    c->cmd = command_find(c->argv[0]);
+    c->cmd = c->cmd ? command_row(c->cmd, c->argv, c->argc) : NULL;
     CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
     enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
@@ -148,6 +141,8 @@ static void run_request(struct lane *l, uint32_t from, const struct lane_request
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
         j->reply.len = 0;
+    j->need = c.need;
+    log_kick(&l->w);
     free(argv);
     j->next = l->jobs;
     l->jobs = j;
@@ -177,6 +172,7 @@ static enum rc send_piece(struct lane *l, struct job *j)
         struct mail m = {.kind = MAIL_CHUNK, .arg = n == left, .bytes = n, .x = j->serial};
         m.y = j->session_id;
         m.spare = j->session;
+        m.lsn = j->need;
         rc = mail_send(&l->w.ctx, j->slot, &m, j->reply.buf + j->at, &wake);
         if (!rc)
             j->at += n + (n == left);
@@ -316,7 +312,7 @@ static void lane_loop(struct lane *l, int wakefd)
     bool more = false;
     while (!may_leave(l)) {
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
-        poll(p, 2, more ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
+        poll(p, 2, more || control_heard(&l->w) ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;
@@ -324,7 +320,7 @@ static void lane_loop(struct lane *l, int wakefd)
             (void)got;
             __atomic_store_n(&l->w.ctx.slot->wake, 0, __ATOMIC_SEQ_CST); /* in this order: see on_wake */
         }
-        if (p[1].revents)
+        if (p[1].revents || control_heard(&l->w))
             drain_control(l);
         control_flush(&l->w);
         drain_mail(l);

@@ -24,7 +24,9 @@ struct worker {
     int64_t mono_us;               /* monotonic clock, likewise */
     uint32_t clock;                /* 24 bits, for LRU or LFU */
     bool over_maxmemory;           /* eviction could not help: commands that need memory are refused */
+    uint64_t log_kicked;           /* our ring's tail when the log's writer was last woken */
     const int *wakefd;             /* eventfd of every slot */
+    uint64_t need_lsn;             /* of the last command: its reply waits for the log to be on disk so far */
     struct reply out;              /* replies of this turn, shared by the clients */
     struct control_queue *control; /* worker/control.c */
     bool stop_asked;               /* the slow lane is to end */
@@ -38,6 +40,8 @@ void worker_clock(struct worker *w); /* from now_ms: the clock that entries get 
 void worker_cron(struct worker *w);  /* ten times a second */
 void memory_limit(struct worker *w); /* once a turn: evicts, and sets over_maxmemory */
 
+/* net/hold.c, after a turn: wakes the log's writer if somebody waits for what was logged. */
+void log_kick(struct worker *w);
 /* Makes another process look at its mail and flags. */
 void worker_wake(struct worker *w, uint32_t slot);
 

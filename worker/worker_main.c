@@ -183,7 +183,9 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         }
     }
     monitor_flush(w);
+    hold_release(w);
     output_flush_turn(w);
+    hold_announce(w);
     if (UNLIKELY(net->ncancels))
         lane_flush_cancels(w);
     if (UNLIKELY(control_queued(w)))

@@ -32,8 +32,7 @@ size_t lzf_compress(struct lzf_table *t, const void *in, size_t n, void *out, si
 struct lzf {
     struct lzf_table *table;
     const uint8_t *in;
-    size_t n, at; /* what lies before at is in the output, or in the run of literals */
-    size_t run;   /* literals before at that are not in the output yet */
+    size_t n, at; /* what lies before at is in the output */
     uint32_t base;
 };
 size_t lzf_measure(struct lzf_table *t, const void *in, size_t n, size_t room);

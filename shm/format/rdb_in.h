@@ -11,38 +11,7 @@
 
 #include "include/bytes.h"
 #include "include/rc.h"
-
-#define RDB_VERSION_MAX 12 /* Redis 7.4 */
-
-/* The type byte of a value: what it is and how it is written. The numbers are the format's. */
-enum rdb_type {
-    RDB_STRING = 0,
-    RDB_LIST = 1,
-    RDB_SET = 2,
-    RDB_ZSET = 3, /* scores as text */
-    RDB_HASH = 4,
-    RDB_ZSET_2 = 5, /* scores as doubles */
-    RDB_MODULE_1 = 6,
-    RDB_MODULE_2 = 7,
-    RDB_HASH_ZIPMAP = 9,
-    RDB_LIST_ZIPLIST = 10,
-    RDB_SET_INTSET = 11,
-    RDB_ZSET_ZIPLIST = 12,
-    RDB_HASH_ZIPLIST = 13,
-    RDB_LIST_QUICKLIST = 14,
-    RDB_STREAM_LISTPACKS = 15,
-    RDB_HASH_LISTPACK = 16,
-    RDB_ZSET_LISTPACK = 17,
-    RDB_LIST_QUICKLIST_2 = 18,
-    RDB_STREAM_LISTPACKS_2 = 19,
-    RDB_SET_LISTPACK = 20,
-    RDB_STREAM_LISTPACKS_3 = 21,
-    RDB_HASH_EXPIRING_RC = 22, /* 22 and 23: what Redis 7.4's release candidates wrote */
-    RDB_HASH_LISTPACK_EXPIRING_RC = 23,
-    RDB_HASH_EXPIRING = 24, /* fields with an expiry of their own */
-    RDB_HASH_LISTPACK_EXPIRING = 25,
-    RDB_TYPE_LIMIT
-};
+#include "shm/format/rdb.h"
 
 enum rdb_kind {
     RDB_ITEM_KEY,        /* key, type, expiry_ms, idle_s, freq, db; the cursor stands before the value */
@@ -82,9 +51,9 @@ struct rdb_in {
     uint64_t crc; /* of the bytes before summed */
     size_t summed;
     struct rdb_scratch key, text;
-    char digits[24]; /* a key that is a number */
-    size_t error_at; /* offset of what is wrong */
-    char error[240]; /* a sentence without its full stop; "" as long as all is well */
+    char digits[2][24]; /* key and text that are numbers */
+    size_t error_at;    /* offset of what is wrong */
+    char error[240];    /* a sentence without its full stop; "" as long as all is well */
 };
 
 /* A file's bytes, its header included. Also after an error the cursor must be closed. */

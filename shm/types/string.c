@@ -104,7 +104,7 @@ enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, i
     return key_put(tx, k, r, false);
 }
 
-static enum rc number_put(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock)
+enum rc string_put_integer(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock)
 {
     struct entry_spec s = {
         .key = k->key,
@@ -123,7 +123,7 @@ enum rc string_set(struct tx *tx, struct key_ref *k, struct bytes value, int64_t
 {
     int64_t v;
     if (value.n <= 20 && number_to_int64(value, &v))
-        return number_put(tx, k, v, expiry_ms, clock);
+        return string_put_integer(tx, k, v, expiry_ms, clock);
     return string_set_bytes(tx, k, value, expiry_ms, clock);
 }
 
@@ -148,9 +148,9 @@ enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t
 {
     struct shm_entry *e = key_entry(k);
     if (!e)
-        return number_put(tx, k, v, -1, clock);
+        return string_put_integer(tx, k, v, -1, clock);
     if (UNLIKELY(entry_enc(e) != ENC_INT || entry_type(e) != TYPE_STRING))
-        return number_put(tx, k, v, entry_expiry(e), clock);
+        return string_put_integer(tx, k, v, entry_expiry(e), clock);
     clock_store(e, clock);
     return word_change(tx, k, entry_word_at(e), (uint64_t)v);
 }
@@ -299,7 +299,7 @@ enum rc string_copy(struct tx *tx, const struct shm_entry *from, struct key_ref 
 {
     int64_t expiry_ms = entry_expiry(from);
     if (entry_enc(from) == ENC_INT)
-        return number_put(tx, k, entry_int(from), expiry_ms, clock);
+        return string_put_integer(tx, k, entry_int(from), expiry_ms, clock);
     struct bytes value = entry_bytes(from);
     struct shape v = {.enc = entry_enc(from), .len = value.n, .expiry_ms = expiry_ms, .clock = clock};
     shm_ref r;

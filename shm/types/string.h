@@ -27,6 +27,8 @@ enum rc string_set(struct tx *tx, struct key_ref *k, struct bytes value, int64_t
 /* The same, but digits stay bytes (INCRBYFLOAT's result). */
 enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms,
                          uint32_t clock);
+/* A new entry whatever stood there before. */
+enum rc string_put_integer(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock);
 /* In place when the entry is a number already; otherwise a new entry with the old one's expiry. */
 enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t clock);
 /* Adds to an existing string: its encoding becomes raw, as Redis's. *length: afterwards. */

@@ -2,6 +2,7 @@
 #include "tests/crash/crash_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
+#include "shm/wal.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -141,6 +142,68 @@ static void set_range_long(struct shm_ctx *ctx)
     KEY(k, "mid", 0);
     memset(part, '#', sizeof(part));
     ok(ks_set_range(ctx, 0, k, 100, (struct bytes){part, sizeof(part)}));
+}
+
+/* The strings' own changes. A value that has room for more, one that has none, and one whose bytes are logged. */
+static void append(struct shm_ctx *ctx, struct bytes key, size_t n)
+{
+    char *more = malloc(n);
+    fill(more, n, 9);
+    ok(ks_append(ctx, 0, key, (struct bytes){more, n}));
+    free(more);
+}
+static void append_short(struct shm_ctx *ctx)
+{
+    KEY(k, "k", 10);
+    append(ctx, k, 1); /* 102 bytes lie in a block of 104: it stays there */
+}
+static void append_outgrows(struct shm_ctx *ctx)
+{
+    KEY(k, "k", 11);
+    append(ctx, k, 700);
+    between();
+    append(ctx, k, 9000); /* longer than an entry holds */
+}
+static void append_number(struct shm_ctx *ctx)
+{
+    KEY(k, "n", 8);
+    append(ctx, k, 3);
+}
+static void append_room_ready(struct shm_ctx *ctx)
+{
+    KEY(k, "mid", 0);
+    append(ctx, k, 10); /* its block is now twice as long */
+}
+static void append_in_place(struct shm_ctx *ctx)
+{
+    KEY(k, "mid", 0);
+    append(ctx, k, 5000);
+}
+static void append_span(struct shm_ctx *ctx)
+{
+    KEY(k, "big", 0);
+    append(ctx, k, 100);
+    between();
+    append(ctx, k, 200000);
+}
+static void range_in_place(struct shm_ctx *ctx)
+{
+    static char part[30000];
+    KEY(k, "big", 0);
+    fill(part, sizeof(part), 3);
+    ok(ks_write_range(ctx, 0, k, 1000, (struct bytes){part, sizeof(part)}));
+    between();
+    ok(ks_write_range(ctx, 0, k, 399990, BYTES_LIT("over its end, which the room allows")));
+}
+static void range_rewrites(struct shm_ctx *ctx)
+{
+    static char part[90000];
+    KEY(k, "big", 0);
+    fill(part, sizeof(part), 4);
+    ok(ks_write_range(ctx, 0, k, 1000, (struct bytes){part, sizeof(part)}));
+    between();
+    KEY(absent, "new", 7);
+    ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
 }
 
 /* ---- many keys ---- */
@@ -428,6 +491,47 @@ static void claim(struct shm_ctx *ctx)
     ok(session_claim(ctx, &hint, &s));
 }
 
+/* ---- the log ---- */
+
+static void log_ready(struct shm_ctx *ctx)
+{
+    persist(ctx->root)->wal.on = persist(ctx->root)->wal.waits = 1;
+}
+static void log_set(struct shm_ctx *ctx)
+{
+    set_over(ctx);
+    between();
+    set_mid(ctx); /* its effect stands in the ring as well */
+    between();
+    over_big(ctx); /* its effect needs a block */
+}
+/* The next record does not fit before the ring's end. */
+static void log_end_ready(struct shm_ctx *ctx)
+{
+    log_ready(ctx);
+    set_new(ctx);
+    ctx->slot->wal.tail = ctx->slot->wal.head = WAL_RING_BYTES - 48;
+}
+static void log_take_ready(struct shm_ctx *ctx)
+{
+    struct shm_ctx partner;
+    log_ready(ctx);
+    slot_ctx(&partner, PARTNER);
+    set_over(&partner);
+    over_big(&partner);
+    set_mid(&partner);
+}
+static void log_take(struct shm_ctx *ctx)
+{
+    struct wal_reader r;
+    struct wal_record rec;
+    wal_reader_open(&r, ctx->root);
+    wal_reader_look(&r);
+    while (wal_reader_next(&r, &rec))
+        ;
+    ok(wal_reader_take(&r, ctx));
+}
+
 const struct crash_op crash_ops[] = {
     {"set-new", NULL, set_new, true},
     {"set-over", NULL, set_over, true},
@@ -442,6 +546,13 @@ const struct crash_op crash_ops[] = {
     {"rename", NULL, renames, true},
     {"set-range", NULL, set_range, true},
     {"set-range-long", NULL, set_range_long, true},
+    {"append-short", NULL, append_short, true},
+    {"append-outgrows", NULL, append_outgrows, true},
+    {"append-number", NULL, append_number, true},
+    {"append-in-place", append_room_ready, append_in_place, true},
+    {"append-span", NULL, append_span, true},
+    {"range-in-place", NULL, range_in_place, true},
+    {"range-rewrites", NULL, range_rewrites, true},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
     {"many-dels", NULL, many_dels, true},
@@ -466,6 +577,10 @@ const struct crash_op crash_ops[] = {
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
     {"session", NULL, claim, false},
+    {"log", log_ready, log_set, true},
+    {"log-many", log_ready, many, true},
+    {"log-end", log_end_ready, set_over, true},
+    {"log-take", log_take_ready, log_take, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 

@@ -33,6 +33,10 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to);
 /* Changes bytes of a value in place, by the undo log. */
 enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part);
+/* What APPEND (to a key that is there) and SETRANGE do. */
+enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more);
+enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset,
+                       struct bytes part);
 
 /* Many keys in one transaction. fn makes the entry of key i (kind 0: delete it). */
 struct ks_many {
@@ -55,7 +59,7 @@ struct ks_value {
 enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_value *out, char *buf,
                size_t room);
 
-/* A digest of all keys, values and expiries in all databases, and of the mail in all rings. Keys that begin
+/* A digest of all keys, values and expiries in all databases, of the mail in all rings, and of the log. Keys that begin
  * with the letter skip are left out. */
 uint64_t ks_digest(char skip);
 

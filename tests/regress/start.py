@@ -207,6 +207,10 @@ def case_directory_taken(c):
 def case_address(c):
     wanted = "cannot listen on 203.0.113.7:1: bind: Cannot assign requested address"
     c.refused(wanted, "--bind", "203.0.113.7", "--port", "1")
+    c.refused("there is no address to listen on", "--bind", "-203.0.113.7", "--port", "1")
+    c.refused("there is no address to listen on", "--port", "0")
+    port = str(server.free_port())
+    c.refused("127.0.0.1:%s is given twice" % port, "--bind", "127.0.0.1 127.0.0.1", "--port", port)
 
 
 def case_run_as(c):

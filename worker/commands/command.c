@@ -386,8 +386,8 @@ void cmd_command_list(struct call *c)
 static const struct command *find_whole(struct call *c, const struct bytes *argv, int argc)
 {
     const struct command *cmd = command_find(argv[0]);
-    if (cmd && cmd->nsubs && argc > 1)
-        cmd = command_find_sub(cmd, argv[1]);
+    if (cmd)
+        cmd = command_row(cmd, argv, argc);
     const char *wrong = NULL;
     if (!cmd)
         wrong = "ERR Invalid command specified";

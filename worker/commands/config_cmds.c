@@ -101,6 +101,34 @@ static enum rc store_config(struct call *c, struct tx *tx, struct shm_config *wa
     return rc ? rc : store_changes(tx, shared, want);
 }
 
+static bool moves(const struct config_changes *changed)
+{
+    return config_changed(changed, D_port) || config_changed(changed, D_bind);
+}
+
+/* Sockets are the master's: it reads the new addresses where we have put them, and answers whether it has them.
+ * Meanwhile the change is not committed, so a refusal, or our death, takes it back. */
+static bool master_listens(struct call *c, const struct config_pair *pairs,
+                           const struct config_changes *changed)
+{
+    struct control_msg m = {.kind = CTL_LISTEN};
+    int id;
+    lane_step_out(c);
+    bool answered = control_ask(c->w, &m);
+    lane_step_in(c);
+    if (answered && !m.text[0])
+        return true;
+    /* The first one that is a new address: as in Redis, where they are tried in this order. */
+    do
+        id = config_find((pairs++)->name);
+    while ((id != D_port && id != D_bind) || !config_changed(changed, (enum directive_id)id));
+    reply_refused(c, (enum directive_id)id,
+                  !answered      ? "The master does not answer."
+                  : id == D_port ? "Unable to listen on this port. Check server logs."
+                                 : "Failed to bind to specified addresses.");
+    return false;
+}
+
 static enum rc set_pairs(struct call *c, struct tx *tx, const struct config_pair *pairs, int n, bool *stored)
 {
     char err[CONFIG_ERR_MAX];
@@ -113,8 +141,10 @@ static enum rc set_pairs(struct call *c, struct tx *tx, const struct config_pair
     }
     if (!server_can(c, &want, &changed))
         return RC_OK;
+    if (moves(&changed) && !c->in_lane)
+        return RC_DEFER;
     enum rc rc = store_config(c, tx, &want);
-    *stored = rc == RC_OK;
+    *stored = rc == RC_OK && (!moves(&changed) || master_listens(c, pairs, &changed));
     return rc;
 }
 
@@ -175,7 +205,7 @@ void cmd_config_set(struct call *c)
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
-    log = concerns_log(c, &begins);
+    log = concerns_log(c, &begins) && !c->in_lane; /* there the worker has asked before */
     if (log && !may_store(c, begins, &noticed)) {
         if (noticed)
             reply_ok(c->reply);
@@ -208,7 +238,7 @@ void cmd_config_resetstat(struct call *c)
  * waits for that. */
 void cmd_config_rewrite(struct call *c)
 {
-    struct control_msg m = {.kind = CTL_REWRITE, .y = c->session->id};
+    struct control_msg m = {.kind = CTL_REWRITE};
     lane_step_out(c);
     bool answered = control_ask(c->w, &m);
     lane_step_in(c);

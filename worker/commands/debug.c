@@ -13,6 +13,7 @@
 #include "shm/persist.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
+#include "shm/wal.h"
 #include "worker/commands/help.h"
 #include "worker/commands/server_cmds.h"
 
@@ -243,6 +244,10 @@ static enum rc populate_one(struct call *c, struct bytes key, struct bytes value
     bool there = !rc && k.entry;
     if (!rc && !there)
         rc = string_set(&tx, &k, value, -1, c->clock);
+    if (!rc && !there) {
+        tx_effect_key(&tx, k.hash);
+        rc = tx_effect(&tx, c->db, (struct bytes[]){BYTES_LIT("SET"), key, value}, 3);
+    }
     if (rc || there) {
         tx_abort(&tx);
         return rc;

@@ -1,6 +1,7 @@
 /* worker/commands/expire.c - when keys expire. */
 #include "shm/types/string.h"
 #include "worker/commands/args.h"
+#include "worker/commands/effects.h"
 
 enum { IF_NX = 1, IF_XX = 2, IF_GT = 4, IF_LT = 8 };
 
@@ -57,7 +58,11 @@ static void expire(struct call *c, int64_t unit, int64_t base)
         reply_int(c->reply, 0);
         return;
     }
-    enum rc rc = v <= c->now_ms ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, v);
+    bool goes = v <= c->now_ms && !c->loading;
+    v = v < 0 ? 0 : v; /* in a file: what follows there counts on the key, though its time is over */
+    enum rc rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, v);
+    if (!rc && k->logged)
+        rc = goes ? effect_del(c, k->key) : effect_pexpireat(c, k->key, v);
     if (rc)
         call_fail(c, rc);
     else

@@ -49,10 +49,10 @@ static void visit(void *arg, const struct shm_entry *e)
 }
 
 /* What SCAN and RANDOMKEY have seen to be expired goes, as with any command that meets it. */
-static void drop_stale(struct call *c, struct shm_table *t, uint64_t pos, bool *stale)
+static void drop_stale(struct call *c, uint64_t pos, bool *stale)
 {
     if (UNLIKELY(*stale))
-        c->ctx->slot->stats.expired += expire_bucket(c->ctx, t, pos, c->now_ms);
+        c->ctx->slot->stats.expired += expire_bucket(c->ctx, c->db, pos, c->now_ms);
     *stale = false;
 }
 
@@ -164,7 +164,7 @@ static enum rc scan_some(struct walk *w, struct shm_table *t, const struct scan_
         enum rc rc = table_visit(w->c->ctx, t, at, visit, w, pos);
         if (rc)
             return n ? RC_OK : rc; /* the cursor says where to go on */
-        drop_stale(w->c, t, at, &w->stale);
+        drop_stale(w->c, at, &w->stale);
     } while (*pos && ++n < buckets && w->seen < (uint64_t)o->count);
     return RC_OK;
 }
@@ -235,7 +235,7 @@ void cmd_randomkey(struct call *c)
             call_fail(c, rc);
             return;
         }
-        drop_stale(c, t, at, &p.stale);
+        drop_stale(c, at, &p.stale);
         if (p.seen)
             return;
         if (!pos && wrapped)

@@ -9,10 +9,8 @@
 #define SKEP_SERVER_CMDS_H
 
 #include "include/control.h"
+#include "include/version.h"
 #include "worker/dispatch/call.h"
-
-/* What we answer to clients that look for a version of Redis. */
-#define REDIS_VERSION "7.2.4"
 
 struct client;
 /* Begins and ends MONITOR: to be called, too, before a client that watches is closed or handed over. */

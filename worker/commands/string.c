@@ -1,5 +1,6 @@
 /* worker/commands/string.c - commands that read and set strings. */
 #include "shm/types/string.h"
+#include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
 
 #include <math.h>
@@ -185,6 +186,8 @@ static void set(struct call *c, struct bytes value, const struct set_options *o)
     if (o->ttl == TTL_KEEP && k->entry)
         expiry_ms = entry_expiry(key_entry(k));
     enum rc rc = string_set(c->tx, k, value, expiry_ms, call_clock(c, k));
+    if (!rc && UNLIKELY(o->ttl || o->get || c->argc > 3))
+        rc = effect_set(c, k->key, value, expiry_ms);
     if (UNLIKELY(rc)) {
         call_fail(c, rc);
         return;
@@ -228,6 +231,8 @@ void cmd_getdel(struct call *c)
     if (!reply_get(c, key_entry(k)) || !k->entry)
         return;
     enum rc rc = key_del(c->tx, k, false);
+    if (!rc)
+        rc = effect_del(c, k->key);
     if (rc)
         call_fail(c, rc);
 }
@@ -247,10 +252,12 @@ void cmd_getex(struct call *c)
     if (!string_fits(c, e) || !option_expiry(c, &o, &expiry_ms) || !reply_get(c, e) || !o.ttl)
         return;
     enum rc rc;
-    if ((o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms)
-        rc = key_del(c->tx, k, false);
-    else
-        rc = key_set_expiry(c->tx, k, expiry_ms);
+    bool goes = (o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms && !c->loading;
+    rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, expiry_ms);
+    if (!rc && k->logged)
+        rc = goes             ? effect_del(c, k->key)
+             : expiry_ms >= 0 ? effect_pexpireat(c, k->key, expiry_ms)
+                              : effect_persist(c, k->key);
     if (rc)
         call_fail(c, rc);
 }

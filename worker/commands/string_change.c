@@ -1,5 +1,6 @@
 /* worker/commands/string_change.c - commands that change a string from what it was. */
 #include "shm/types/string.h"
+#include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
 
 #include <math.h>
@@ -78,6 +79,8 @@ void cmd_incrbyfloat(struct call *c)
     }
     struct bytes b = {text, number_from_long_double(text, v)};
     enum rc rc = string_set_bytes(c->tx, k, b, e ? entry_expiry(e) : -1, call_clock(c, k));
+    if (!rc)
+        rc = effect_set_keepttl(c, k->key, b);
     if (rc) {
         call_fail(c, rc);
         return;

@@ -1,6 +1,7 @@
 #include "worker/dispatch/call.h"
 #include "shm/base/number.h"
 #include "shm/evict.h"
+#include "shm/wal.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -26,7 +27,7 @@ void call_breathe(struct call *c)
 
 static bool expired(const struct call *c, const struct shm_entry *e)
 {
-    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms;
+    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms && !c->loading;
 }
 
 /* LRU: the time of this access. LFU: a counter that has decayed since the last one, and perhaps grows. */
@@ -199,7 +200,7 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
         if (write) {
             enum rc rc = key_del(c->tx, k, false);
             c->ctx->slot->stats.expired += !rc;
-            return rc;
+            return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
         }
         *stale = true;
         k->entry = 0;
@@ -257,6 +258,8 @@ static void expire_one(struct call *c, struct key_ref *seen)
     enum rc rc = key_latch(&tx, &k);
     if (!rc)
         rc = k.entry && expired(c, key_entry(&k)) ? key_del(&tx, &k, false) : RC_MISSING;
+    if (!rc)
+        rc = tx_effect_del(&tx, k.db, k.key, k.hash);
     if (rc) {
         tx_abort(&tx);
         return;
@@ -272,6 +275,43 @@ static enum rc latch_keys(struct call *c)
     return keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
 }
 
+/* ---- the log ---- */
+
+enum rc call_effect(struct call *c, unsigned argc, const struct bytes *argv)
+{
+    c->told = true;
+    return tx_effect(c->tx, c->db, argv, argc);
+}
+
+static enum rc tell_log(struct call *c)
+{
+    unsigned changed = 0;
+    bool on = wal_on(c->ctx->root);
+    for (unsigned i = 0; i < c->nkeys; i++) {
+        if (!c->keys[i].logged)
+            continue;
+        changed++;
+        if (on)
+            tx_effect_key(c->tx, c->keys[i].hash);
+    }
+    if (!changed)
+        return RC_OK;
+    c->ctx->slot->stats.dirty += changed;
+    return !on || c->told ? RC_OK : tx_effect(c->tx, c->db, c->argv, (unsigned)c->argc);
+}
+
+/* What was read or changed may be told when it is on disk. */
+static inline void note_need(struct call *c, uint64_t written)
+{
+    if (LIKELY(!persist(c->ctx->root)->wal.waits))
+        return;
+    c->need = written;
+    for (unsigned i = 0; i < c->nkeys; i++) {
+        uint64_t seen = wal_seen(c->ctx->root, c->keys[i].hash);
+        c->need = seen > c->need ? seen : c->need;
+    }
+}
+
 static enum rc run_latched(struct call *c)
 {
     struct tx tx;
@@ -279,6 +319,7 @@ static enum rc run_latched(struct call *c)
     bool stale = false, write = c->cmd->flags & F_WRITE;
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
+    c->told = false;
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = settle(c, &stale);
@@ -286,11 +327,14 @@ static enum rc run_latched(struct call *c)
         c->cmd->run(c);
         rc = c->rc;
     }
+    if (!rc && write)
+        rc = tell_log(c);
     if (rc || !write)
         tx_abort(&tx);
     else
         tx_commit(&tx);
     c->tx = NULL;
+    note_need(c, tx.wal.lsn);
     if (UNLIKELY(rc)) {
         c->reply->len = mark;
         return rc;
@@ -314,6 +358,7 @@ static enum rc run_absent(struct call *c)
     }
     c->ctx->slot->stats.misses += c->nkeys;
     c->cmd->run(c);
+    note_need(c, 0);
     if (c->rc)
         c->reply->len = mark;
     return c->rc;
@@ -329,8 +374,10 @@ static enum rc run_keyed(struct call *c)
         return run_absent(c);
     if (c->nkeys == 1) {
         key_locate(c->keys);
-        if (c->cmd->run == cmd_get && get_unlocked(c, c->keys))
+        if (c->cmd->run == cmd_get && get_unlocked(c, c->keys)) {
+            note_need(c, 0);
             return RC_OK;
+        }
     }
     return run_latched(c);
 }
@@ -341,6 +388,8 @@ static enum rc run_plain(struct call *c)
     c->cmd->run(c);
     if (c->rc)
         c->reply->len = mark;
+    if (UNLIKELY(persist(c->ctx->root)->wal.waits) && c->cmd->flags & (F_READONLY | F_WRITE))
+        c->need = wal_lsn(c->ctx->root); /* it has looked at no key, or at all of them */
     return c->rc;
 }
 
@@ -351,8 +400,10 @@ enum rc call_run_located(struct call *c, struct key_ref *k)
     c->nkeys = 1;
     if (UNLIKELY(k->table != db_table(c->ctx->root, k->db)))
         return run_keyed(c);
-    if (c->cmd->run == cmd_get && get_unlocked(c, k))
+    if (c->cmd->run == cmd_get && get_unlocked(c, k)) {
+        note_need(c, 0);
         return RC_OK;
+    }
     return run_latched(c);
 }
 

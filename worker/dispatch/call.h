@@ -47,6 +47,9 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
+    bool loading; /* replayed from a file: nothing expires, since every removal stands in the file as well */
+    bool told;     /* the handler has told the log what it did */
+    uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     enum rc rc;
 };
 
@@ -59,6 +62,9 @@ static inline void call_fail(struct call *c, enum rc rc)
 {
     c->rc = rc;
 }
+/* What the log is told of a change: the command as it came, unless the handler says it otherwise, since times must be
+ * absolute and choices spelled out. Several may be told; RC_BUSY or RC_NOMEM: the handler fails with it. */
+enum rc call_effect(struct call *c, unsigned argc, const struct bytes *argv);
 /* In a handler that walks much, between two pieces: in the slow lane this ends the batch and begins a new
  * one, so table pointers must be fetched again (db_table). In a worker it does nothing. */
 void call_breathe(struct call *c);

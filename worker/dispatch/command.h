@@ -186,6 +186,11 @@ void command_table_init(void); /* again is harmless */
 /* The command of this name, any case; NULL if there is none. Containers are found too. */
 const struct command *command_find(struct bytes name);
 const struct command *command_find_sub(const struct command *parent, struct bytes name);
+/* The row that runs argv: cmd, or the one of its subcommands that argv[1] names. NULL: it has no such. */
+static inline const struct command *command_row(const struct command *cmd, const struct bytes *argv, int argc)
+{
+    return LIKELY(!cmd->nsubs) || argc < 2 ? cmd : command_find_sub(cmd, argv[1]);
+}
 
 /* The name as users see it: "get", "client|getname". */
 const char *command_fullname(const struct command *cmd);

@@ -5,6 +5,7 @@
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/stats.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
@@ -88,6 +89,16 @@ static void reply_unknown(struct reply *r, const struct request *rq)
                  (int)(name.n < 128 ? name.n : 128), name.p, text);
 }
 
+static void reply_unknown_sub(struct reply *r, const struct command *box, struct bytes sub)
+{
+    char parent[32];
+    size_t n = strlen(box->name);
+    for (size_t i = 0; i <= n && i < sizeof(parent); i++)
+        parent[i] = (char)toupper((unsigned char)box->name[i]);
+    reply_errorf(r, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(sub.n < 128 ? sub.n : 128), sub.p,
+                 parent);
+}
+
 /* A container's row becomes its subcommand's. False: the error is written. */
 static bool find_row(struct reply *r, const struct request *rq, const struct command **cmd)
 {
@@ -96,21 +107,12 @@ static bool find_row(struct reply *r, const struct request *rq, const struct com
         reply_unknown(r, rq);
         return false;
     }
-    if (row->nsubs && rq->argc > 1) {
-        row = command_find_sub(row, rq->argv[1]);
-        if (!row) {
-            char parent[32];
-            const char *name = (*cmd)->name;
-            size_t n = strlen(name);
-            for (size_t i = 0; i <= n && i < sizeof(parent); i++)
-                parent[i] = name[i] >= 'a' && name[i] <= 'z' ? (char)(name[i] - 32) : name[i];
-            struct bytes sub = rq->argv[1];
-            reply_errorf(r, "ERR unknown subcommand '%.*s'. Try %s HELP.", (int)(sub.n < 128 ? sub.n : 128),
-                         sub.p, parent);
-            return false;
-        }
-        *cmd = row;
+    row = command_row(row, rq->argv, rq->argc);
+    if (UNLIKELY(!row)) {
+        reply_unknown_sub(r, *cmd, rq->argv[1]);
+        return false;
     }
+    *cmd = row;
     if ((row->arity > 0 && rq->argc != row->arity) || rq->argc < -row->arity || !row->run) {
         reply_errorf(r, "ERR wrong number of arguments for '%s' command", command_fullname(row));
         return false;
@@ -195,10 +197,10 @@ static enum rc refuse_oom(struct worker *w)
     return RC_OK;
 }
 
-static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
+static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
 {
     struct worker *w = cl->w;
-    struct call c = {
+    return (struct call){
         .w = w,
         .ctx = &w->ctx,
         .cfg = w->cfg,
@@ -212,13 +214,20 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         .now_ms = w->now_ms,
         .clock = w->clock,
     };
+}
+
+static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
+{
+    struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
     if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)))
         return RC_DEFER;
+    struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
     uint64_t from = tick_now();
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
+    w->need_lsn = c.need;
     if (LIKELY(!rc)) {
         stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
@@ -231,28 +240,30 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 static enum rc run_starved(struct client *cl, struct request *rq, const struct command *cmd)
 {
     struct worker *w = cl->w;
-    struct call c = {
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = cl->session,
-        .cmd = cmd,
-        .argv = rq->argv,
-        .argc = rq->argc,
-        .reply = &w->out,
-        .db = cl->session->db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-        .in_lane = true,
-    };
+    struct call c = call_of(cl, rq, cmd);
+    c.client = NULL; /* as in the lane */
+    c.in_lane = true;
     if (cmd->flags & F_DENYOOM || !(cmd->flags & F_WRITE))
         return refuse_oom(w);
     if (cmd->flags & F_GATE && !gate_close(&w->ctx, 1000))
         return RC_BUSY;
     enum rc rc = call_run(&c);
+    w->need_lsn = c.need;
     if (cmd->flags & F_GATE)
         gate_open(&w->ctx);
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
+}
+
+/* RC_DEFER: it is on its way. RC_OK: there was no way, and its reply is written. RC_BUSY: again later. */
+static enum rc defer(struct client *cl, struct request *rq, const struct command *cmd)
+{
+    enum rc rc = lane_send(cl, rq->argv, rq->argc);
+    if (rc == RC_NOMEM)
+        return run_starved(cl, rq, cmd);
+    if (rc)
+        return RC_BUSY;
+    cl->w->ctx.slot->stats.slow_lane++;
+    return RC_DEFER;
 }
 
 /* What CLIENT REPLY OFF and SKIP do to a reply that has been written. */
@@ -270,29 +281,26 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     const struct command *cmd = a->cmd;
     size_t mark = w->out.len;
     w->out.resp = cl->session->resp;
+    w->need_lsn = 0;
     enum rc rc = admit(cl, rq, &cmd);
+    if (UNLIKELY(rc == RC_MISSING))
+        return rc;
     if (LIKELY(!rc)) {
         cl->session->last_cmd = cmd->id + 1u;
         rc = run(cl, rq, a, cmd);
+        if (UNLIKELY(rc == RC_DEFER))
+            rc = defer(cl, rq, cmd);
         if (UNLIKELY(rc == RC_BUSY)) {
             w->ctx.slot->stats.parked++;
             return rc;
         }
         if (UNLIKELY(rc == RC_AWAIT))
             return rc;
+        /* After the command, when it is certain that it will not be run again. */
         if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
             monitor_feed(cl, cmd, rq);
-        if (UNLIKELY(rc == RC_DEFER)) {
-            w->ctx.slot->stats.slow_lane++;
-            rc = lane_send(cl, rq->argv, rq->argc);
-            if (rc != RC_NOMEM)
-                return rc ? RC_BUSY : RC_DEFER;
-            rc = run_starved(cl, rq, cmd);
-            if (rc)
-                return rc;
-        }
-    } else if (rc == RC_MISSING) {
-        return RC_MISSING;
+        if (UNLIKELY(rc == RC_DEFER))
+            return rc;
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
@@ -304,5 +312,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     cl->session->commands++;
     if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
         reply_modes(cl, mark);
+    if (UNLIKELY(w->need_lsn || cl->need_lsn))
+        hold_reply(cl, w->need_lsn, mark);
     return RC_OK;
 }

@@ -96,6 +96,8 @@ void client_detach(struct client *cl)
     monitor_stop(cl);
     if (cl->in_waiting_list)
         leave_waiting(cl);
+    if (cl->need_lsn)
+        hold_forget(cl);
     cl->closed = true;
     cl->next = net->dead;
     net->dead = cl;
@@ -270,6 +272,7 @@ static size_t run_batch(struct client *cl, const struct batch *b)
 {
     struct net *net = cl->w->net;
     size_t mark = output_begin(cl), done = b->end;
+    cl->batch_mark = mark;
     for (unsigned i = b->n > BUCKET_LAG ? b->n - BUCKET_LAG : 0; i < b->n; i++)
         execute_ahead_bucket(&net->ahead[i]);
     for (unsigned i = 0; i < b->n && i < ENTRY_AHEAD; i++)
@@ -353,7 +356,7 @@ void client_wait(struct client *cl, enum client_wait why)
     struct net *net = cl->w->net;
     cl->wait = (uint8_t)why;
     client_read_stop(cl);
-    if (why == WAIT_LANE || why == WAIT_MASTER || cl->in_waiting_list)
+    if (why == WAIT_LANE || why == WAIT_DISK || why == WAIT_MASTER || cl->in_waiting_list)
         return;
     cl->in_waiting_list = true;
     cl->next_waiting = net->waiting;

@@ -24,6 +24,7 @@ enum client_wait {
     WAIT_PAUSED, /* CLIENT PAUSE */
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_MASTER, /* the master was asked: with its answer the command is run again */
+    WAIT_DISK,   /* its reply tells of something that is not on disk yet */
 };
 
 struct client {
@@ -50,6 +51,13 @@ struct client {
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
     char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
+    uint64_t
+        need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
+    size_t hold_at; /* counted from the first unsent byte */
+    size_t held_replies; /* behind hold_at */
+    bool held_pieces;    /* among them is a part of a reply of the lane */
+    size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
+    struct client *next_held;
     struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
@@ -60,6 +68,7 @@ struct net {
     struct client *flush;   /* those with a reply of this turn */
     struct client **flush_tail;
     struct client *waiting;     /* parked or paused: tried again after the turn */
+    struct client *held;        /* need_lsn is set */
     struct client **by_session; /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */
@@ -114,7 +123,18 @@ void output_end(struct client *cl, size_t mark);
 void output_append(struct client *cl, const void *p, size_t n); /* outside of a command */
 void output_flush_turn(struct worker *w);
 size_t output_pending(const struct client *cl);
+void output_cut(struct client *cl, size_t at); /* forgets what is unsent behind so many bytes */
+void output_again(struct client *cl);          /* something that was held back may go */
 void output_writable(struct client *cl);
+
+/* hold.c: replies that wait for the disk */
+void hold_reply(struct client *cl, uint64_t need,
+                size_t mark);                      /* of a command, from mark on in the shared buffer */
+void hold_piece(struct client *cl, uint64_t need); /* of the lane's, before it is appended */
+size_t hold_sendable(const struct client *cl);
+void hold_forget(struct client *cl);
+void hold_release(struct worker *w);  /* before the turn's replies are written */
+void hold_announce(struct worker *w); /* after it: the writer learns what is waited for */
 
 /* accept.c */
 void accept_start(struct worker *w, const int *fds, unsigned n);

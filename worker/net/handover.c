@@ -1,6 +1,7 @@
 /* Sessions that change their worker. The old one packs what it knows beyond the session itself into a parcel
  * in the arena, and the master, which holds the socket too, passes a duplicate to the new one. */
 #include "worker/net/client.h"
+#include "shm/base/log.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 
@@ -55,7 +56,7 @@ bool handover_one(struct client *cl)
 {
     struct shm_session *s = cl->session;
     struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
-    if (cl->wait == WAIT_LANE || cl->seg_len || parcel_store(cl))
+    if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || parcel_store(cl))
         return false; /* soon: its reply is under way, or there is no room */
     client_detach(cl);
     __atomic_store_n(&s->state, SESSION_MOVING, __ATOMIC_RELEASE);
@@ -103,13 +104,30 @@ static void unpack(struct client *cl, const char *from)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
 }
 
+/* No descriptor was free for its socket, so it cannot be served: the master has the other one, and closes it. */
+static void refuse_session(struct worker *w, struct shm_session *s)
+{
+    struct control_msg m = {.kind = CTL_CLOSED, .x = session_index(s), .y = s->id};
+    log_warning("Client %llu cannot be taken over and is closed: too many open files",
+                (unsigned long long)s->id);
+    if (s->parcel)
+        parcel_drop(w, s);
+    __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
+    control_send(w, &m, -1);
+}
+
 void handover_take(struct worker *w, uint32_t session, int fd)
 {
     struct shm_session *s = session_at(session);
     /* Told twice, which deaths in quick succession bring about, or another worker's by now: two clients of one
      * session would take each other's replies. */
     if (w->net->by_session[session] || s->owner != w->ctx.id) {
-        close(fd);
+        if (fd >= 0)
+            close(fd);
+        return;
+    }
+    if (fd < 0) {
+        refuse_session(w, s);
         return;
     }
     int flags = fcntl(fd, F_GETFL);

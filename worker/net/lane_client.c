@@ -147,8 +147,11 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
         return;
     }
     cl->lane_begun = true;
-    if (m->bytes && !cl->reply_off && !cl->reply_skip)
+    if (m->bytes && !cl->reply_off && !cl->reply_skip) {
+        if (UNLIKELY(m->lsn || cl->need_lsn))
+            hold_piece(cl, m->lsn);
         output_append(cl, shm_at(m->block), m->bytes);
+    }
     if (cl->closed)
         return;
     if (m->arg & 1) {

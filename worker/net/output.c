@@ -54,11 +54,23 @@ static void keep(struct client *cl, const void *p, size_t n)
     cl->out_len += n;
 }
 
+void output_again(struct client *cl)
+{
+    if (output_pending(cl) || cl->close_after_reply)
+        want_flush(cl);
+}
+
 static void segment_to_own(struct client *cl)
 {
     if (cl->seg_len)
         keep(cl, cl->w->out.buf + cl->seg_at, cl->seg_len);
     cl->seg_len = 0;
+}
+
+void output_cut(struct client *cl, size_t at)
+{
+    segment_to_own(cl);
+    cl->out_len = cl->out_at + at;
 }
 
 /* Redis's limits by class; a monitor counts as a replica there, as here. */
@@ -166,11 +178,16 @@ static void drained(struct client *cl)
 
 static void send_own(struct client *cl)
 {
-    size_t done;
-    bool all = write_some(cl, cl->out + cl->out_at, cl->out_len - cl->out_at, &done);
+    size_t done = 0, left = cl->out_len - cl->out_at, may = hold_sendable(cl), n = left < may ? left : may;
+    bool all = !n || write_some(cl, cl->out + cl->out_at, n, &done);
     cl->out_at += done;
     if (cl->closed)
         return;
+    if (UNLIKELY(cl->need_lsn)) {
+        cl->hold_at -= done;
+        watch_writable(cl, !all);
+        return;
+    }
     if (cl->lane_owed)
         lane_acknowledge(cl);
     if (all)
@@ -189,10 +206,12 @@ void output_writable(struct client *cl)
 static void flush_client(struct client *cl)
 {
     size_t done;
-    if (cl->out_at != cl->out_len) {
+    if (cl->out_at != cl->out_len || UNLIKELY(cl->need_lsn)) {
         segment_to_own(cl);
         if (!cl->writing)
             send_own(cl);
+        if (cl->need_lsn && !cl->wait && !cl->closed)
+            client_wait(cl, WAIT_DISK);
     } else if (cl->seg_len) {
         const char *p = cl->w->out.buf + cl->seg_at;
         size_t n = cl->seg_len;

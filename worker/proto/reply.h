@@ -100,6 +100,8 @@ void reply_defer_set(struct reply *r, size_t mark, size_t n);
 #define ERR_NOT_INT   "ERR value is not an integer or out of range"
 #define ERR_NOT_FLOAT "ERR value is not a valid float"
 #define ERR_NO_KEY    "ERR no such key"
-#define ERR_OOM       "OOM command not allowed when used memory > 'maxmemory'."
+#define ERR_LOG_BROKEN                                                                                       \
+    "MISCONF Errors writing to the AOF file: what this reply would have told may not be on disk"
+#define ERR_OOM "OOM command not allowed when used memory > 'maxmemory'."
 
 #endif

@@ -1,0 +1,192 @@
+#!/usr/bin/env python3
+"""The master's talk with its children when it is slow to answer, and when descriptors run out."""
+
+import os
+import resource
+import signal
+import socket
+import sys
+import tempfile
+import time
+
+from crowd import Failure, Watch, check_arena, children_of, main, wait_for, workers_of
+import resp
+import server
+
+
+class Stopped:
+    """The master stands still meanwhile; what is said to it waits."""
+
+    def __init__(self, s):
+        self.pid = s.proc.pid
+
+    def __enter__(self):
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def __exit__(self, *_):
+        os.kill(self.pid, signal.SIGCONT)
+
+
+def holders(pids, path):
+    """Those who have the file open, which has perhaps another name by now."""
+    wanted = os.stat(path)
+    found = []
+    for pid in pids:
+        try:
+            for fd in os.listdir("/proc/%d/fd" % pid):
+                st = os.stat("/proc/%d/fd/%s" % (pid, fd))
+                if (st.st_dev, st.st_ino) == (wanted.st_dev, wanted.st_ino):
+                    found.append(pid)
+        except OSError:
+            pass
+    return found
+
+
+def reopened(start):
+    """The slow lane awaits an answer when it is told to use another log file: both are heard."""
+    with start("--workers", "2", "--logfile", "skep.log") as s:
+        c = s.connect()
+        log = os.path.join(s.dir, "skep.log")
+        for i in range(5):
+            os.rename(log, log + ".%d" % i)
+            with Stopped(s):
+                c.send([b"CONFIG", b"REWRITE"])
+                time.sleep(0.1)
+                os.kill(s.proc.pid, signal.SIGUSR1)
+            answer = c.read(5)
+            if answer.value != b"ERR The server is running without a config file":
+                raise Failure("%r" % answer.value)
+            wait_for("all write to the new file", lambda: not holders(children_of(s.proc.pid), log + ".%d" % i), 5)
+        check_arena(c)
+
+
+def crowded(start):
+    """A worker without a free descriptor is given the clients of one that has died: it closes what it cannot take."""
+    with start("--workers", "2") as s:
+        idle = [s.connect() for _ in range(60)]
+        for c in idle:
+            c.command("PING")
+        watch = Watch(s)
+
+        def running(index):
+            return wait_for("worker %d runs" % index, lambda: [
+                w["pid"] for w in workers_of(watch)[0] if w["index"] == index and w["state"] == "running"])[0]
+
+        first = running(0)
+        os.kill(first, signal.SIGKILL)
+        second = wait_for("a new worker 0", lambda: running(0) != first and running(0))
+        taker = running(1)
+        limits = resource.prlimit(taker, resource.RLIMIT_NOFILE)
+        count = len(os.listdir("/proc/%d/fd" % taker)) + 5
+        resource.prlimit(taker, resource.RLIMIT_NOFILE, (count, limits[1]))
+        # The second death within seconds makes the replacement wait, so the clients go to the other worker.
+        os.kill(second, signal.SIGKILL)
+        wait_for("a client is refused", lambda: "cannot be taken over" in s.log_tail(200))
+        resource.prlimit(taker, resource.RLIMIT_NOFILE, limits)
+        wait_for("a worker 0 again", lambda: running(0) != second)
+        lost = 0
+        for i, c in enumerate(idle):
+            try:
+                if c.command("ECHO", "%d" % i).value != b"%d" % i:
+                    raise Failure("a wrong answer")
+            except resp.Closed:
+                lost += 1
+        if not 0 < lost < len(idle):
+            raise Failure("%d of %d clients were closed" % (lost, len(idle)))
+        _, counters = workers_of(watch)
+        if counters["crashes_repaired"] != 2:
+            raise Failure("%r" % counters)
+        listed = watch.command("CLIENT", "LIST").value.splitlines()
+        if len(listed) > len(idle) - lost + 2:
+            raise Failure("%d clients are listed, %d of %d were closed" % (len(listed), lost, len(idle)))
+        check_arena(watch)
+        print("%d clients were closed" % lost)
+
+
+def ping(host, port):
+    """True: somebody serves there. A connection that waits in a queue counts when it is answered."""
+    try:
+        with socket.create_connection((host, port), 5) as c:
+            c.settimeout(5)
+            c.sendall(b"PING\r\n")
+            return c.recv(100) == b"+PONG\r\n"
+    except OSError:
+        return False
+
+
+def addresses(start):
+    """A port that is taken is refused with everything beside it; one that is free serves as soon as it is promised."""
+    with start("--workers", "2") as s, socket.create_server(("127.0.0.1", 0)) as taken:
+        c = s.connect()
+        old, busy, free = s.port, taken.getsockname()[1], server.free_port()
+        answer = c.command("CONFIG", "SET", "timeout", "7", "port", str(busy), "maxmemory", "1gb")
+        if answer.value != b"ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server logs.":
+            raise Failure("%r" % answer.value)
+        values = [pair[1].value for pair in zip(*[iter(c.command("CONFIG", "GET", "port", "timeout", "maxmemory").value)] * 2)]
+        if sorted(values) != sorted([b"%d" % old, b"0", b"0"]) or not ping("127.0.0.1", old):
+            raise Failure("%r" % values)
+        if c.command("CONFIG", "SET", "port", str(free)).kind != "status" or not ping("127.0.0.1", free):
+            raise Failure("nobody answers on the new port")
+        wait_for("the old port is closed", lambda: not ping("127.0.0.1", old))
+        if c.command("CONFIG", "SET", "bind", "*").kind != "status":
+            raise Failure("a wider address is refused")
+        wait_for("the other address answers", lambda: ping("127.0.0.2", free))
+        s.port = free
+        check_arena(c)
+
+
+def refused_late(start):
+    """The lane dies while it waits for the answer about a new port: the change is taken back, by the master as well."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+        c = s.connect()
+        old, free = s.port, server.free_port()
+        lane = [p for p, t in children_of(s.proc.pid).items() if t == "skep: slow lane 0"][0]
+        with Stopped(s):
+            c.send([b"CONFIG", b"SET", b"port", b"%d" % free])
+            time.sleep(0.2)
+            os.kill(lane, signal.SIGKILL)
+        try:
+            if c.read(5).kind != "error":
+                raise Failure("a change was promised by a dead process")
+        except resp.Closed:
+            pass  # the roll that had begun may have taken its worker
+        wait_for("the old port stays", lambda: watch.command("CONFIG", "GET", "port").value[1].value == b"%d" % old)
+        wait_for("the new port is closed", lambda: not ping("127.0.0.1", free))
+        wait_for("the old port answers", lambda: ping("127.0.0.1", old))
+        check_arena(Watch(s))
+
+
+def reloaded(start):
+    """The configuration is read again while a change of it is under way: neither disturbs the other."""
+    with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as taken:
+        path = os.path.join(folder, "skep.conf")
+        open(path, "w").close()
+        with server.Server(sys.argv[2] + " " + path, ("--workers", "2")) as s:
+            c = s.connect()
+            for i in range(5):
+                with open(path, "w") as f:
+                    f.write("timeout %d\n" % (1000 + i))
+                with Stopped(s):
+                    c.send([b"CONFIG", b"SET", b"port", b"%d" % taken.getsockname()[1]])
+                    time.sleep(0.1)
+                    os.kill(s.proc.pid, signal.SIGHUP)
+                answer = c.read(10)
+                if answer.kind != "error" or b"Unable to listen" not in answer.value:
+                    raise Failure("%r" % answer.value)
+                wait_for("the file's value", lambda: c.command("CONFIG", "GET", "timeout").value[1].value == b"%d" % (1000 + i))
+                if c.command("CONFIG", "GET", "port").value[1].value != b"%d" % s.port:
+                    raise Failure("the port has changed")
+            check_arena(c)
+
+
+SCENARIOS = {
+    "reopened": reopened,
+    "crowded": crowded,
+    "addresses": addresses,
+    "refused_late": refused_late,
+    "reloaded": reloaded,
+}
+
+if __name__ == "__main__":
+    sys.exit(main(SCENARIOS, server.Server))

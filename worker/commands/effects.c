@@ -1,0 +1,36 @@
+/* worker/commands/effects.c - times are told as the moment they mean, and what depends on chance or on the old value
+ * as its outcome, so that replaying gives the same keys at any time. */
+#include "worker/commands/effects.h"
+#include "shm/base/number.h"
+
+enum rc effect_del(struct call *c, struct bytes key)
+{
+    return call_effect(c, 2, (struct bytes[]){BYTES_LIT("DEL"), key});
+}
+
+enum rc effect_persist(struct call *c, struct bytes key)
+{
+    return call_effect(c, 2, (struct bytes[]){BYTES_LIT("PERSIST"), key});
+}
+
+enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms)
+{
+    char digits[NUMBER_INT_MAX];
+    struct bytes ms = {digits, number_from_int64(digits, expiry_ms)};
+    return call_effect(c, 3, (struct bytes[]){BYTES_LIT("PEXPIREAT"), key, ms});
+}
+
+enum rc effect_set(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms)
+{
+    char digits[NUMBER_INT_MAX];
+    struct bytes argv[5] = {BYTES_LIT("SET"), key, value, BYTES_LIT("PXAT")};
+    if (expiry_ms < 0)
+        return call_effect(c, 3, argv);
+    argv[4] = (struct bytes){digits, number_from_int64(digits, expiry_ms)};
+    return call_effect(c, 5, argv);
+}
+
+enum rc effect_set_keepttl(struct call *c, struct bytes key, struct bytes value)
+{
+    return call_effect(c, 4, (struct bytes[]){BYTES_LIT("SET"), key, value, BYTES_LIT("KEEPTTL")});
+}

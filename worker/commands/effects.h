@@ -1,0 +1,21 @@
+/* worker/commands/effects.h - what handlers tell the log where the command itself would not do.
+ * Owner     the process that runs the command.
+ * Locks     none: the caller's transaction is open.
+ * Crash     part of the transaction.
+ * Survives  nothing to survive.
+ * Fails     RC_BUSY, RC_NOMEM: the handler fails with it.
+ * Tests     tests/regress/wal_effects.py */
+#ifndef SKEP_EFFECTS_H
+#define SKEP_EFFECTS_H
+
+#include "worker/dispatch/call.h"
+
+enum rc effect_del(struct call *c, struct bytes key);
+enum rc effect_persist(struct call *c, struct bytes key);
+enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms);
+/* expiry_ms: -1 none. */
+enum rc effect_set(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms);
+/* The value changes, the key's expiry stays. */
+enum rc effect_set_keepttl(struct call *c, struct bytes key, struct bytes value);
+
+#endif
