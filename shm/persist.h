@@ -122,6 +122,9 @@ struct shm_wal {
         delayed_syncs;
     uint64_t begun_ms;
     char error[256];
+    /* The writer: segments from this number on count only when the base is complete; 0: there are none. */
+    uint64_t pending_from;
+    char dir[1024]; /* of skep-wal's directory: the log stays there when dir changes. Who opens it first */
 };
 
 /* What a worker must mind before it runs a command; the master's. */
