@@ -64,7 +64,7 @@ void log_writer_ready(struct master *m)
 {
     m->durable.log_tries = 0;
     if (m->durable.step != LOADED) {
-        load_go_on(m);
+        loading_go_on(m);
         return;
     }
     log_begin(m);
@@ -78,7 +78,7 @@ void log_writer_ended(struct master *m, bool was_ready)
     struct durable *d = &m->durable;
     char why[sizeof(wal(m)->error) + 64];
     if (was_ready || log_post(m)->off) {
-        load_go_on(m);
+        loading_go_on(m);
         return;
     }
     snprintf(why, sizeof(why), "the log cannot be written: %s",

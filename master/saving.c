@@ -127,7 +127,7 @@ static void snap_finished(struct master *m, bool ok)
         ask_answer(m, ASK_SAVE, ok ? "+OK" : "-ERR");
         break;
     case SNAP_FOR_LOAD:
-        load_snapshot_ended(m, ok);
+        loading_snapshot_ended(m, ok);
         break;
     case SNAP_FOR_END:
         ending_saved(m, ok);
