@@ -90,7 +90,7 @@ void bgsave_ask(struct master *m, const struct control_msg *msg);
 void rewrite_ask(struct master *m, const struct control_msg *msg);
 
 /* master/logging.c: the log's writer */
-void log_open_writer(struct master *m);
+void log_open_writer(struct master *m, bool begins);
 void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
 void log_writer_ended(struct master *m, bool was_ready);

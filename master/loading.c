@@ -116,7 +116,7 @@ static void files_loaded(struct master *m)
     }
     d->step = AT_LOG;
     d->log_tries = 0;
-    log_open_writer(m);
+    log_open_writer(m, load(m)->needs_base || d->again);
 }
 
 /* The log works. Its beginning needs a base; a log that was just read has one. */
@@ -130,7 +130,6 @@ static void log_is_open(struct master *m)
         return;
     }
     /* Nobody writes yet, so no gate is needed. */
-    w->state = WAL_ON;
     __atomic_store_n(&w->on, 1, __ATOMIC_RELEASE);
     end_loading(m);
 }
