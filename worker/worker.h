@@ -21,7 +21,7 @@ struct worker {
     bool is_lane;
     struct ev_loop *loop;
     int64_t now_ms;                /* wall clock, taken once a batch */
-    int64_t mono_us;               /* monotonic clock, likewise */
+    int64_t mono_ms;               /* monotonic clock, likewise */
     uint32_t clock;                /* 24 bits, for LRU or LFU */
     bool over_maxmemory;           /* eviction could not help: commands that need memory are refused */
     uint64_t log_kicked;           /* our ring's tail when the log's writer was last woken */

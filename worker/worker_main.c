@@ -135,7 +135,8 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     struct worker *w = check->data;
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
-    w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    w->mono_ms = mono_ms();
+    w->ctx.slot->busy_since_ms = (uint64_t)w->mono_ms;
     w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
@@ -157,8 +158,9 @@ static void part(struct worker *w)
 
 static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
 {
-    if (ev_is_active(&net->retry))
+    if (ev_is_active(&net->retry) && ev_timer_remaining(loop, &net->retry) <= seconds)
         return;
+    ev_timer_stop(loop, &net->retry);
     ev_timer_set(&net->retry, seconds, 0);
     ev_timer_start(loop, &net->retry);
 }
@@ -183,11 +185,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     struct worker *w = prepare->data;
     struct net *net = w->net;
     (void)events;
-    if (UNLIKELY(net->waiting)) {
-        bool parked = clients_retry(w);
-        if (net->waiting)
-            turn_again(net, loop, parked ? 0.001 : 0.01);
-    }
+    if (UNLIKELY(net->parked || net->resting))
+        clients_retry(w);
     monitor_flush(w);
     hold_release(w);
     output_flush_turn(w);
