@@ -99,7 +99,7 @@ bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
 
 void gate_open(struct shm_ctx *ctx)
 {
-    CHECK(ctx->root->gate == ctx->id + 1);
+    CHECK(__atomic_load_n(&ctx->root->gate, __ATOMIC_RELAXED) == ctx->id + 1);
     __atomic_store_n(&ctx->root->gate, 0, __ATOMIC_RELEASE);
 }
 
