@@ -28,6 +28,19 @@ uint64_t evict_random(void)
     return s * 0x2545f4914f6cdd1dull;
 }
 
+/* Half the clock's way round: who was idle for longer must not look as if just used a little later. */
+#define IDLE_MAX 0x7fffff
+
+uint32_t evict_clock_told(int policy, int64_t now_ms, int64_t idle_s, int freq)
+{
+    uint32_t clock = evict_clock(policy, now_ms);
+    if (evict_is_lfu(policy))
+        return freq < 0 ? clock : (clock & 0xffff00) | (uint32_t)freq;
+    if (idle_s < 0)
+        return clock;
+    return (clock - (uint32_t)(idle_s < IDLE_MAX ? idle_s : IDLE_MAX)) & 0xffffff;
+}
+
 uint32_t evict_idle_seconds(uint32_t clock, int64_t now_ms)
 {
     return ((uint32_t)(now_ms / 1000) - clock) & 0xffffff;

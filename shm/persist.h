@@ -122,10 +122,22 @@ struct shm_wal {
         delayed_syncs;
     uint64_t begun_ms;
     char error[256];
+    /* The writer: segments from this number on count only when the base is complete; 0: there are none. */
+    uint64_t pending_from;
+    char dir[1024]; /* of skep-wal's directory: the log stays there when dir changes. Who opens it first */
+};
+
+/* What a worker must mind before it runs a command; the master's. */
+enum {
+    HEED_LOADING = 1u << 0,     /* the keyspace is being loaded: -LOADING, and nobody removes keys */
+    HEED_SAVE_FAILED = 1u << 1, /* the last background save failed: see stop-writes-on-bgsave-error */
+    HEED_LAST_SAVE = 1u << 2,   /* the last snapshot before the end is being made: writes wait */
 };
 
 struct shm_persist {
-    struct shm_load load;
+    uint32_t heed; /* HEED_*: in a line of its own, since every command reads it */
+    uint32_t rewrite_scheduled, rewrites, rewrite_failures; /* for INFO: the master */
+    _Alignas(64) struct shm_load load;
     struct shm_snap snap;
     struct shm_wal wal;
 };
@@ -133,6 +145,11 @@ struct shm_persist {
 static inline struct shm_persist *persist(const struct shm_root *root)
 {
     return shm_at(root->persist);
+}
+
+static inline bool heeds(const struct shm_root *root, uint32_t what)
+{
+    return UNLIKELY(__atomic_load_n(&persist(root)->heed, __ATOMIC_ACQUIRE) & what);
 }
 
 /* Changes of keys since the start, over all slots. */

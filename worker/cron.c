@@ -1,6 +1,7 @@
 /* What a worker does ten times a second beside its clients, each thing within a budget. */
 #include "shm/evict.h"
 #include "shm/expire.h"
+#include "shm/persist.h"
 #include "worker/worker.h"
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
@@ -20,7 +21,7 @@ static void expire_some(struct worker *w)
     struct shm_ctx *ctx = &w->ctx;
     unsigned effort = (unsigned)w->cfg->active_expire_effort;
     bool limit_hit;
-    if (ctx->root->active_expire_off || !batch_enter(ctx))
+    if (ctx->root->active_expire_off || heeds(ctx->root, HEED_LOADING) || !batch_enter(ctx))
         return;
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
@@ -45,7 +46,7 @@ void memory_limit(struct worker *w)
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
     unsigned evicted, most = EVICT_STEP + 2 * (unsigned)(now - commands);
     commands = now;
-    if (LIKELY(!limit)) {
+    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING)) {
         w->over_maxmemory = false;
         return;
     }

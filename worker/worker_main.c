@@ -98,6 +98,9 @@ static void on_message(struct worker *w, const struct control_msg *m, int passed
         if (passed >= 0)
             log_use_fd(passed);
         return;
+    case CTL_TOLD:
+        client_told(w, m);
+        break;
     default:
         break;
     }

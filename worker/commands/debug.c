@@ -10,6 +10,7 @@
 #include "shm/base/number.h"
 #include "shm/config.h"
 #include "shm/crashpoint.h"
+#include "shm/persist.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
 #include "shm/wal.h"
@@ -294,6 +295,10 @@ static void populate(struct call *c, int64_t count, struct bytes prefix, size_t 
 
 static void debug_populate(struct call *c)
 {
+    if (heeds(c->ctx->root, HEED_LOADING)) { /* DEBUG itself is allowed then */
+        reply_error(c->reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
     int64_t count, size = 0;
     struct bytes prefix = BYTES_LIT("key");
     if (!number_to_int64(c->argv[2], &count) || count < 0 ||
@@ -418,6 +423,37 @@ static void debug_htstats(struct call *c)
     reply_verbatim(c->reply, "txt", (struct bytes){text, (size_t)n});
 }
 
+/* ---- loading again ---- */
+
+static void debug_reload(struct call *c)
+{
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } words[] = {{"merge", RELOAD_MERGE}, {"noflush", RELOAD_NOFLUSH}, {"nosave", RELOAD_NOSAVE}};
+    unsigned bits = 0;
+    char answer[CONTROL_TEXT];
+    for (int i = 2; i < c->argc; i++) {
+        unsigned k = 0;
+        while (k < ARRAY_LEN(words) && !bytes_is(c->argv[i], words[k].word))
+            k++;
+        if (k == ARRAY_LEN(words)) {
+            reply_error(c->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return;
+        }
+        bits |= words[k].bit;
+    }
+    if (ask_master(c, ASK_RELOAD, bits, answer))
+        reply_told(c, answer);
+}
+
+static void debug_loadaof(struct call *c)
+{
+    char answer[CONTROL_TEXT];
+    if (ask_master(c, ASK_LOADAOF, 0, answer))
+        reply_told(c, answer);
+}
+
 /* ---- dying on purpose ---- */
 
 static void debug_segfault(struct call *c)
@@ -476,6 +512,8 @@ static void debug_help(struct call *c)
         "    Reply with this error.",
         "HTSTATS <dbid>",
         "    Tell the shape of a database's table.",
+        "LOADAOF",
+        "    Empty all databases, and load the log again.",
         "LOG <message>",
         "    Write a line into the log.",
         "OBJECT <key>",
@@ -487,6 +525,9 @@ static void debug_help(struct call *c)
         "PROTOCOL <type>",
         "    Reply with a value of this type: string, integer, double, bignum, null, array, set,",
         "    map, attrib, push, verbatim, true or false.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Save the keys, empty all databases, and load the file. NOSAVE loads the file that is there, NOFLUSH",
+        "    leaves the databases as they are, MERGE lets keys of the file replace those that exist.",
         "SEGFAULT",
         "    Let this worker die of a memory fault.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -516,12 +557,14 @@ static const struct subcommand {
     {"crashpoint", 3, 5, false, debug_crashpoint},
     {"error", 3, 3, false, debug_error},
     {"htstats", 3, 3, true, debug_htstats},
+    {"loadaof", 2, 2, false, debug_loadaof},
     {"log", 3, 3, false, debug_log},
     {"object", 3, 3, false, debug_object},
     {"oom", 2, 2, false, debug_panic},
     {"panic", 2, 2, false, debug_panic},
     {"populate", 3, 5, true, debug_populate},
     {"protocol", 3, 3, false, debug_protocol},
+    {"reload", 2, INT32_MAX, false, debug_reload},
     {"segfault", 2, 2, false, debug_segfault},
     {"set-active-expire", 3, 3, false, debug_active_expire},
     {"sleep", 3, 3, true, debug_sleep},
@@ -538,13 +581,11 @@ static const struct subcommand {
     {"htstats-key", 2, INT32_MAX, false, debug_refuse},
     {"leak", 2, INT32_MAX, false, debug_refuse},
     {"listpack", 2, INT32_MAX, false, debug_refuse},
-    {"loadaof", 2, INT32_MAX, false, debug_refuse},
     {"mallctl", 2, INT32_MAX, false, debug_refuse},
     {"mallctl-str", 2, INT32_MAX, false, debug_refuse},
     {"pause-cron", 2, INT32_MAX, false, debug_refuse},
     {"quicklist", 2, INT32_MAX, false, debug_refuse},
     {"quicklist-packed-threshold", 2, INT32_MAX, false, debug_refuse},
-    {"reload", 2, INT32_MAX, false, debug_refuse},
     {"replicate", 2, INT32_MAX, false, debug_refuse},
     {"replybuffer", 2, INT32_MAX, false, debug_refuse},
     {"restart", 2, INT32_MAX, false, debug_refuse},

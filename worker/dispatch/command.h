@@ -45,6 +45,8 @@ enum {
     F_NOTOUCH = 1u << 22,
     /* ours: not for users; COMMAND DOCS shows "syscmd" */
     F_SYSCMD = 1u << 23,
+    /* ours: asks whether all is well, so that it is refused like a write while the disk refuses writes */
+    F_HEALTH = 1u << 24,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */

@@ -132,6 +132,7 @@ void clients_bury(struct worker *w)
         parser_reset(&cl->parser);
         free(cl->in);
         free(cl->out);
+        free(cl->told);
         free(cl);
     }
 }
@@ -282,8 +283,8 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
         if (LIKELY(rc == RC_OK) && LIKELY(!cl->close_after_reply))
             continue;
-        if (rc == RC_BUSY || rc == RC_MISSING) {
-            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : WAIT_PAUSED);
+        if (rc == RC_BUSY || rc == RC_MISSING || rc == RC_AWAIT) {
+            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : rc == RC_AWAIT ? WAIT_MASTER : WAIT_PAUSED);
             done = net->start[i];
         } else {
             done = i + 1 < b->n ? net->start[i + 1] : b->end;
@@ -355,7 +356,7 @@ void client_wait(struct client *cl, enum client_wait why)
     struct net *net = cl->w->net;
     cl->wait = (uint8_t)why;
     client_read_stop(cl);
-    if (why == WAIT_LANE || why == WAIT_DISK || cl->in_waiting_list)
+    if (why == WAIT_LANE || why == WAIT_DISK || why == WAIT_MASTER || cl->in_waiting_list)
         return;
     cl->in_waiting_list = true;
     cl->next_waiting = net->waiting;
@@ -371,6 +372,17 @@ void client_resume(struct client *cl)
         client_process(cl, cl->in, cl->in_len);
     if (!cl->wait && !cl->closed)
         client_read_start(cl);
+}
+
+void client_told(struct worker *w, const struct control_msg *m)
+{
+    struct client *cl = m->x < w->ctx.root->nsessions ? w->net->by_session[m->x] : NULL;
+    if (!cl || cl->session->id != m->y || cl->wait != WAIT_MASTER)
+        return; /* it has gone, or another worker asks for it now */
+    free(cl->told);
+    cl->told = strndup(m->text, sizeof(m->text) - 1);
+    CHECK(cl->told);
+    client_resume(cl);
 }
 
 /* Tries all who wait once more. True: some still wait for a lock. */

@@ -10,6 +10,7 @@
 
 #include <ev.h>
 
+#include "include/control.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
 
@@ -22,6 +23,7 @@ enum client_wait {
     WAIT_PARKED, /* a lock or the gate was closed: soon again */
     WAIT_PAUSED, /* CLIENT PAUSE */
     WAIT_LANE,   /* the slow lane works for it */
+    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
 };
 
@@ -48,6 +50,7 @@ struct client {
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
+    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
     uint64_t
         need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
     size_t hold_at; /* counted from the first unsent byte */
@@ -102,6 +105,8 @@ void client_readable(struct client *cl);
 void client_process(struct client *cl, char *buf, size_t len);
 void client_resume(struct client *cl); /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
+/* The master's answer for a session of ours: whoever waits for it goes on. */
+void client_told(struct worker *w, const struct control_msg *m);
 size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
