@@ -68,8 +68,6 @@ struct durable {
     uint32_t naskers, room;
 };
 
-#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
-
 /* master/loading.c */
 void load_prepare(struct master *m); /* before the first children: decides whether there is something to load */
 void load_children(struct master *m);

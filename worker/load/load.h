@@ -3,7 +3,7 @@
  * Locks     none; meetings (load_meet) order what concerns several loaders' keys.
  * Crash     a loader's death fails the loading: the keyspace is then incomplete.
  * Survives  no.
- * Fails     load_fail: says why in shm_load.error and in the log, and ends the process with 1.
+ * Fails     load_fail: says why in shm_load.error, and ends the process with 1.
  * Tests     tests/crash/load_files.py  tests/crash/load_shares.py */
 #ifndef SKEP_LOAD_H
 #define SKEP_LOAD_H
@@ -29,7 +29,7 @@ struct loader {
     uint64_t base_lsn, lsn, segment_end, log_id;
     uint64_t errors;   /* commands that failed: the first few are logged */
     uint64_t ticks;
-    int64_t ticked_ms, said_ms;
+    int64_t ticked_ms;
     struct shm_session session; /* what commands look at; nobody else's */
     struct rdb_batch *rdb;
     struct replay *replay;

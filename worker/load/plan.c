@@ -151,10 +151,10 @@ static enum rc plan_listed(struct load_plan *plan, const char *dir, int dirfd)
     return rc;
 }
 
-static enum rc plan_own_log(struct load_plan *plan, const struct shm_config *cfg)
+static enum rc plan_own_log(struct load_plan *plan, const char *log_dir)
 {
     char dir[PATH_MAX];
-    if (!join(plan, dir, cfg->dir_value, WAL_DIR_NAME))
+    if (!join(plan, dir, log_dir, WAL_DIR_NAME))
         return RC_INVALID;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
@@ -180,12 +180,12 @@ static enum rc plan_redis_log(struct load_plan *plan, const struct shm_config *c
     return rc;
 }
 
-static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
+static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, const char *log_dir, enum load_what what)
 {
     if (what == LOAD_DUMP || (what == LOAD_AT_START && !cfg->appendonly))
         return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
     plan->is_log = true;
-    enum rc rc = plan_own_log(plan, cfg);
+    enum rc rc = plan_own_log(plan, log_dir);
     if (rc != RC_MISSING)
         return rc;
     plan->foreign = true;
@@ -196,10 +196,10 @@ static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, enum
     return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
 }
 
-enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
+enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, const char *log_dir, enum load_what what)
 {
     *plan = (struct load_plan){0};
-    enum rc rc = choose(plan, cfg, what);
+    enum rc rc = choose(plan, cfg, log_dir, what);
     if (rc && rc != RC_MISSING)
         return rc;
     uint64_t hash = 14695981039346656037ull;
