@@ -81,6 +81,7 @@ struct evicting {
     const struct shm_config *cfg;
     int64_t now_ms;
     uint32_t db;
+    bool busy;     /* a candidate could not be taken at this moment */
     unsigned seen; /* eligible keys in this round */
     unsigned n;
     struct candidate pool[POOL]; /* the best last */
@@ -180,8 +181,8 @@ static unsigned take_best(struct evicting *v)
         struct shm_table *t = db_table(v->ctx->root, c.db);
         struct target want = {v->ctx->root, c.hash, evict_only_volatile(v->cfg->maxmemory_policy)};
         uint64_t next;
-        if (t)
-            table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed);
+        if (t && table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed) == RC_BUSY)
+            v->busy = true;
     }
     return removed;
 }
@@ -205,7 +206,7 @@ enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t no
         *evicted += n;
         fruitless = n ? 0 : fruitless + 1;
         if (fruitless == FRUITLESS)
-            return *evicted ? RC_BUSY : RC_NOMEM;
+            return *evicted || v.busy ? RC_BUSY : RC_NOMEM;
     }
     return RC_OK;
 }

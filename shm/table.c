@@ -1,6 +1,7 @@
 #include "shm/table.h"
 #include "shm/base/hash.h"
 #include "shm/crashpoint.h"
+#include "shm/snapshot.h"
 
 #include <stdlib.h>
 
@@ -344,17 +345,45 @@ static inline void redo_here(struct tx *tx, struct key_ref *k)
         k->redo_from = tx->lane->nredo;
 }
 
+/* The entry that k had is no longer the keyspace's: it is freed, or the snapshot's. */
+static enum rc entry_leaves(struct tx *tx, struct key_ref *k, bool keep_value)
+{
+    if (LIKELY(!key_pending(k)))
+        return entry_free(tx, k->entry, !keep_value);
+    CHECK(!keep_value || !(key_entry(k)->flags & ENTRY_BIG)); /* key_renew has said so */
+    return snapshot_hand(tx, k);
+}
+
+enum rc key_own(struct tx *tx, struct key_ref *k)
+{
+    shm_ref r;
+    if (LIKELY(!key_pending(k)))
+        return RC_OK;
+    enum rc rc = entry_clone(tx, k->entry, k->key, entry_expiry(key_entry(k)), &r);
+    return rc ? rc : key_put(tx, k, r, false);
+}
+
+enum rc key_renew(struct tx *tx, const struct key_ref *k, struct bytes name, int64_t expiry_ms, shm_ref *out,
+                  bool *moved)
+{
+    *moved = !key_pending(k);
+    return *moved ? entry_copy(tx, k->entry, name, expiry_ms, out)
+                  : entry_clone(tx, k->entry, name, expiry_ms, out);
+}
+
 enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value)
 {
     uint64_t word = slot_word(k, entry);
     enum rc rc;
     redo_here(tx, k);
+    if (UNLIKELY(table_ahead(k->table, k->hash)))
+        ((struct shm_entry *)shm_at(entry))->flags |= ENTRY_FRESH; /* nobody can see it yet */
     if (k->entry) {
         uint64_t *at = slot_of(tx, k);
         k->slot = at;
         rc = tx_set_word(tx, at, word, k->redo_from);
         if (!rc)
-            rc = entry_free(tx, k->entry, !keep_value);
+            rc = entry_leaves(tx, k, keep_value);
     } else {
         rc = slot_insert(tx, k, word);
     }
@@ -374,7 +403,7 @@ enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value)
     redo_here(tx, k);
     enum rc rc = tx_set_word(tx, slot_of(tx, k), 0, k->redo_from);
     if (!rc)
-        rc = entry_free(tx, k->entry, !keep_value);
+        rc = entry_leaves(tx, k, keep_value);
     if (!rc)
         rc = count_change(tx, k, k->entry, 0);
     if (UNLIKELY(rc))

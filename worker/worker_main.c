@@ -136,6 +136,7 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
     w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
     memory_limit(w);
@@ -154,11 +155,19 @@ static void part(struct worker *w)
     }
 }
 
+static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
+{
+    if (ev_is_active(&net->retry))
+        return;
+    ev_timer_set(&net->retry, seconds, 0);
+    ev_timer_start(loop, &net->retry);
+}
+
 static void leave_if_done(struct worker *w)
 {
     struct net *net = w->net;
-    if (net->moving)
-        handover_all(w);
+    if (net->moving && handover_some(w))
+        turn_again(net, w->loop, 0);
     part(w);
     if (net->clients || control_queued(w))
         return;
@@ -173,14 +182,11 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 {
     struct worker *w = prepare->data;
     struct net *net = w->net;
-    bool parked = false;
     (void)events;
     if (UNLIKELY(net->waiting)) {
-        parked = clients_retry(w);
-        if (net->waiting && !ev_is_active(&net->retry)) {
-            ev_timer_set(&net->retry, parked ? 0.001 : 0.01, 0);
-            ev_timer_start(loop, &net->retry);
-        }
+        bool parked = clients_retry(w);
+        if (net->waiting)
+            turn_again(net, loop, parked ? 0.001 : 0.01);
     }
     monitor_flush(w);
     hold_release(w);
@@ -198,6 +204,10 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         ev_io_stop(loop, &net->control_out);
     if (net->dead)
         clients_bury(w);
+    if (UNLIKELY(net->feeding) && lane_feed_all(w))
+        turn_again(net, loop, 0.001);
+    if (UNLIKELY(net->scrap.n) && scrap_step(&net->scrap))
+        turn_again(net, loop, 0.001);
     w->ctx.slot->busy_since_ms = 0;
 }
 

@@ -2,6 +2,7 @@
 #include "tests/crash/crash_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
+#include "shm/types/string.h"
 #include "shm/wal.h"
 
 #include <stdio.h>
@@ -205,6 +206,23 @@ static void range_rewrites(struct shm_ctx *ctx)
     KEY(absent, "new", 7);
     ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
 }
+/* A value that is built before its transaction, over one and over nothing; and one that nobody takes. */
+static void built(struct shm_ctx *ctx)
+{
+    size_t n = 1200000;
+    char *value = malloc(n);
+    KEY(over, "big", 0);
+    fill(value, n, 12);
+    ok(string_build(ctx, (struct bytes){value, n}));
+    ok(ks_write(ctx, 0, over, (struct bytes){value, n}));
+    CHECK(!ctx->slot->lane.built);
+    string_build_end(ctx);
+    between();
+    fill(value, n, 13);
+    ok(string_build(ctx, (struct bytes){value, n}));
+    string_build_end(ctx);
+    free(value);
+}
 
 /* ---- many keys ---- */
 
@@ -365,7 +383,7 @@ static void split_node_ready(struct shm_ctx *ctx)
 }
 static void retag_ready(struct shm_ctx *ctx)
 {
-    crowd_deep(ctx, 13, 12);
+    crowd_deep(ctx, 8, 7);
 }
 static void adjust_deep(struct shm_ctx *ctx)
 {
@@ -484,6 +502,11 @@ static void trim_ready(struct shm_ctx *ctx)
 {
     del_big(ctx);
 }
+static void ahead(struct shm_ctx *ctx)
+{
+    uint64_t seen = ctx->root->unit_hint - 1;
+    CHECK(arena_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+}
 static void claim(struct shm_ctx *ctx)
 {
     uint32_t hint = 0;
@@ -553,6 +576,7 @@ const struct crash_op crash_ops[] = {
     {"append-span", NULL, append_span, true},
     {"range-in-place", NULL, range_in_place, true},
     {"range-rewrites", NULL, range_rewrites, true},
+    {"built", NULL, built, false},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
     {"many-dels", NULL, many_dels, true},
@@ -576,6 +600,7 @@ const struct crash_op crash_ops[] = {
     {"drain", NULL, drain, false},
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
+    {"ahead", NULL, ahead, false},
     {"session", NULL, claim, false},
     {"log", log_ready, log_set, true},
     {"log-many", log_ready, many, true},

@@ -11,11 +11,15 @@
 #include <ev.h>
 
 #include "include/control.h"
+#include "worker/net/buffer.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
 
 #define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
 #define NET_READ_BYTES (64u << 10) /* one read */
+#define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
+/* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
+#define NET_LONG_REQUEST (2u << 20)
 
 /* Why a client's next command is not being run. */
 enum client_wait {
@@ -23,8 +27,8 @@ enum client_wait {
     WAIT_PARKED, /* a lock or the gate was closed: soon again */
     WAIT_PAUSED, /* CLIENT PAUSE */
     WAIT_LANE,   /* the slow lane works for it */
-    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
+    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
 };
 
 struct client {
@@ -50,7 +54,6 @@ struct client {
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
-    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
     uint64_t
         need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
     size_t hold_at; /* counted from the first unsent byte */
@@ -58,6 +61,13 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
+    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
+    bool lane_hurry;            /* its reply is fetched though it does not read */
+    /* A long request goes to the lane in pieces: it stands at the beginning of in. */
+    size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
+    bool feed_starved;        /* the arena had no room for a piece of it */
+    bool in_feed_list;
+    struct client *next_feeding;
     struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
@@ -89,10 +99,13 @@ struct net {
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
+    unsigned closed;     /* in this turn */
     struct lane_cancel {
         uint32_t slot;
         uint64_t serial;
     } * cancels;
+    struct client *feeding; /* those whose request goes to the lane in pieces */
+    struct scrap scrap;
     size_t ncancels, cancels_cap; /* requests whose client has gone, not told to the lane yet */
 };
 
@@ -103,7 +116,8 @@ void client_close_soon(struct client *cl); /* when its replies are written */
 void client_readable(struct client *cl);
 /* Runs what stands in [buf, buf + len); what is left is kept in cl->in. buf may be cl->in itself. */
 void client_process(struct client *cl, char *buf, size_t len);
-void client_resume(struct client *cl); /* it has waited; go on with its bytes */
+void client_input_drop(struct client *cl, size_t n); /* the first n bytes of in are done with */
+void client_resume(struct client *cl);               /* it has waited; go on with its bytes */
 void client_wait(struct client *cl, enum client_wait why);
 /* The master's answer for a session of ours: whoever waits for it goes on. */
 void client_told(struct worker *w, const struct control_msg *m);
@@ -143,12 +157,20 @@ void accept_return(struct worker *w); /* gives up what was lent */
 void accept_drain(struct worker *w);  /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
-void handover_all(struct worker *w);
+bool handover_some(struct worker *w); /* true: there are more who can be moved at once */
 bool handover_one(struct client *cl);
 void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
+void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
+bool lane_choose(struct worker *w, uint32_t *slot);
+/* Long requests: lane_feed.c. */
+void lane_feed_begin(struct client *cl, uint32_t lane); /* how long it is, client_process says */
+void lane_feed_end(struct client *cl);                  /* drops what is left of it, if one goes */
+void lane_feed_forget(struct client *cl);               /* the client goes */
+bool lane_feed_all(struct worker *w);                   /* once a turn; true: there is more to send */
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
 void lane_acknowledge(struct client *cl);
 void lane_cancel(struct client *cl);

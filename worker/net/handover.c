@@ -65,12 +65,14 @@ bool handover_one(struct client *cl)
     return true;
 }
 
-void handover_all(struct worker *w)
+bool handover_some(struct worker *w)
 {
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+    unsigned moved = 0;
+    for (struct client *cl = w->net->clients, *next; cl && moved < NET_PARTINGS; cl = next) {
         next = cl->next;
-        handover_one(cl);
+        moved += handover_one(cl);
     }
+    return moved == NET_PARTINGS;
 }
 
 static void parcel_drop(struct worker *w, struct shm_session *s)
@@ -95,10 +97,9 @@ static void unpack(struct client *cl, const char *from)
     if (p.monitor)
         monitor_start(cl);
     if (p.in_len) {
-        cl->in = malloc(p.in_len);
-        CHECK(cl->in);
+        cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);
         memcpy(cl->in, from + sizeof(p), p.in_len);
-        cl->in_len = cl->in_cap = p.in_len;
+        cl->in_len = p.in_len;
     }
     if (p.out_len)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
