@@ -89,7 +89,7 @@ void ask_handle(struct master *m, const struct control_msg *msg)
         break;
     case ASK_RELOAD:
     case ASK_LOADAOF:
-        load_again(m, msg);
+        loading_again(m, msg);
         break;
     }
 }

@@ -69,13 +69,13 @@ struct durable {
 };
 
 /* master/loading.c */
-void load_prepare(struct master *m); /* before the first children: decides whether there is something to load */
-void load_children(struct master *m);
-void load_child_ended(struct master *m, struct child *c, bool crashed);
-void load_go_on(struct master *m); /* a step may be done */
-void load_snapshot_ended(struct master *m, bool ok);
-void load_tick(struct master *m);
-void load_again(struct master *m, const struct control_msg *msg); /* DEBUG RELOAD, DEBUG LOADAOF */
+void loading_prepare(struct master *m); /* before the first children: decides whether there is something to load */
+void loading_children(struct master *m);
+void loading_child_ended(struct master *m, struct child *c, bool crashed);
+void loading_go_on(struct master *m); /* a step may be done */
+void loading_snapshot_ended(struct master *m, bool ok);
+void loading_tick(struct master *m);
+void loading_again(struct master *m, const struct control_msg *msg); /* DEBUG RELOAD, DEBUG LOADAOF */
 __attribute__((noreturn)) void start_failed(struct master *m, const char *why);
 
 /* master/saving.c */
@@ -88,7 +88,7 @@ void bgsave_ask(struct master *m, const struct control_msg *msg);
 void rewrite_ask(struct master *m, const struct control_msg *msg);
 
 /* master/logging.c: the log's writer */
-void log_open_writer(struct master *m);
+void log_open_writer(struct master *m, bool begins);
 void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
 void log_writer_ended(struct master *m, bool was_ready);

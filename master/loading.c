@@ -46,7 +46,7 @@ static void begin_files(struct master *m, enum load_what what)
     m->durable.told_at = now_s();
 }
 
-void load_prepare(struct master *m)
+void loading_prepare(struct master *m)
 {
     struct durable *d = &m->durable;
     persist(m->root)->snap.last_save_s = (int64_t)time(NULL);
@@ -81,7 +81,7 @@ static void kill_loaders(struct master *m)
             kill(m->child[i].pid, SIGKILL);
 }
 
-void load_children(struct master *m)
+void loading_children(struct master *m)
 {
     if (m->durable.step == AT_FILES && !fork_loaders(m, load(m)->nloaders))
         start_failed(m, "a loader could not be started");
@@ -116,7 +116,7 @@ static void files_loaded(struct master *m)
     }
     d->step = AT_LOG;
     d->log_tries = 0;
-    log_open_writer(m);
+    log_open_writer(m, load(m)->needs_base || d->again);
 }
 
 /* The log works. Its beginning needs a base; a log that was just read has one. */
@@ -126,11 +126,10 @@ static void log_is_open(struct master *m)
     if (load(m)->needs_base || m->durable.again) {
         m->durable.step = AT_BASE;
         if (!snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOAD))
-            load_snapshot_ended(m, false);
+            loading_snapshot_ended(m, false);
         return;
     }
     /* Nobody writes yet, so no gate is needed. */
-    w->state = WAL_ON;
     __atomic_store_n(&w->on, 1, __ATOMIC_RELEASE);
     end_loading(m);
 }
@@ -148,7 +147,7 @@ static void begin_flush(struct master *m)
     d->load_failed = !fork_loader(m, LOADER_FLUSHES);
 }
 
-void load_go_on(struct master *m)
+void loading_go_on(struct master *m)
 {
     struct durable *d = &m->durable;
     struct post *log = log_post(m);
@@ -178,17 +177,17 @@ void load_go_on(struct master *m)
 }
 
 /* At the start a loader that fails has said why. One that crashed leaves a half-filled keyspace: all is begun again. */
-void load_child_ended(struct master *m, struct child *c, bool crashed)
+void loading_child_ended(struct master *m, struct child *c, bool crashed)
 {
     struct durable *d = &m->durable;
     if (!crashed) {
-        load_go_on(m);
+        loading_go_on(m);
         return;
     }
     if (d->again) {
         d->load_failed = true;
         kill_loaders(m);
-        load_go_on(m);
+        loading_go_on(m);
         return;
     }
     if (load(m)->state == LOAD_FAILED && WIFEXITED(c->status))
@@ -196,7 +195,7 @@ void load_child_ended(struct master *m, struct child *c, bool crashed)
     rebuild_begin(m, "a loader died");
 }
 
-void load_snapshot_ended(struct master *m, bool ok)
+void loading_snapshot_ended(struct master *m, bool ok)
 {
     struct durable *d = &m->durable;
     const struct shm_snap *s = &persist(m->root)->snap;
@@ -210,7 +209,7 @@ void load_snapshot_ended(struct master *m, bool ok)
         heed_set(persist(m->root), HEED_LOADING, true);
         heed_set(persist(m->root), HEED_LAST_SAVE, false);
         log_close_writer(m);
-        load_go_on(m);
+        loading_go_on(m);
     } else if (d->step == AT_BASE && !ok && !d->again) {
         char why[sizeof(s->error) + 64];
         snprintf(why, sizeof(why), "the log cannot begin: %s", s->error);
@@ -223,7 +222,7 @@ void load_snapshot_ended(struct master *m, bool ok)
 /* ---- again, at run time ---- */
 
 /* Writes wait while the snapshot is made, or they would be lost with the flush that follows it. */
-void load_again(struct master *m, const struct control_msg *msg)
+void loading_again(struct master *m, const struct control_msg *msg)
 {
     struct durable *d = &m->durable;
     bool aof = msg->ask == ASK_LOADAOF;
@@ -248,12 +247,12 @@ void load_again(struct master *m, const struct control_msg *msg)
     d->what = aof ? LOAD_LOG : LOAD_DUMP;
     d->step = AT_SAVE;
     if (aof || msg->options & RELOAD_NOSAVE) {
-        load_snapshot_ended(m, true);
+        loading_snapshot_ended(m, true);
         return;
     }
     heed_set(persist(m->root), HEED_LAST_SAVE, true);
     if (!snap_begin(m, SNAP_RDB, false, SNAP_FOR_LOAD))
-        load_snapshot_ended(m, false);
+        loading_snapshot_ended(m, false);
 }
 
 /* ---- while it lasts ---- */
@@ -270,14 +269,14 @@ static void tell_progress(struct master *m)
                    (unsigned long long)(l->total_bytes >> 20));
 }
 
-void load_tick(struct master *m)
+void loading_tick(struct master *m)
 {
     struct durable *d = &m->durable;
     if (d->step == LOADED)
         return;
     if (d->step == AT_FILES && d->load_failed && !children_any(m, ROLE_LOADER))
         files_loaded(m); /* it could not be begun */
-    load_go_on(m);
+    loading_go_on(m);
     if (now_s() - d->told_at < TELL_EVERY_S)
         return;
     d->told_at = now_s();

@@ -23,9 +23,11 @@ struct post *log_post(struct master *m)
     return post_find(m, ROLE_WAL, 0);
 }
 
-void log_open_writer(struct master *m)
+/* The writer sees by the state whether the log that it finds goes on, or another one begins behind it. */
+void log_open_writer(struct master *m, bool begins)
 {
     struct post *p = log_post(m);
+    wal(m)->state = begins ? WAL_BEGINS : WAL_ON;
     p->off = false;
     if (p->slot < 0 && !p->start_at) {
         p->start_at = now_s();
@@ -60,38 +62,45 @@ bool log_begin(struct master *m)
     return snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOG);
 }
 
-void log_writer_ready(struct master *m)
+static void grant_log(struct master *m)
 {
-    m->durable.log_tries = 0;
-    if (m->durable.step != LOADED) {
-        load_go_on(m);
-        return;
-    }
     log_begin(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, "+OK");
+}
+
+static void refuse_log(struct master *m)
+{
+    log_warning("The log cannot be written: %s",
+                wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
+    m->durable.log_granted = 0;
+    log_close_writer(m);
+    ask_begin(m, ASK_LOG);
+    ask_answer(m, ASK_LOG, NO_LOG);
+}
+
+void log_writer_ready(struct master *m)
+{
+    m->durable.log_tries = 0;
+    if (m->durable.step != LOADED)
+        loading_go_on(m);
+    else if (ask_waits(m, ASK_LOG) && wal(m)->fault)
+        refuse_log(m);
+    else
+        grant_log(m);
 }
 
 /* The post has been given to the next one already, if there is to be one. */
 void log_writer_ended(struct master *m, bool was_ready)
 {
     struct durable *d = &m->durable;
-    char why[sizeof(wal(m)->error) + 64];
-    if (was_ready || log_post(m)->off) {
-        load_go_on(m);
-        return;
-    }
-    snprintf(why, sizeof(why), "the log cannot be written: %s",
-             wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
-    if (d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
-        start_failed(m, why);
-    if (!ask_waits(m, ASK_LOG))
-        return;
-    log_warning("%s", why);
-    log_close_writer(m);
-    d->log_granted = 0;
-    ask_begin(m, ASK_LOG);
-    ask_answer(m, ASK_LOG, NO_LOG);
+    if (log_post(m)->off)
+        wal(m)->dir[0] = '\0'; /* the next log may lie elsewhere */
+    else if (!was_ready && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
+        start_failed(m, "the log's writer does not start; its log lines say why");
+    else if (!was_ready && ask_waits(m, ASK_LOG))
+        refuse_log(m);
+    loading_go_on(m);
 }
 
 void log_follow(struct master *m)
@@ -100,7 +109,7 @@ void log_follow(struct master *m)
     if (m->durable.step != LOADED || m->ending)
         return;
     if (wanted && log_post(m)->off)
-        log_open_writer(m);
+        log_open_writer(m, true);
     else if (!wanted && !log_post(m)->off)
         log_close_writer(m);
     wal(m)->waits = wal(m)->on && m->cfg->appendfsync == FSYNC_ALWAYS;

@@ -257,7 +257,7 @@ static void first_children(struct master *m)
 {
     if (pipe(m->durable.alive))
         refuse("no pipe: %s", strerror(errno));
-    load_prepare(m);
+    loading_prepare(m);
     for (uint32_t i = 0; i < m->nposts; i++) {
         if (m->post[i].off)
             continue;
@@ -269,7 +269,7 @@ static void first_children(struct master *m)
         }
     }
     log_notice("Server initialized");
-    load_children(m);
+    loading_children(m);
     if (m->durable.step == LOADED)
         log_follow(m);
 }

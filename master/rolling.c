@@ -230,7 +230,7 @@ void config_reload(struct master *m)
     config_notice(m);
 }
 
-/* Snapshots go to the new place; the log stays where it is as long as it is on (CONFIG SET refuses then). */
+/* Snapshots go to the new place; the log stays where it is as long as it is on. */
 static void follow_dir(struct master *m)
 {
     char here[PATH_MAX];

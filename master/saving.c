@@ -96,7 +96,7 @@ static void log_outcome(const struct master *m, bool ok)
     const struct shm_snap *s = snap(m);
     if (!ok)
         log_warning("%s error: %s", kind_name(s), s->error[0] ? s->error : "it was called off");
-    else if (m->durable.why == SNAP_FOR_SAVE || m->durable.why == SNAP_FOR_END)
+    else if (s->kind == SNAP_RDB && m->durable.why != SNAP_FOR_POINT)
         log_notice("DB saved on disk");
     else
         log_notice("%s terminated with success", kind_name(s));
@@ -127,7 +127,7 @@ static void snap_finished(struct master *m, bool ok)
         ask_answer(m, ASK_SAVE, ok ? "+OK" : "-ERR");
         break;
     case SNAP_FOR_LOAD:
-        load_snapshot_ended(m, ok);
+        loading_snapshot_ended(m, ok);
         break;
     case SNAP_FOR_END:
         ending_saved(m, ok);

@@ -135,7 +135,7 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
         config_reload(m);
     config_notice(m);
     log_follow(m);
-    load_tick(m);
+    loading_tick(m);
     saving_tick(m);
     roll_step(m);
     upgrade_step(m);

@@ -232,7 +232,7 @@ static void child_done(struct master *m, struct child *c, bool crashed)
     else if (c->role == ROLE_SNAP)
         snap_child_ended(m, crashed);
     else if (c->role == ROLE_LOADER)
-        load_child_ended(m, c, crashed);
+        loading_child_ended(m, c, crashed);
     roll_step(m);
 }
 

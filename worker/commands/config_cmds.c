@@ -59,10 +59,6 @@ static bool server_can(struct call *c, const struct shm_config *want, const stru
         reply_refused(c, D_dir, strerror(errno));
         return false;
     }
-    if (config_changed(changed, D_dir) && c->cfg->appendonly) {
-        reply_refused(c, D_dir, "the log lies in the present one; switch appendonly off first");
-        return false;
-    }
     if (config_changed(changed, D_dir) && !S_ISDIR(st.st_mode)) {
         reply_refused(c, D_dir, strerror(ENOTDIR));
         return false;
