@@ -1,5 +1,5 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
-#include "tests/crash/crash_ops.h"
+#include "tests/crash/snap_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
 #include "shm/types/string.h"
@@ -431,6 +431,26 @@ static void bury(struct shm_ctx *ctx)
         ;
 }
 
+/* With a snapshot under way nothing may be buried yet. */
+static void flush_and_bury(struct shm_ctx *ctx)
+{
+    flush(ctx);
+    between();
+    CHECK(!graveyard_step(ctx, 50));
+}
+
+/* More keys than a snapshot's ring holds at first leave in one transaction. */
+#define CROWDED 17000u
+static void crowded_ready(struct shm_ctx *ctx)
+{
+    table_of(ctx, 1);
+    ok(ks_many(ctx, &(struct ks_many){.db = 1, .prefix = "c", .n = CROWDED, .numbers = true, .seed = 1}));
+}
+static void crowded_dels(struct shm_ctx *ctx)
+{
+    ok(ks_many(ctx, &(struct ks_many){.db = 1, .prefix = "c", .n = CROWDED}));
+}
+
 /* ---- mail ---- */
 
 static void mail_out(struct shm_ctx *ctx)
@@ -606,6 +626,28 @@ const struct crash_op crash_ops[] = {
     {"log-many", log_ready, many, true},
     {"log-end", log_end_ready, set_over, true},
     {"log-take", log_take_ready, log_take, false},
+    {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
+    {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
+    {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
+    {"snap-incr", NULL, incr, CALLS | SNAP_ALL},
+    {"snap-expire-new", NULL, expire_new, CALLS | SNAP_ALL},
+    {"snap-expire", NULL, expire_in_place, CALLS | SNAP_ALL},
+    {"snap-rename", NULL, renames, CALLS | SNAP_ALL},
+    {"snap-append", NULL, append_short, CALLS | SNAP_ALL},
+    {"snap-append-span", NULL, append_span, CALLS | SNAP_ALL},
+    {"snap-range", NULL, range_in_place, CALLS | SNAP_ALL},
+    {"snap-many", NULL, many, CALLS | SNAP_HALF},
+    {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
+    {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},
+    {"snap-databases", fill_databases, databases, SNAP_ALL},
+    {"snap-split", split_run_ready, adjust_db0, SNAP_HALF},
+    {"snap-flush", two_databases, flush, SNAP_HALF},
+    {"snap-swap", two_databases, swap, SNAP_HALF},
+    {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
+    {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-cut", two_databases, snap_cuts, false},
+    {"snap-walk", snap_ready, snap_walks, false},
+    {"snap-discard", snap_ready, snap_discards, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 
