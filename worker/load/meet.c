@@ -9,8 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICKS_A_LOOK 64u  /* at the clock: a tick is some dozens of keys */
-#define TICK_MS      100  /* heartbeat and figures */
+#define TICKS_A_LOOK 64u /* at the clock: a tick is some dozens of keys */
+#define TICK_MS      100 /* heartbeat and figures */
 
 static int64_t clock_ms(void)
 {
@@ -31,7 +31,8 @@ static void nap(long ns)
 static bool fail_first(struct loader *l)
 {
     uint32_t none = 0;
-    return __atomic_compare_exchange_n(&l->load->failing, &none, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return __atomic_compare_exchange_n(&l->load->failing, &none, 1, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
 }
 
 void load_fail(struct loader *l, const char *fmt, ...)
@@ -45,7 +46,8 @@ void load_fail(struct loader *l, const char *fmt, ...)
         if (l->load->what != LOAD_AT_START)
             log_warning("%s", l->load->error);
     } else {
-        for (unsigned i = 0; i < 1000 && __atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) != LOAD_FAILED; i++)
+        for (unsigned i = 0; i < 1000 && __atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) != LOAD_FAILED;
+             i++)
             nap(1000000); /* who ends with 1 leaves an error behind */
     }
     _exit(1);
@@ -53,9 +55,10 @@ void load_fail(struct loader *l, const char *fmt, ...)
 
 void load_fail_full(struct loader *l)
 {
-    load_fail(l,
-              "Loading %s: the arena is full (%llu MB in use): raise arena-size, or give the machine more memory",
-              l->file->path, (unsigned long long)slots_used_bytes() >> 20);
+    load_fail(
+        l,
+        "Loading %s: the arena is full (%llu MB in use): raise arena-size, or give the machine more memory",
+        l->file->path, (unsigned long long)slots_used_bytes() >> 20);
 }
 
 /* ---- waiting ---- */
