@@ -175,7 +175,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         .clock = w->clock,
     };
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
-    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) || UNLIKELY(a->is_long && cmd->keys[0].first))
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
+        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     size_t mark = w->out.len;
     uint64_t from = tick_now();
