@@ -221,7 +221,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 {
     struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
-    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) || UNLIKELY(a->is_long && cmd->keys[0].first))
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
+        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
