@@ -76,4 +76,17 @@ endif()
 if(TARGET skep)
   add_executable(load_dir ${CMAKE_CURRENT_LIST_DIR}/load_dir.c)
   target_link_libraries(load_dir ${SKEP_LIBS})
+  foreach(scenario rdb usage rdb_refused rdb_damaged twice multipart single choice manifest aof_cut block_cut
+                   aof_damaged surroundings full shares)
+    add_test(NAME crash/load_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_files.py ${scenario}
+                                                 $<TARGET_FILE:load_dir>)
+    set_tests_properties(crash/load_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
+  add_executable(make_wal ${CMAKE_CURRENT_LIST_DIR}/make_wal.c)
+  target_link_libraries(make_wal ${SKEP_LIBS})
+  foreach(scenario chain order alone torn damaged pieces crossing)
+    add_test(NAME crash/load_log_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_log.py ${scenario}
+                                                     $<TARGET_FILE:load_dir> $<TARGET_FILE:make_wal>)
+    set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
 endif()

@@ -20,6 +20,7 @@
 #define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
 /* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
 #define NET_LONG_REQUEST (2u << 20)
+#define NET_LONG_ARGS    8192 /* likewise of so many arguments: to plan and latch 100,000 keys takes 60 ms */
 
 /* Why a client's next command is not being run. */
 enum client_wait {
@@ -90,7 +91,7 @@ struct net {
     unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
-    struct ev_timer tick, retry;
+    struct ev_timer tick, retry, slice;
     struct ev_io wake, control;
     char *rbuf; /* shared by all reads */
     int epoll_fd;
