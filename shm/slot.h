@@ -171,7 +171,7 @@ struct shm_wal_ring {
 };
 
 /* Entries that this slot's transactions took out of the keyspace while the running snapshot had still to show
- * them (shm/snapshot.h): ref | database << 48. head and bytes_out are the snapshotter's, the rest the slot's own;
+ * them (shm/snapshot.h), with the database. head and bytes_out are the snapshotter's, the rest the slot's own;
  * positions and sums grow for ever. */
 struct shm_snap_ring {
     shm_ref data[2]; /* spans: one is in use; the other is made when it is too small, and takes its place */

@@ -18,6 +18,22 @@
 
 /* ---- the ring: the writers' side ---- */
 
+/* A word of the ring: the entry's place in 8-byte units, as in a table's slot, and above it the database. */
+#define WORD_DB_SHIFT 38
+#define WORD_DBS_MAX  (1u << (64 - WORD_DB_SHIFT))
+static inline uint64_t word_of(shm_ref entry, uint64_t db)
+{
+    return entry >> 3 | db << WORD_DB_SHIFT;
+}
+static inline shm_ref word_entry(uint64_t w)
+{
+    return SLOT_REF(w);
+}
+static inline uint32_t word_db(uint64_t w)
+{
+    return (uint32_t)(w >> WORD_DB_SHIFT);
+}
+
 static inline uint64_t *ring_words(const struct shm_snap_ring *r)
 {
     return shm_at(r->data[r->which]);
@@ -76,13 +92,28 @@ enum rc snapshot_hand(struct tx *tx, const struct key_ref *k)
         rc = ring_ready(tx, r);
     if (rc)
         return rc;
-    ring_words(r)[(r->tail + tx->handed) % ring_room(r)] = k->entry | k->table->snap_db << 48;
+    ring_words(r)[(r->tail + tx->handed) % ring_room(r)] = word_of(k->entry, k->table->snap_db);
     tx->handed++;
     tx->redo[tx->handed_redo].word = r->tail + tx->handed;
     tx->redo[tx->handed_redo + 1].word += bytes;
     tx->used_delta -= (int64_t)bytes;
     STEP(tx->ctx, SNAP_HANDED);
     return RC_OK;
+}
+
+/* ---- the snapshotter's transactions ---- */
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+}
+
+/* Each is in a batch: who has closed the gate finds everything at rest. No batch holds anything up for long: files
+ * are written between them. */
+static void enter(struct shm_ctx *ctx)
+{
+    while (!batch_enter(ctx))
+        nap();
 }
 
 /* ---- the cut ---- */
@@ -128,6 +159,7 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     uint64_t keys = 0;
     struct tx tx;
     shm_ref list;
+    CHECK(ctx->root->ndbs <= WORD_DBS_MAX);
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc)
@@ -152,6 +184,7 @@ void snapshot_end(struct shm_ctx *ctx)
 {
     struct shm_snap *snap = &persist(ctx->root)->snap;
     struct tx tx;
+    enter(ctx);
     tx_begin(&tx, ctx);
     /* A snapshotter that died before the cut has left no list. */
     enum rc rc = snap->tables ? tx_free(&tx, snap->tables, ctx->root->ndbs * 8ull) : RC_OK;
@@ -161,20 +194,10 @@ void snapshot_end(struct shm_ctx *ctx)
         rc = tx_redo(&tx, &snap->state, SNAP_IDLE);
     CHECK(!rc); /* its lists need not grow for these few */
     tx_commit(&tx);
+    batch_leave(ctx);
 }
 
 /* ---- showing ---- */
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-}
-
-static void enter(struct snapshot *s)
-{
-    while (!batch_enter(s->ctx))
-        nap();
-}
 
 static void show(struct snapshot *s, uint32_t db, const struct shm_entry *e)
 {
@@ -205,10 +228,10 @@ static void ring_free(struct snapshot *s, struct shm_snap_ring *r, unsigned n)
     uint64_t bytes = 0, room = ring_room(r);
     struct tx tx;
     enum rc rc = RC_OK;
-    enter(s);
+    enter(s->ctx);
     tx_begin(&tx, s->ctx);
     for (uint64_t at = r->head; at != r->head + n && !rc; at++) {
-        shm_ref e = BLOCK_REF(ring_words(r)[at % room]);
+        shm_ref e = word_entry(ring_words(r)[at % room]);
         bytes += entry_memory(shm_at(e));
         rc = entry_free(&tx, e, true);
     }
@@ -231,11 +254,11 @@ static void ring_take(struct snapshot *s, struct shm_snap_ring *r)
         const uint64_t *words = ring_words(r);
         uint64_t room = ring_room(r);
         for (unsigned i = 0; i < n; i++)
-            __builtin_prefetch(shm_at(BLOCK_REF(words[(r->head + i) % room])));
+            __builtin_prefetch(shm_at(word_entry(words[(r->head + i) % room])));
         for (unsigned i = 0; i < n; i++) {
             uint64_t w = words[(r->head + i) % room];
-            if (!was_shown(s, BLOCK_REF(w)))
-                show(s, (uint32_t)(w >> 48), shm_at(BLOCK_REF(w)));
+            if (!was_shown(s, word_entry(w)))
+                show(s, word_db(w), shm_at(word_entry(w)));
         }
         persist(s->ctx->root)->snap.handed += n;
         ring_free(s, r, n);
@@ -397,7 +420,7 @@ static void show_noted(struct snapshot *s, struct shm_table *t, uint64_t *listed
     s->walked += s->nnoted;
     while (t->snap_from && t->snap_from - 1 <= s->noted_last) {
         bool last = s->noted_last == UINT64_MAX;
-        enter(s);
+        enter(s->ctx);
         enum rc rc = bucket_take(s, t, listed, s->noted_last);
         bool done = !rc && last && !*listed;
         batch_leave(s->ctx);
@@ -430,7 +453,7 @@ bool snapshot_step(struct snapshot *s)
         return false;
     struct shm_table *t = shm_at(*listed);
     enum rc rc = RC_OK;
-    enter(s);
+    enter(s->ctx);
     for (unsigned n = 0; n < s->buckets && *listed && !s->nnoted && s->staged < STAGE_BYTES && !rc; n++)
         rc = bucket_take(s, t, listed, UINT64_MAX);
     batch_leave(s->ctx);
@@ -461,5 +484,5 @@ void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_r
 {
     const struct shm_snap_ring *r = &s->snap;
     for (uint64_t at = r->head; at != r->tail; at++)
-        fn(arg, BLOCK_REF(ring_words(r)[at % ring_room(r)]));
+        fn(arg, word_entry(ring_words(r)[at % ring_room(r)]));
 }
