@@ -12,13 +12,13 @@
 
 enum control_kind {
     /* worker to master */
-    CTL_READY = 1,  /* the child serves */
-    CTL_ADOPT,      /* session x is new, its socket rides along: keep a duplicate */
-    CTL_CLOSED,     /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
-    CTL_MOVE,       /* session x is SESSION_MOVING with its parcel: choose a worker for it */
-    CTL_LEFT,       /* all sessions are handed over: the child ends now */
-    CTL_REWRITE,    /* CONFIG REWRITE: answer CTL_ANSWER */
-    CTL_ASK,        /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked
+    CTL_READY = 1, /* the child serves */
+    CTL_ADOPT,     /* session x is new, its socket rides along: keep a duplicate */
+    CTL_CLOSED,    /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
+    CTL_MOVE,      /* session x is SESSION_MOVING with its parcel: choose a worker for it */
+    CTL_LEFT,      /* all sessions are handed over: the child ends now */
+    CTL_REWRITE,   /* CONFIG REWRITE: answer CTL_ANSWER */
+    CTL_ASK, /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked
                      * again by the same session it is still one question */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */
     /* master to worker */
@@ -30,7 +30,7 @@ enum control_kind {
                      * Without a descriptor: it serves again, let go of what was lent */
     /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
     CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
-    CTL_TOLD, /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
+    CTL_TOLD,   /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
 };
 
 /* What clients ask of the master. */
@@ -39,10 +39,10 @@ enum control_ask {
     ASK_BGSAVE, /* options: 1 SCHEDULE */
     ASK_REWRITE,
     ASK_SHUTDOWN, /* options: SHUTDOWN_* */
-    ASK_LOG,      /* may appendonly be set to yes? "+OK": the log works; it stays only if the configuration says so */
-    ASK_NOTICE,   /* the configuration was changed: act upon it before the client has its reply */
-    ASK_RELOAD,   /* DEBUG RELOAD; options: RELOAD_* */
-    ASK_LOADAOF,  /* DEBUG LOADAOF */
+    ASK_LOG, /* may appendonly be set to yes? "+OK": the log works; it stays only if the configuration says so */
+    ASK_NOTICE,  /* the configuration was changed: act upon it before the client has its reply */
+    ASK_RELOAD,  /* DEBUG RELOAD; options: RELOAD_* */
+    ASK_LOADAOF, /* DEBUG LOADAOF */
 };
 #define ANSWER_NOTICED "+noticed" /* to ASK_NOTICE */
 #define RELOAD_MERGE   1u

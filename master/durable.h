@@ -45,7 +45,8 @@ struct asker {
 };
 
 struct durable {
-    int alive[2]; /* include/child.h; the master holds both ends, so that EOF comes after its own death alone */
+    int alive
+        [2]; /* include/child.h; the master holds both ends, so that EOF comes after its own death alone */
     enum load_step step;
     bool again;          /* loading at run time: DEBUG RELOAD or LOADAOF */
     bool load_failed;    /* at run time */
@@ -60,19 +61,18 @@ struct durable {
     uint32_t failed_before;
     double snap_restart, snap_delay;
     bool bgsave_scheduled;
-    int64_t tried_s; /* when the last background save began */
-    double base_at;  /* when the last base was complete, or had failed */
-    double second;   /* when the next look at what is due is taken */
+    int64_t tried_s;    /* when the last background save began */
+    double base_at;     /* when the last base was complete, or had failed */
+    double second;      /* when the next look at what is due is taken */
     double log_granted; /* until when the log is open although appendonly is not yes yet */
 
     struct asker *askers;
     uint32_t naskers, room;
 };
 
-#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
-
 /* master/loading.c */
-void loading_prepare(struct master *m); /* before the first children: decides whether there is something to load */
+void loading_prepare(
+    struct master *m); /* before the first children: decides whether there is something to load */
 void loading_children(struct master *m);
 void loading_child_ended(struct master *m, struct child *c, bool crashed);
 void loading_go_on(struct master *m); /* a step may be done */

@@ -64,7 +64,8 @@ void loading_prepare(struct master *m)
 
 static bool fork_loader(struct master *m, uint32_t index)
 {
-    struct post p = {.role = ROLE_LOADER, .index = index, .slot = -1, .next = -1, .last_slot = -1, .lent_to = -1};
+    struct post p = {
+        .role = ROLE_LOADER, .index = index, .slot = -1, .next = -1, .last_slot = -1, .lent_to = -1};
     return spawn_child(m, &p) >= 0;
 }
 

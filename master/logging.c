@@ -10,7 +10,7 @@
 #define TRIES_MAX 3u
 
 #define NO_LOG                                                                                               \
-    "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "    \
+    "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
     "server logs."
 
 static struct shm_wal *wal(const struct master *m)

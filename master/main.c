@@ -175,8 +175,12 @@ static void make_posts(struct master *m)
     uint32_t log = m->nworkers + m->nlanes;
     for (uint32_t i = 0; i <= log; i++) {
         bool lane = i >= m->nworkers;
-        m->post[i] = (struct post){.role = i == log ? ROLE_WAL : lane ? ROLE_LANE : ROLE_WORKER,
-                                   .index = i == log ? 0 : lane ? i - m->nworkers : i,
+        m->post[i] = (struct post){.role = i == log ? ROLE_WAL
+                                           : lane   ? ROLE_LANE
+                                                    : ROLE_WORKER,
+                                   .index = i == log ? 0
+                                            : lane   ? i - m->nworkers
+                                                     : i,
                                    .off = i == log,
                                    .slot = -1,
                                    .next = -1,

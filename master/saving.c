@@ -154,7 +154,9 @@ void snap_child_ended(struct master *m, bool crashed)
     d->snap_died = true;
     __atomic_store_n(&s->state, SNAP_DISCARDING, __ATOMIC_RELEASE);
     d->snap_restart = now_s() + d->snap_delay;
-    d->snap_delay = !d->snap_delay ? DELAY_FIRST_S : d->snap_delay < DELAY_MAX_S ? 2 * d->snap_delay : DELAY_MAX_S;
+    d->snap_delay = !d->snap_delay                ? DELAY_FIRST_S
+                    : d->snap_delay < DELAY_MAX_S ? 2 * d->snap_delay
+                                                  : DELAY_MAX_S;
     saving_tick(m);
 }
 
@@ -171,7 +173,8 @@ static void save_points(struct master *m)
     uint64_t changes = persist_dirty(m->root) - snap(m)->dirty_saved;
     for (int i = 0; i < cfg->nsaves; i++) {
         const struct save_point *p = &cfg->saves[i];
-        if (changes < (uint64_t)p->changes || wall_s() - snap(m)->last_save_s <= p->seconds || failed_lately(m))
+        if (changes < (uint64_t)p->changes || wall_s() - snap(m)->last_save_s <= p->seconds ||
+            failed_lately(m))
             continue;
         log_notice("%lld changes in %lld seconds. Saving...", (long long)p->changes, (long long)p->seconds);
         snap_begin(m, SNAP_RDB, false, SNAP_FOR_POINT);
@@ -263,7 +266,8 @@ void bgsave_ask(struct master *m, const struct control_msg *msg)
         ask_reply(m, msg, "+Background saving scheduled");
     } else if (d->why) {
         ask_reply(m, msg,
-                  "-ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE in order "
+                  "-ERR Another child process is active (AOF?): can't BGSAVE right now. Use BGSAVE SCHEDULE "
+                  "in order "
                   "to schedule a BGSAVE whenever possible.");
     } else {
         bool begun = !m->ending && snap_begin(m, SNAP_RDB, false, SNAP_FOR_POINT);
@@ -289,9 +293,10 @@ void rewrite_ask(struct master *m, const struct control_msg *msg)
         ask_reply(m, msg, "+Background append only file rewriting scheduled");
     } else {
         bool begun = snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
-        ask_reply(m, msg,
-                  begun ? "+Background append only file rewriting started"
-                        : "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                          "information.");
+        ask_reply(
+            m, msg,
+            begun ? "+Background append only file rewriting started"
+                  : "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
+                    "information.");
     }
 }

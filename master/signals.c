@@ -37,8 +37,10 @@ void signals_block(sigset_t *old)
 /* What shutdown-on-sigterm and its like say. */
 static unsigned flags_of(int words)
 {
-    return (words & SHUTDOWN_WORD_SAVE ? SHUTDOWN_SAVE : 0) | (words & SHUTDOWN_WORD_NOSAVE ? SHUTDOWN_NOSAVE : 0) |
-           (words & SHUTDOWN_WORD_NOW ? SHUTDOWN_NOW : 0) | (words & SHUTDOWN_WORD_FORCE ? SHUTDOWN_FORCE : 0);
+    return (words & SHUTDOWN_WORD_SAVE ? SHUTDOWN_SAVE : 0) |
+           (words & SHUTDOWN_WORD_NOSAVE ? SHUTDOWN_NOSAVE : 0) |
+           (words & SHUTDOWN_WORD_NOW ? SHUTDOWN_NOW : 0) |
+           (words & SHUTDOWN_WORD_FORCE ? SHUTDOWN_FORCE : 0);
 }
 
 static void on_stop_signal(struct master *m, const char *name, int words)

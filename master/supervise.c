@@ -127,8 +127,7 @@ void post_start_due(struct master *m)
 static bool all_posts_run(struct master *m)
 {
     for (uint32_t i = 0; i < m->nposts; i++)
-        if (!m->post[i].off &&
-            (m->post[i].slot < 0 || m->child[m->post[i].slot].phase != CHILD_RUNNING))
+        if (!m->post[i].off && (m->post[i].slot < 0 || m->child[m->post[i].slot].phase != CHILD_RUNNING))
             return false;
     return true;
 }
@@ -396,7 +395,8 @@ static const char *why_hangs(const struct child *c, uint64_t limit_ms)
     uint64_t beat = __atomic_load_n(&s->heartbeat_ms, __ATOMIC_RELAXED);
     if (c->stopped_at && (now_s() - c->stopped_at) * 1000 > (double)limit_ms)
         return "was stopped by a signal";
-    if (c->role != ROLE_WORKER) /* a slow lane may be busy for long: that is what it is for; others, with a disk */
+    if (c->role !=
+        ROLE_WORKER) /* a slow lane may be busy for long: that is what it is for; others, with a disk */
         return NULL;
     if (busy && now > busy + limit_ms)
         return "has been busy with one turn of its loop";

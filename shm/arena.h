@@ -104,13 +104,13 @@ struct shm_root {
     uint32_t nsessions;
     uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
     struct shm_latch trim_latch; /* free units' pages come and go under it */
-    shm_ref dbs;      /* struct shm_db[ndbs] */
-    shm_ref sessions; /* struct shm_session[nsessions] */
-    shm_ref config;   /* SHM_CONFIG_BYTES for the server's configuration */
-    shm_ref mail;     /* the mailboxes' directory */
-    shm_ref slowlog;  /* struct shm_slowlog[nslots] */
-    shm_ref persist;  /* struct shm_persist */
-    shm_ref extra;    /* a page for the master's own persistent state (upgrade) */
+    shm_ref dbs;                 /* struct shm_db[ndbs] */
+    shm_ref sessions;            /* struct shm_session[nsessions] */
+    shm_ref config;              /* SHM_CONFIG_BYTES for the server's configuration */
+    shm_ref mail;                /* the mailboxes' directory */
+    shm_ref slowlog;             /* struct shm_slowlog[nslots] */
+    shm_ref persist;             /* struct shm_persist */
+    shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
     _Alignas(64) uint64_t epoch;            /* grows with every retirement */

@@ -380,8 +380,8 @@ unsigned arena_check(char *why, size_t why_bytes)
     c.seen = calloc(root->nunits, sizeof(*c.seen));
     check_units(&c);
     check_lists(&c);
-    if (latch_owner(root->trim_latch.word) || latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) ||
-        latch_owner(root->config_latch.word))
+    if (latch_owner(root->trim_latch.word) || latch_owner(root->arena_latch.word) ||
+        latch_owner(root->db_latch.word) || latch_owner(root->config_latch.word))
         fault(&c, "a latch of the root is held");
     if (root->gate && slot_at(root->gate - 1)->pid != getpid()) /* DEBUG ARENA CHECK closes it itself */
         fault(&c, "the gate is held by slot %llu", (unsigned long long)root->gate - 1);

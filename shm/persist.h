@@ -23,7 +23,8 @@ enum load_what {
     LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
 };
 
-#define LOADERS_MAX 64u
+#define LOADERS_MAX    64u
+#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
 /* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
 struct shm_loader {
     _Alignas(64) uint64_t position; /* how many meetings it has come to (shm_load.barrier) */
@@ -36,14 +37,15 @@ struct shm_loader {
 /* The master clears it, sets nloaders, what, start_ms and state, and starts the loaders. When all of them have ended
  * with 0, the master ends the loading: with needs_base it has a base made first, and what must be so before the
  * first write (the log is on, say) it does before it sets LOAD_NONE. A loader that ends otherwise has failed:
- * with 1, error says why and is in the log already; killed by a signal, it could say nothing, and the others,
- * who may be waiting for it, are to be ended. */
+ * with 1, error says why (at the start the master puts it into the log, otherwise the loader has done so); killed
+ * by a signal, it could say nothing, and the others, who may be waiting for it, are to be ended. */
 struct shm_load {
     uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
     uint32_t what; /* enum load_what: the master */
-    uint32_t merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
-    int64_t start_ms;     /* wall clock: the master */
+    uint32_t
+        merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
+    int64_t start_ms;             /* wall clock: the master */
     uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
     /* Files end, and commands that concern several loaders' keys run, when all have come to the same place: the

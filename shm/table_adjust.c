@@ -15,7 +15,7 @@
 /* With fewer hash bits left the tags are made anew from the keys, which reads every entry of the segment. So it
  * is done early as well, once, while there are some 70,000 keys that lie in the caches: 25 bits from the eighth
  * on last until depth 20, which are 300 million keys. Tags from the first bit on would end at 1.5 million. */
-#define TAG_VALID_MIN   13u
+#define TAG_VALID_MIN    13u
 #define TAG_AFRESH_DEPTH 8u
 
 struct plan {

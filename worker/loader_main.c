@@ -9,11 +9,13 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
+#define FLUSH_TRIES  5000  /* of a millisecond each: somebody who was stopped may stand inside */
 #define LOCK_WAIT_MS 30000 /* the log's writer of a server that ends has so long to write what is left */
 
 static struct loader loader; /* one a process; the signal's handler finds it here */
@@ -83,21 +85,20 @@ static void load_file(struct loader *l)
 
 /* ---- the plan ---- */
 
-/* Whoever writes the log must have ended before it is read: the one of a server before us may still be draining.
- * Our own does not do so while it runs (DEBUG LOADAOF). */
-static void lock_log(struct loader *l)
+/* Whoever writes the log must have ended before it is read: the one of a server before us may still be draining. */
+static void lock_log(struct loader *l, const char *dir_of_log)
 {
     char path[PATH_MAX];
     int lock;
-    if (!l->w.cfg->appendonly || persist(l->w.ctx.root)->wal.writer)
+    if (l->load->what == LOAD_DUMP || !l->w.cfg->appendonly)
         return;
-    snprintf(path, sizeof(path), "%s/" WAL_DIR_NAME, l->w.cfg->dir_value);
+    snprintf(path, sizeof(path), "%s/" WAL_DIR_NAME, dir_of_log);
     int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (dir < 0 && errno == ENOENT)
         return;
     enum rc rc = dir < 0 ? RC_IO : wal_dir_lock(dir, LOCK_WAIT_MS, &lock);
     if (rc == RC_BUSY)
-        load_fail(l, "The log in %s is being written by another server", path);
+        load_fail(l, "Another server writes its log to %s", path);
     if (rc)
         load_fail(l, "Cannot lock the log in %s: %s", path, strerror(errno));
     close(dir); /* the lock stays until this process ends */
@@ -107,11 +108,13 @@ static void make_plan(struct loader *l)
 {
     struct shm_load *load = l->load;
     const uint64_t *made = &load->plan;
+    const struct shm_wal *wal = &persist(l->w.ctx.root)->wal;
+    const char *log_dir = wal->dir[0] ? wal->dir : l->w.cfg->dir_value;
     if (load_is_first(l))
-        lock_log(l);
+        lock_log(l, log_dir);
     else
         load_wait(l, made, 1);
-    if (plan_make(&l->plan, l->w.cfg, (enum load_what)load->what))
+    if (plan_make(&l->plan, l->w.cfg, log_dir, (enum load_what)load->what))
         load_fail(l, "%s", l->plan.why);
     if (!load_is_first(l)) {
         if (l->plan.hash != *made)
@@ -154,15 +157,33 @@ static void say_end(struct loader *l, double seconds)
 /* All the others have stored everything. */
 static void finish(struct loader *l, double seconds)
 {
-    struct shm_persist *p = persist(l->w.ctx.root);
-    if (l->load->what == LOAD_AT_START) {
+    if (l->load->what == LOAD_AT_START)
         set_log(l);
-        p->snap.last_save_s = l->load->start_ms / 1000;
-    }
     say_end(l, seconds);
 }
 
 /* ---- the process ---- */
+
+/* DEBUG RELOAD and LOADAOF: an empty keyspace first. */
+__attribute__((noreturn)) static void flush_all(struct loader *l)
+{
+    struct shm_ctx *ctx = &l->w.ctx;
+    uint32_t n = ctx->root->ndbs, *dbs = malloc(n * sizeof(*dbs));
+    enum rc rc = RC_BUSY;
+    CHECK(dbs);
+    for (uint32_t i = 0; i < n; i++)
+        dbs[i] = i;
+    for (unsigned tries = 0; rc == RC_BUSY && tries < FLUSH_TRIES; tries++)
+        if (gate_close(ctx, 1000)) {
+            rc = db_flush(ctx, dbs, n);
+            gate_open(ctx);
+        }
+    if (rc)
+        log_warning("The databases could not be emptied: %s",
+                    rc == RC_NOMEM ? "the arena is full" : "other processes stay inside");
+    mags_drain(ctx);
+    _exit(rc ? 1 : 0);
+}
 
 static void start_up(struct loader *l, const struct child_start *start)
 {
@@ -181,14 +202,14 @@ static void start_up(struct loader *l, const struct child_start *start)
     clock_gettime(CLOCK_REALTIME, &t);
     w->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
     worker_clock(w);
+    __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
     l->index = start->index;
     l->load = &persist(w->ctx.root)->load;
     l->n = l->load->nloaders;
     l->session.authenticated = 1;
     l->rdb = rdb_batch_new();
     l->replay = replay_new();
-    CHECK(l->rdb && l->replay && l->n >= 1 && l->n <= LOADERS_MAX && l->index < l->n);
-    __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
+    CHECK(l->rdb && l->replay);
 }
 
 void loader_main(const struct child_start *start)
@@ -197,6 +218,9 @@ void loader_main(const struct child_start *start)
     struct timespec from, to;
     clock_gettime(CLOCK_MONOTONIC, &from);
     start_up(l, start);
+    if (l->index == LOADER_FLUSHES)
+        flush_all(l);
+    CHECK(l->n >= 1 && l->n <= LOADERS_MAX && l->index < l->n);
     make_plan(l);
     l->base_lsn = l->lsn = l->segment_end = l->plan.base_lsn;
     for (unsigned i = 0; i < l->plan.n; i++) {

@@ -244,10 +244,20 @@ static void measure_clients(struct worker *w)
         client_measure(cl);
 }
 
+static void on_slice(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct worker *w = timer->data;
+    (void)events;
+    if (!worker_expire(w))
+        return;
+    ev_timer_set(timer, 0.003, 0);
+    ev_timer_start(loop, timer);
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct worker *w = timer->data;
-    (void)loop, (void)events;
+    (void)events;
     w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     worker_clock(w);
     slot_publish(&w->ctx);
@@ -261,6 +271,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     clients_limit_memory(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
     worker_cron(w);
+    if (!ev_is_active(&w->net->slice))
+        on_slice(loop, &w->net->slice, 0);
     if (batch_enter(&w->ctx)) {
         batch_leave(&w->ctx);
         retire_reclaim(&w->ctx);
@@ -305,7 +317,9 @@ static void net_start(struct worker *w, const struct child_start *start)
     ev_set_priority(&net->check, EV_MAXPRI);
     ev_timer_init(&net->tick, on_tick, 0.1, 0.1);
     ev_timer_init(&net->retry, on_retry, 0.001, 0);
+    ev_timer_init(&net->slice, on_slice, 0.003, 0);
     net->wake.data = net->control.data = net->prepare.data = net->check.data = net->tick.data = w;
+    net->slice.data = w;
     ev_io_start(w->loop, &net->wake);
     ev_io_start(w->loop, &net->control);
     ev_prepare_start(w->loop, &net->prepare);

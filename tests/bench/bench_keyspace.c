@@ -232,8 +232,8 @@ static void insert(struct shm_ctx *ctx, uint64_t from, uint64_t to)
            "%.1f s, %.2f keys a bucket, %.1f bytes a key\n",
            (unsigned long long)from, (unsigned long long)to, worst * 1e6, opt.grow ? " of CPU" : "",
            (unsigned long long)over_100us, (unsigned long long)over_1ms,
-           (cpu_seconds() + shared->helper_cpu - c0) / (double)(to - from) * 1e9, now() - t0, (double)to / (double)buckets,
-           (double)slots_used_bytes() / (double)to);
+           (cpu_seconds() + shared->helper_cpu - c0) / (double)(to - from) * 1e9, now() - t0,
+           (double)to / (double)buckets, (double)slots_used_bytes() / (double)to);
     fflush(stdout);
 }
 

@@ -184,8 +184,8 @@ int main(int argc, char **argv)
     slot_adopt(&ctx, 0, ROLE_MASTER, 0);
     memcpy(shm_at(ctx.root->config), &cfg, sizeof(cfg));
     struct shm_persist *p = persist(ctx.root);
-    p->load = (struct shm_load){
-        .state = LOAD_RUNNING, .nloaders = loaders, .start_ms = now_ms(CLOCK_REALTIME)};
+    p->load =
+        (struct shm_load){.state = LOAD_RUNNING, .nloaders = loaders, .start_ms = now_ms(CLOCK_REALTIME)};
     fflush(stdout);
     int64_t from = now_ms(CLOCK_MONOTONIC);
     for (unsigned i = 0; i < loaders; i++)

@@ -150,7 +150,8 @@ static void ahead(struct shm_ctx *ctx)
     arena_trim(ctx, before, 1000);
     tx_begin(&tx, ctx);
     take_units(ctx, &tx, 1);
-    CHECK(!arena_ahead(ctx, &seen) && !present_from(r->unit_hint)); /* the first look knows nothing of growth */
+    CHECK(!arena_ahead(ctx, &seen) &&
+          !present_from(r->unit_hint)); /* the first look knows nothing of growth */
     CHECK(!arena_ahead(ctx, &seen) && !present_from(r->unit_hint));
     take_units(ctx, &tx, 3);
     CHECK(arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 14);

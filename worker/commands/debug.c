@@ -524,7 +524,8 @@ static void debug_help(struct call *c)
         "    Reply with a value of this type: string, integer, double, bignum, null, array, set,",
         "    map, attrib, push, verbatim, true or false.",
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
-        "    Save the keys, empty all databases, and load the file. NOSAVE loads the file that is there, NOFLUSH",
+        "    Save the keys, empty all databases, and load the file. NOSAVE loads the file that is there, "
+        "NOFLUSH",
         "    leaves the databases as they are, MERGE lets keys of the file replace those that exist.",
         "SEGFAULT",
         "    Let this worker die of a memory fault.",

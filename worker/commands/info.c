@@ -204,13 +204,14 @@ static const char *state_name(uint32_t state)
 /* Those that work with the disk; a snapshotter and loaders are there only while there is something for them to do. */
 static void put_helpers(struct info *in)
 {
-    static const char *const names[] = {[ROLE_WAL] = "log_writer", [ROLE_SNAP] = "snapshotter", [ROLE_LOADER] = "loader"};
+    static const char *const names[] = {
+        [ROLE_WAL] = "log_writer", [ROLE_SNAP] = "snapshotter", [ROLE_LOADER] = "loader"};
     for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
         const struct shm_slot *s = slot_at(i);
         if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role])
             continue;
-        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid, state_name(s->state),
-            s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
+        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
+            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
     }
 }
 

@@ -141,11 +141,12 @@ static bool disk_allows(struct client *cl, const struct command *row)
     struct reply *r = &cl->w->out;
     if (row->flags & (F_WRITE | F_HEALTH)) {
         if (heeds(root, HEED_SAVE_FAILED) && cfg->stop_writes_on_bgsave_error && cfg->nsaves) {
-            reply_error(r, "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
-                           "persist to disk. Commands that may modify the data set are disabled, because this "
-                           "instance is configured to report errors during writes if RDB snapshotting fails "
-                           "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
-                           "the RDB error.");
+            reply_error(r,
+                        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
+                        "persist to disk. Commands that may modify the data set are disabled, because this "
+                        "instance is configured to report errors during writes if RDB snapshotting fails "
+                        "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+                        "the RDB error.");
             return false;
         }
         const struct shm_wal *wal = &persist(root)->wal;
@@ -220,7 +221,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 {
     struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
-    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) || UNLIKELY(a->is_long && cmd->keys[0].first))
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
+        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;

@@ -38,7 +38,8 @@ static void cut(struct aof *a)
         load_fail(l, "Fatal error: the truncated file %s is not the last file", path);
     if (!l->w.cfg->aof_load_truncated)
         load_fail(l,
-                  "Unexpected end of file reading the append only file %s. You can: 1) Make a backup of your AOF file, "
+                  "Unexpected end of file reading the append only file %s. You can: 1) Make a backup of your "
+                  "AOF file, "
                   "then use redis-check-aof --fix <filename.manifest>. 2) Alternatively you can set the "
                   "'aof-load-truncated' configuration option to yes and restart the server.",
                   path);
@@ -99,10 +100,11 @@ static void commands(struct aof *a)
         }
         enum replay_result res = replay_next(l, a->p + a->at, a->n - a->at, &used);
         if (res == REPLAY_BAD)
-            load_fail(l,
-                      "Bad file format reading the append only file %s (at offset %zu): make a backup of your AOF "
-                      "file, then use redis-check-aof --fix <filename.manifest>",
-                      l->file->path, a->at);
+            load_fail(
+                l,
+                "Bad file format reading the append only file %s (at offset %zu): make a backup of your AOF "
+                "file, then use redis-check-aof --fix <filename.manifest>",
+                l->file->path, a->at);
         if (res == REPLAY_CUT) {
             cut(a);
             return;

@@ -3,7 +3,7 @@
  * Locks     none; meetings (load_meet) order what concerns several loaders' keys.
  * Crash     a loader's death fails the loading: the keyspace is then incomplete.
  * Survives  no.
- * Fails     load_fail: says why in shm_load.error and in the log, and ends the process with 1.
+ * Fails     load_fail: says why in shm_load.error, and ends the process with 1.
  * Tests     tests/crash/load_files.py  tests/crash/load_shares.py */
 #ifndef SKEP_LOAD_H
 #define SKEP_LOAD_H
@@ -27,9 +27,9 @@ struct loader {
     /* Of our own log: what the base holds, the last record that was run (or skipped, the base has it), where the
      * segments so far have ended. */
     uint64_t base_lsn, lsn, segment_end, log_id;
-    uint64_t errors;   /* commands that failed: the first few are logged */
+    uint64_t errors; /* commands that failed: the first few are logged */
     uint64_t ticks;
-    int64_t ticked_ms, said_ms;
+    int64_t ticked_ms;
     struct shm_session session; /* what commands look at; nobody else's */
     struct rdb_batch *rdb;
     struct replay *replay;
@@ -78,8 +78,8 @@ enum replay_result { REPLAY_OK, REPLAY_CUT, REPLAY_BAD };
  * must stay where they are until replay_flush. REPLAY_CUT: p ends within a command. REPLAY_BAD: it is none. */
 enum replay_result replay_next(struct loader *l, const char *p, size_t n, size_t *used);
 /* The same without running it; the arguments are good until the next call. */
-enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t *used, const struct bytes **argv,
-                               unsigned *argc);
+enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t *used,
+                               const struct bytes **argv, unsigned *argc);
 void replay_flush(struct loader *l); /* runs what has been gathered */
 
 /* ---- aof.c, wal.c ---- */

@@ -9,9 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define TICKS_A_LOOK 64u  /* at the clock: a tick is some dozens of keys */
-#define TICK_MS      100  /* heartbeat and figures */
-#define SAY_MS       5000 /* progress in the log */
+#define TICKS_A_LOOK 64u /* at the clock: a tick is some dozens of keys */
+#define TICK_MS      100 /* heartbeat and figures */
 
 static int64_t clock_ms(void)
 {
@@ -32,7 +31,8 @@ static void nap(long ns)
 static bool fail_first(struct loader *l)
 {
     uint32_t none = 0;
-    return __atomic_compare_exchange_n(&l->load->failing, &none, 1, false, __ATOMIC_ACQ_REL, __ATOMIC_ACQUIRE);
+    return __atomic_compare_exchange_n(&l->load->failing, &none, 1, false, __ATOMIC_ACQ_REL,
+                                       __ATOMIC_ACQUIRE);
 }
 
 void load_fail(struct loader *l, const char *fmt, ...)
@@ -43,9 +43,11 @@ void load_fail(struct loader *l, const char *fmt, ...)
         vsnprintf(l->load->error, sizeof(l->load->error), fmt, ap);
         va_end(ap);
         __atomic_store_n(&l->load->state, LOAD_FAILED, __ATOMIC_RELEASE);
-        log_warning("%s", l->load->error);
+        if (l->load->what != LOAD_AT_START)
+            log_warning("%s", l->load->error);
     } else {
-        for (unsigned i = 0; i < 1000 && __atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) != LOAD_FAILED; i++)
+        for (unsigned i = 0; i < 1000 && __atomic_load_n(&l->load->state, __ATOMIC_ACQUIRE) != LOAD_FAILED;
+             i++)
             nap(1000000); /* who ends with 1 leaves an error behind */
     }
     _exit(1);
@@ -53,9 +55,10 @@ void load_fail(struct loader *l, const char *fmt, ...)
 
 void load_fail_full(struct loader *l)
 {
-    load_fail(l,
-              "Loading %s: the arena is full (%llu MB in use): raise arena-size, or give the machine more memory",
-              l->file->path, (unsigned long long)slots_used_bytes() >> 20);
+    load_fail(
+        l,
+        "Loading %s: the arena is full (%llu MB in use): raise arena-size, or give the machine more memory",
+        l->file->path, (unsigned long long)slots_used_bytes() >> 20);
 }
 
 /* ---- waiting ---- */
@@ -117,16 +120,6 @@ void load_leave(struct loader *l)
 
 /* ---- telling ---- */
 
-/* The first one speaks for all: they are about equally far. */
-static void say_progress(struct loader *l, int64_t now)
-{
-    uint64_t done = l->load->loaded_bytes_before + l->load->loader[0].bytes_done, total = l->load->total_bytes;
-    if (!load_is_first(l) || now - l->said_ms < SAY_MS || !total)
-        return;
-    l->said_ms = now;
-    log_notice("Loading: %.1f%% of %llu MB", 100.0 * (double)done / (double)total, (unsigned long long)total >> 20);
-}
-
 void load_tick(struct loader *l, uint64_t at)
 {
     l->load->loader[l->index].bytes_done = at;
@@ -135,12 +128,9 @@ void load_tick(struct loader *l, uint64_t at)
     int64_t now = clock_ms();
     if (now - l->ticked_ms < TICK_MS)
         return;
-    if (!l->said_ms)
-        l->said_ms = now;
     l->ticked_ms = now;
     if (l->w.ctx.slot->stop)
         _exit(1);
     l->w.ctx.slot->heartbeat_ms = (uint64_t)now;
     slot_publish(&l->w.ctx);
-    say_progress(l, now);
 }

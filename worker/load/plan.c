@@ -122,10 +122,11 @@ static enum rc add_log(struct load_plan *plan, const char *dir, const struct wal
         uint64_t number = d->segment[i];
         wal_segment_name(name, number);
         if (i > first && number != d->segment[i - 1] + 1)
-            return plan_refuse(plan, RC_INVALID,
-                               "The log is damaged: the segment before %s is missing in %s. 'skepctl wal check' says "
-                               "more, 'skepctl wal repair' keeps what is good",
-                               name, dir);
+            return plan_refuse(
+                plan, RC_INVALID,
+                "The log is damaged: the segment before %s is missing in %s. 'skepctl wal check' says "
+                "more, 'skepctl wal repair' keeps what is good",
+                name, dir);
         rc = join(plan, path, dir, name) ? plan_add(plan, LOAD_SEGMENT, number, path) : RC_INVALID;
         plan->last_segment = number;
     }
@@ -143,18 +144,19 @@ static enum rc plan_listed(struct load_plan *plan, const char *dir, int dirfd)
     else if (!d.nsegments)
         rc = RC_MISSING; /* a log that had only just begun: its segments still have other names */
     else
-        rc = plan_refuse(plan, RC_INVALID,
-                         "The log is damaged: %s holds segments, but the base-*.rdb that they follow has gone. Put it "
-                         "back, or move the folder away",
-                         dir);
+        rc = plan_refuse(
+            plan, RC_INVALID,
+            "The log is damaged: %s holds segments, but the base-*.rdb that they follow has gone. Put it "
+            "back, or move the folder away",
+            dir);
     wal_dir_free(&d);
     return rc;
 }
 
-static enum rc plan_own_log(struct load_plan *plan, const struct shm_config *cfg)
+static enum rc plan_own_log(struct load_plan *plan, const char *log_dir)
 {
     char dir[PATH_MAX];
-    if (!join(plan, dir, cfg->dir_value, WAL_DIR_NAME))
+    if (!join(plan, dir, log_dir, WAL_DIR_NAME))
         return RC_INVALID;
     int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0 && errno == ENOENT)
@@ -180,12 +182,13 @@ static enum rc plan_redis_log(struct load_plan *plan, const struct shm_config *c
     return rc;
 }
 
-static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
+static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, const char *log_dir,
+                      enum load_what what)
 {
     if (what == LOAD_DUMP || (what == LOAD_AT_START && !cfg->appendonly))
         return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
     plan->is_log = true;
-    enum rc rc = plan_own_log(plan, cfg);
+    enum rc rc = plan_own_log(plan, log_dir);
     if (rc != RC_MISSING)
         return rc;
     plan->foreign = true;
@@ -196,10 +199,11 @@ static enum rc choose(struct load_plan *plan, const struct shm_config *cfg, enum
     return add_if_there(plan, LOAD_RDB, cfg->dir_value, cfg->dbfilename);
 }
 
-enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, enum load_what what)
+enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, const char *log_dir,
+                  enum load_what what)
 {
     *plan = (struct load_plan){0};
-    enum rc rc = choose(plan, cfg, what);
+    enum rc rc = choose(plan, cfg, log_dir, what);
     if (rc && rc != RC_MISSING)
         return rc;
     uint64_t hash = 14695981039346656037ull;

@@ -40,8 +40,9 @@ struct load_plan {
     char why[1024];
 };
 
-/* No files at all is a plan, too: the keyspace is empty. */
-enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, enum load_what what);
+/* No files at all is a plan, too: the keyspace is empty. log_dir: where skep-wal is, if anywhere. */
+enum rc plan_make(struct load_plan *plan, const struct shm_config *cfg, const char *log_dir,
+                  enum load_what what);
 void plan_free(struct load_plan *plan);
 /* Adds a file, which must be there. */
 enum rc plan_add(struct load_plan *plan, enum load_kind kind, uint64_t number, const char *path);

@@ -182,7 +182,8 @@ static void on_key(struct loader *l, const struct rdb_item *it)
     struct rdb_batch *b = l->rdb;
     if (it->type != RDB_STRING)
         load_fail(l, "The file %s holds the key '%.*s' of type %s, which this version cannot load yet",
-                  l->file->path, (int)(it->key.n < 128 ? it->key.n : 128), it->key.p, rdb_type_name(it->type));
+                  l->file->path, (int)(it->key.n < 128 ? it->key.n : 128), it->key.p,
+                  rdb_type_name(it->type));
     uint64_t hash = key_hash(l->w.ctx.root, it->key);
     bool mine = load_share(l, hash) == l->index;
     bool over = it->expiry_ms != -1 && it->expiry_ms < b->now_ms && !b->keep_expired;
@@ -204,9 +205,11 @@ static void on_aux(struct loader *l, const struct rdb_item *it)
     if (!load_is_first(l))
         return;
     if (bytes_is(it->key, "redis-ver"))
-        log_notice("Loading RDB produced by version %.*s", (int)(it->text.n < 64 ? it->text.n : 64), it->text.p);
+        log_notice("Loading RDB produced by version %.*s", (int)(it->text.n < 64 ? it->text.n : 64),
+                   it->text.p);
     else if (bytes_is(it->key, "ctime") && number_to_int64(it->text, &v))
-        log_notice("RDB age %lld seconds", (long long)(l->rdb->now_ms / 1000 > v ? l->rdb->now_ms / 1000 - v : 0));
+        log_notice("RDB age %lld seconds",
+                   (long long)(l->rdb->now_ms / 1000 > v ? l->rdb->now_ms / 1000 - v : 0));
     else if (bytes_is(it->key, "used-mem") && number_to_int64(it->text, &v))
         log_notice("RDB memory usage when created %.2f Mb", (double)v / (1024 * 1024));
 }
@@ -222,9 +225,11 @@ static void on_item(struct loader *l, const struct rdb_item *it)
         break;
     case RDB_ITEM_SELECT:
         if (it->db >= l->w.ctx.root->ndbs)
-            load_fail(l, "FATAL: Data file was created with a server configured to handle more than %u databases "
-                         "(%s has database %llu). Exiting",
-                      l->w.ctx.root->ndbs, l->file->path, (unsigned long long)it->db);
+            load_fail(
+                l,
+                "FATAL: Data file was created with a server configured to handle more than %u databases "
+                "(%s has database %llu). Exiting",
+                l->w.ctx.root->ndbs, l->file->path, (unsigned long long)it->db);
         break;
     case RDB_ITEM_FUNCTION:
         if (load_is_first(l))

@@ -93,8 +93,8 @@ static enum replay_result read_command(struct replay *r, const char *p, size_t n
     return REPLAY_OK;
 }
 
-enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t *used, const struct bytes **argv,
-                               unsigned *argc)
+enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t *used,
+                               const struct bytes **argv, unsigned *argc)
 {
     enum replay_result res = read_command(l->replay, p, n, used);
     *argv = l->replay->argv;
@@ -104,7 +104,8 @@ enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t
 
 /* ---- running ---- */
 
-static struct call call_of(struct loader *l, const struct command *cmd, struct bytes *argv, int argc, uint32_t db)
+static struct call call_of(struct loader *l, const struct command *cmd, struct bytes *argv, int argc,
+                           uint32_t db)
 {
     struct worker *w = &l->w;
     w->out.len = 0;
@@ -132,8 +133,8 @@ static void look_at_reply(struct loader *l, const struct command *cmd)
     const struct reply *r = &l->w.out;
     if (LIKELY(!r->len || r->buf[0] != '-') || l->errors++ >= ERRORS_SAID)
         return;
-    log_warning("== CRITICAL == '%s' in %s was answered with an error: %.*s", command_fullname(cmd), l->file->path,
-                (int)(r->len > 3 ? r->len - 3 : 0), r->buf + 1);
+    log_warning("== CRITICAL == '%s' in %s was answered with an error: %.*s", command_fullname(cmd),
+                l->file->path, (int)(r->len > 3 ? r->len - 3 : 0), r->buf + 1);
 }
 
 /* Once more, outside of the batch, in pieces if need be, until it is done. */
@@ -335,11 +336,11 @@ static const struct command *find_row(struct loader *l)
     if (cmd && cmd->nsubs && r->argc > 1)
         cmd = command_find_sub(cmd, r->argv[1]);
     if (!cmd || !cmd->run)
-        load_fail(l, "Unknown command '%.*s' reading the append only file %s", (int)(name.n < 128 ? name.n : 128),
-                  name.p, l->file->path);
+        load_fail(l, "Unknown command '%.*s' reading the append only file %s",
+                  (int)(name.n < 128 ? name.n : 128), name.p, l->file->path);
     if ((cmd->arity > 0 && (int)r->argc != cmd->arity) || (int)r->argc < -cmd->arity)
-        load_fail(l, "Wrong number of arguments for '%s' reading the append only file %s", command_fullname(cmd),
-                  l->file->path);
+        load_fail(l, "Wrong number of arguments for '%s' reading the append only file %s",
+                  command_fullname(cmd), l->file->path);
     return cmd;
 }
 
@@ -356,8 +357,8 @@ enum replay_result replay_next(struct loader *l, const char *p, size_t n, size_t
     if (LIKELY(cmd->flags & F_WRITE))
         run_command(l, cmd);
     else if (!(cmd->flags & F_READONLY))
-        load_fail(l, "The command '%s' in the append only file %s is none that changes keys", command_fullname(cmd),
-                  l->file->path);
+        load_fail(l, "The command '%s' in the append only file %s is none that changes keys",
+                  command_fullname(cmd), l->file->path);
     return REPLAY_OK;
 }
 

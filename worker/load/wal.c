@@ -8,8 +8,8 @@
 
 __attribute__((noreturn)) static void damaged(struct loader *l, uint64_t at, const char *why)
 {
-    load_fail(l, "The log is damaged: %s, offset %llu: %s. " WHAT_TO_DO, l->file->path, (unsigned long long)at,
-              why);
+    load_fail(l, "The log is damaged: %s, offset %llu: %s. " WHAT_TO_DO, l->file->path,
+              (unsigned long long)at, why);
 }
 
 static void run_record(struct loader *l, const struct wal_cursor *c, const struct wal_entry *e)
@@ -17,8 +17,8 @@ static void run_record(struct loader *l, const struct wal_cursor *c, const struc
     const char *p = e->effect.p;
     size_t left = e->effect.n, used;
     if (e->db >= l->w.ctx.root->ndbs)
-        load_fail(l, "%s has changes of database %u, but there are %u of them: raise 'databases'", l->file->path,
-                  e->db, l->w.ctx.root->ndbs);
+        load_fail(l, "%s has changes of database %u, but there are %u of them: raise 'databases'",
+                  l->file->path, e->db, l->w.ctx.root->ndbs);
     l->db = e->db;
     for (; left; p += used, left -= used)
         if (replay_next(l, p, left, &used))

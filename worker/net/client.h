@@ -20,6 +20,7 @@
 #define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
 /* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
 #define NET_LONG_REQUEST (2u << 20)
+#define NET_LONG_ARGS    8192 /* likewise of so many arguments: to plan and latch 100,000 keys takes 60 ms */
 
 /* Why a client's next command is not being run. */
 enum client_wait {
@@ -63,8 +64,8 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
-    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
-    bool lane_hurry;            /* its reply is fetched though it does not read */
+    char *told;      /* the master's answer, for the command that asked and is run again; NULL: none */
+    bool lane_hurry; /* its reply is fetched though it does not read */
     /* A long request goes to the lane in pieces: it stands at the beginning of in. */
     size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
     bool feed_starved;        /* the arena had no room for a piece of it */
@@ -90,7 +91,7 @@ struct net {
     unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
-    struct ev_timer tick, retry;
+    struct ev_timer tick, retry, slice;
     struct ev_io wake, control;
     char *rbuf; /* shared by all reads */
     int epoll_fd;
