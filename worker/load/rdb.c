@@ -35,7 +35,7 @@ static enum rc put(struct loader *l, struct rdb_key *p)
     struct tx tx;
     tx_begin(&tx, &l->w.ctx);
     enum rc rc = key_latch(&tx, &p->k);
-    if (!rc && p->k.entry)
+    if (!rc && p->k.entry && !l->load->merge)
         rc = RC_EXISTS;
     if (!rc && p->v.is_integer)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
