@@ -237,6 +237,17 @@ static void on_item(struct loader *l, const struct rdb_item *it)
     }
 }
 
+static void say_done(const struct loader *l)
+{
+    uint64_t keys = 0, expired = 0;
+    for (unsigned i = 0; i < l->n; i++) {
+        keys += l->load->loader[i].keys;
+        expired += l->load->loader[i].expired;
+    }
+    log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.", (unsigned long long)keys,
+               (unsigned long long)expired);
+}
+
 void load_rdb(struct loader *l, bool keep_expired, size_t *end)
 {
     struct rdb_batch *b = l->rdb;
@@ -255,6 +266,11 @@ void load_rdb(struct loader *l, bool keep_expired, size_t *end)
     flush(l);
     *end = b->in.pos;
     rdb_in_close(&b->in);
+    /* What follows must find everything, whoever has read it. */
+    load_meet(l);
+    if (load_is_first(l))
+        say_done(l);
+    load_go_on(l);
 }
 
 struct rdb_batch *rdb_batch_new(void)
