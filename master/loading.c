@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -76,6 +77,7 @@ static bool fork_loaders(struct master *m, uint32_t n)
     return true;
 }
 
+/* They may be waiting for the one that has failed. */
 static void kill_loaders(struct master *m)
 {
     for (uint32_t i = 0; i < m->nslots; i++)
@@ -182,17 +184,19 @@ void loading_go_on(struct master *m)
 void loading_child_ended(struct master *m, struct child *c, bool crashed)
 {
     struct durable *d = &m->durable;
-    if (!crashed) {
+    bool failed = crashed || WEXITSTATUS(c->status);
+    if (!failed) {
         loading_go_on(m);
         return;
     }
     if (d->again) {
         d->load_failed = true;
-        kill_loaders(m);
+        if (crashed)
+            kill_loaders(m);
         loading_go_on(m);
         return;
     }
-    if (load(m)->state == LOAD_FAILED && WIFEXITED(c->status))
+    if (!crashed)
         start_failed(m, load(m)->error);
     rebuild_begin(m, "a loader died");
 }

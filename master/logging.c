@@ -108,6 +108,8 @@ void log_follow(struct master *m)
     bool wanted = m->cfg->appendonly || now_s() < m->durable.log_granted;
     if (m->durable.step != LOADED || m->ending)
         return;
+    if (m->cfg->appendonly)
+        m->durable.log_granted = 0; /* the word was taken */
     if (wanted && log_post(m)->off)
         log_open_writer(m, true);
     else if (!wanted && !log_post(m)->off)

@@ -87,8 +87,8 @@ void snap_call_off(struct master *m)
         return;
     m->durable.why = SNAP_FOR_NOBODY;
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].phase != CHILD_NONE && m->child[i].role == ROLE_SNAP && m->child[i].pid)
-            kill(m->child[i].pid, SIGKILL);
+        if (m->child[i].phase != CHILD_NONE && m->child[i].role == ROLE_SNAP)
+            child_stop(m, &m->child[i], false);
 }
 
 static void log_outcome(const struct master *m, bool ok)
@@ -96,9 +96,7 @@ static void log_outcome(const struct master *m, bool ok)
     const struct shm_snap *s = snap(m);
     if (!ok)
         log_warning("%s error: %s", kind_name(s), s->error[0] ? s->error : "it was called off");
-    else if (s->kind == SNAP_RDB && m->durable.why != SNAP_FOR_POINT)
-        log_notice("DB saved on disk");
-    else
+    else if (s->kind != SNAP_RDB || m->durable.why == SNAP_FOR_POINT)
         log_notice("%s terminated with success", kind_name(s));
 }
 

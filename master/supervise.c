@@ -191,7 +191,7 @@ static void log_status(enum slot_role role, uint32_t index, int pid, int status)
     if (WIFSIGNALED(status))
         log_warning("%s %u (pid %d) was ended by signal %d (%s)", role_names[role], index, pid,
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status))
+    else if (WEXITSTATUS(status) && role != ROLE_SNAP && role != ROLE_LOADER) /* these have said why */
         log_warning("%s %u (pid %d) ended with exit code %d", role_names[role], index, pid,
                     WEXITSTATUS(status));
     else
@@ -257,13 +257,16 @@ static bool is_fatal_signal(int status)
     return s == SIGSEGV || s == SIGABRT || s == SIGBUS || s == SIGILL || s == SIGFPE;
 }
 
+/* Those that work with the disk say by their exit code whether that went well; they have ended in good order all the
+ * same. */
 static bool left_clean(const struct child *c)
 {
     const struct shm_slot *s = slot_at(c->slot);
     uint32_t x = 0;
     bool clean =
         s->lane.commit == LANE_IDLE && !s->nest.open && !s->inside && arena_root()->gate != c->slot + 1;
-    return clean && WIFEXITED(c->status) && !WEXITSTATUS(c->status) && !sessions_next(c->slot, &x);
+    int worst = c->role == ROLE_WORKER || c->role == ROLE_LANE ? 0 : 1;
+    return clean && WIFEXITED(c->status) && WEXITSTATUS(c->status) <= worst && !sessions_next(c->slot, &x);
 }
 
 /* Who ends when its work is done, or has been told to end: its exit status says whether it did. */

@@ -117,6 +117,16 @@ static enum rc flush(void *arg, const char *p, size_t n)
     return snap_file_write(&s->file, p, n) ? file_fails(s) : RC_OK;
 }
 
+/* The log stays where it began when dir changes. */
+static enum rc open_waldir(struct snapper *s)
+{
+    char path[SHM_PATH_BYTES + sizeof(WAL_DIR_NAME) + 1];
+    const char *dir = s->p->wal.dir[0] ? s->p->wal.dir : s->cfg->dir_value;
+    snprintf(path, sizeof(path), "%s/" WAL_DIR_NAME, dir);
+    s->waldir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    return s->waldir < 0 ? RC_IO : RC_OK;
+}
+
 static enum rc open_dirs(struct snapper *s)
 {
     const char *dir = s->cfg->dir_value;
@@ -125,9 +135,8 @@ static enum rc open_dirs(struct snapper *s)
         return fails(s, "Failed opening the directory of 'dir'", errno);
     if (s->kind == SNAP_RDB && !s->logged)
         return RC_OK;
-    if (mkdirat(s->dirfd, WAL_DIR_NAME, 0755) && errno != EEXIST)
-        return fails(s, "Failed making the directory " WAL_DIR_NAME, errno);
-    s->waldir = openat(s->dirfd, WAL_DIR_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (open_waldir(s) && errno == ENOENT && !mkdirat(s->dirfd, WAL_DIR_NAME, 0755))
+        open_waldir(s);
     return s->waldir < 0 ? fails(s, "Failed opening the directory " WAL_DIR_NAME, errno) : RC_OK;
 }
 
@@ -376,7 +385,7 @@ static void remove_files(struct snapper *s)
         rdb_tmp_name((int)s->p->snap.pid, tmp);
         unlinkat(s->dirfd, tmp, 0);
     }
-    s->waldir = openat(s->dirfd, WAL_DIR_NAME, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    open_waldir(s);
     base_names(s, name, tmp);
     if (s->waldir >= 0)
         unlinkat(s->waldir, tmp, 0);

@@ -269,17 +269,23 @@ static uint64_t slot_word(const struct key_ref *k, shm_ref entry)
     return k->tag << 39 | entry >> 3;
 }
 
+/* A word of the key's bucket as the transaction sees it: in memory, while nothing of the bucket is in the log. */
+static inline uint64_t word_now(struct tx *tx, const struct key_ref *k, const uint64_t *at)
+{
+    return LIKELY(tx->lane->nredo == k->redo_from) ? *at : tx_word(tx, at, k->redo_from);
+}
+
 /* Where the transaction sees the key's present entry. Another key's insert may have moved it to a cell. */
 static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
 {
     uint64_t want = slot_word(k, k->entry), *slot = k->bucket->slot;
-    if (k->slot && tx_word(tx, k->slot, k->redo_from) == want)
+    if (k->slot && word_now(tx, k, k->slot) == want)
         return k->slot;
     for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
         for (unsigned i = 0; i < n; i++)
-            if (tx_word(tx, &slot[i], k->redo_from) == want)
+            if (word_now(tx, k, &slot[i]) == want)
                 return &slot[i];
-        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
+        uint64_t last = word_now(tx, k, &slot[n - 1]);
         CHECK(last & SLOT_LINK);
         slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
     }
@@ -294,7 +300,7 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
     if (rc)
         return rc;
     struct shm_cell *c = shm_at(r);
-    uint64_t was = tx_word(tx, last, k->redo_from);
+    uint64_t was = word_now(tx, k, last);
     c->slot[0] = word;
     c->slot[1] = was & SLOT_LINK ? 0 : was;
     c->slot[2] = 0;
@@ -307,7 +313,7 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
 static uint64_t *free_place(struct tx *tx, const struct key_ref *k, uint64_t *slot, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        if (!tx_word(tx, &slot[i], k->redo_from))
+        if (!word_now(tx, k, &slot[i]))
             return &slot[i];
     return NULL;
 }
@@ -320,7 +326,7 @@ static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
     uint64_t *last = &k->bucket->slot[BUCKET_SLOTS - 1];
     uint64_t *at = free_place(tx, k, k->bucket->slot, BUCKET_SLOTS);
     if (UNLIKELY(!at)) {
-        uint64_t w = tx_word(tx, last, k->redo_from);
+        uint64_t w = word_now(tx, k, last);
         k->overflowed = true;
         if (w & SLOT_LINK)
             at = free_place(tx, k, ((struct shm_cell *)shm_at(SLOT_REF(w)))->slot, CELL_SLOTS);

@@ -30,3 +30,8 @@ if(TARGET skep)
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/dump_both.py --server "$<TARGET_FILE:skep> --workers 2")
   set_tests_properties(compat/dump_both PROPERTIES LABELS compat TIMEOUT 120)
 endif()
+add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
+target_link_libraries(rdb_file ${SKEP_LIBS})
+add_test(NAME compat/rdb_files
+         COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/rdb_files.py --tool $<TARGET_FILE:rdb_file>)
+set_tests_properties(compat/rdb_files PROPERTIES LABELS compat TIMEOUT 120)

@@ -16,6 +16,20 @@ crash_test(single_step 400)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
 crash_test(random_kill 120 --seconds 8)
 
+# A disk that fails as a file says, for whoever preloads it.
+add_library(faulty_disk MODULE ${CMAKE_CURRENT_LIST_DIR}/faulty_disk.c)
+target_link_libraries(faulty_disk ${CMAKE_DL_LIBS})
+
+# The log's writer by itself.
+if(TARGET skep_persist AND NOT SKEP_SANITIZE AND NOT SKEP_TSAN) # a preloaded library must not come before theirs
+  add_executable(wal_writer ${CMAKE_CURRENT_LIST_DIR}/wal_writer.c)
+  target_link_libraries(wal_writer skep_persist pthread)
+  foreach(scenario plain kills orphan full limited sync closed begins locked)
+    add_test(NAME crash/wal_writer_${scenario} COMMAND wal_writer ${scenario} --shim $<TARGET_FILE:faulty_disk>)
+    set_tests_properties(crash/wal_writer_${scenario} PROPERTIES LABELS crash TIMEOUT 180)
+  endforeach()
+endif()
+
 # Whole servers whose processes are killed, stopped, replaced and upgraded.
 if(TARGET skep)
   # The same source with another version string, and one whose arena has another layout.
@@ -41,11 +55,15 @@ if(TARGET skep)
   foreach(scenario crowded broken moved ended full flushed)
     server_test(slow_lane ${scenario})
   endforeach()
-  foreach(scenario reopened crowded addresses refused_late reloaded)
+  foreach(scenario reopened crowded addresses refused_late reloaded asleep)
     server_test(talk ${scenario})
   endforeach()
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
+  endforeach()
+  foreach(scenario restart snapshots save_points refused damaged writer master everybody snapshotter loader switched
+          no_log replaced upgraded reload)
+    server_test(persist ${scenario})
   endforeach()
   server_test(upgrade rolling)
   foreach(scenario upgrade refused)

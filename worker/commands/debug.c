@@ -16,6 +16,7 @@
 #include "shm/wal.h"
 #include "worker/commands/help.h"
 #include "worker/commands/server_cmds.h"
+#include "worker/net/client.h"
 
 command_fn cmd_debug;
 
@@ -211,24 +212,21 @@ static void debug_structsize(struct call *c)
                 sizeof(struct shm_lane), sizeof(struct shm_unit));
 }
 
-/* ---- in the slow lane ---- */
-
-/* Redis stands still meanwhile; here only this client's reply comes later. A stop of the server ends it. */
+/* Redis stands still meanwhile; here only this client's reply, and what it has sent behind it, come later. */
 static void debug_sleep(struct call *c)
 {
     char *text = copy_text(c->argv[2]);
-    double left = strtod(text, NULL);
+    double s = strtod(text, NULL), most = (double)(INT64_MAX / 2000000);
     free(text);
-    lane_step_out(c);
-    while (left > 0 && !c->ctx->slot->stop) {
-        double now = left < 0.05 ? left : 0.05;
-        struct timespec t = {0, (long)(now * 1e9)};
-        nanosleep(&t, NULL);
-        left -= now;
+    if (!(s > 0)) {
+        reply_ok(c->reply);
+        return;
     }
-    lane_step_in(c);
-    reply_ok(c->reply);
+    c->slept_us = (uint64_t)((s < most ? s : most) * 1e6);
+    client_sleep(c->client, (int64_t)((c->slept_us + 999) / 1000));
 }
+
+/* ---- in the slow lane ---- */
 
 static enum rc populate_one(struct call *c, struct bytes key, struct bytes value)
 {
@@ -568,7 +566,7 @@ static const struct subcommand {
     {"reload", 2, INT32_MAX, false, debug_reload},
     {"segfault", 2, 2, false, debug_segfault},
     {"set-active-expire", 3, 3, false, debug_active_expire},
-    {"sleep", 3, 3, true, debug_sleep},
+    {"sleep", 3, 3, false, debug_sleep},
     {"stringmatch-len", 4, 4, true, debug_stringmatch},
     {"structsize", 2, 2, false, debug_structsize},
     /* Redis's, about what is not there yet or made otherwise. */

@@ -2,6 +2,7 @@
 #include "shm/format/rdb_in.h"
 #include "shm/format/rdb_out.h"
 #include "shm/types/string.h"
+#include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
 
 /* Compressing takes some 5 ns a byte: more than this is for the slow lane. */
@@ -137,6 +138,21 @@ static bool restore_string(struct call *c, struct rdb_in *in, char digits[STRING
     return !rc;
 }
 
+/* Puts the value under the key; or, if its time is over, what the key held goes. */
+static enum rc restore_put(struct call *c, struct bytes value, int64_t expiry_ms, uint32_t clock)
+{
+    struct key_ref *k = call_key(c, 0);
+    enum rc rc;
+    if (expiry_ms != -1 && expiry_ms <= c->now_ms && !c->loading) {
+        if (!k->entry)
+            return RC_OK;
+        rc = key_del(c->tx, k, false);
+        return rc ? rc : effect_del(c, k->key);
+    }
+    rc = string_set(c->tx, k, value, expiry_ms, clock);
+    return rc ? rc : effect_set(c, k->key, value, expiry_ms);
+}
+
 void cmd_restore(struct call *c)
 {
     struct restore_options o;
@@ -144,23 +160,17 @@ void cmd_restore(struct call *c)
     struct bytes value;
     char digits[STRING_DIGITS];
     int64_t expiry_ms;
-    struct key_ref *k = call_key(c, 0);
     if (!restore_options(c, &o))
         return;
-    if (k->entry && !o.replace) {
+    if (call_key(c, 0)->entry && !o.replace) {
         reply_error(c->reply, ERR_BUSYKEY);
         return;
     }
     if (!restore_expiry(c, &o, &expiry_ms) || (c->argv[3].n > DUMP_LONG && call_defer(c)))
         return;
     if (restore_string(c, &in, digits, &value)) {
-        bool expired = expiry_ms != -1 && expiry_ms <= c->now_ms;
         uint32_t clock = evict_clock_told(c->cfg->maxmemory_policy, c->now_ms, o.idle_s, (int)o.freq);
-        enum rc rc = RC_OK;
-        if (!expired)
-            rc = string_set(c->tx, k, value, expiry_ms, clock);
-        else if (k->entry)
-            rc = key_del(c->tx, k, false);
+        enum rc rc = restore_put(c, value, expiry_ms, clock);
         if (rc)
             call_fail(c, rc);
         else

@@ -50,6 +50,7 @@ struct call {
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
+    uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
     enum rc rc;
 };
 

@@ -221,7 +221,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 {
     struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
-    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) || UNLIKELY(a->is_long && cmd->keys[0].first))
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
+        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
@@ -230,7 +231,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (LIKELY(!rc)) {
-        stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
+        stats_command(&c, c.slept_us + ticks_to_us(tick_now() - from),
+                      w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
     }
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
@@ -311,7 +313,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     }
     w->ctx.slot->stats.commands++;
     cl->session->commands++;
-    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
+    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next) && !cl->wait) /* or it comes later */
         reply_modes(cl, mark);
     if (UNLIKELY(w->need_lsn || cl->need_lsn))
         hold_reply(cl, w->need_lsn, mark);

@@ -156,6 +156,15 @@ static void take(struct loader *l, const struct rdb_item *it, uint64_t hash)
         put_alone(l, *p);
 }
 
+/* key-load-delay: so many microseconds for each key; a negative number: one for every so many keys. */
+static void delay(const struct loader *l)
+{
+    int64_t us = l->w.cfg->key_load_delay;
+    us = us < 0 ? rand() % -us == 0 : us;
+    if (UNLIKELY(us))
+        nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}
+
 static void on_key(struct loader *l, const struct rdb_item *it)
 {
     struct rdb_batch *b = l->rdb;
@@ -168,6 +177,7 @@ static void on_key(struct loader *l, const struct rdb_item *it)
     bool over = it->expiry_ms != -1 && it->expiry_ms < b->now_ms && !b->keep_expired;
     if (mine && !over) {
         take(l, it, hash);
+        delay(l);
         return;
     }
     l->load->loader[l->index].expired += mine;

@@ -15,6 +15,7 @@
 #define READ_BYTES NET_READ_BYTES
 #define READ_ONCE_BYTES                                                                                      \
     (256u << 10) /* of a long request: the socket may hold megabytes, which others would wait for */
+#define OUTPUT_LOOK_BYTES (64u << 10)
 /* How far one look ahead is behind, or before, the other. Asking for all the memory of a batch at once loses
  * requests: a core follows some twenty misses at a time, and drops hints beyond that. */
 #define BUCKET_LAG  4u
@@ -67,16 +68,6 @@ struct client *client_create(struct worker *w, int fd, struct shm_session *s)
     return cl;
 }
 
-static void leave_waiting(struct client *cl)
-{
-    for (struct client **at = &cl->w->net->waiting; *at; at = &(*at)->next_waiting)
-        if (*at == cl) {
-            *at = cl->next_waiting;
-            break;
-        }
-    cl->in_waiting_list = false;
-}
-
 /* Takes the socket out of libev and out of its epoll set by hand: the master's duplicate would keep it there,
  * and libev would then rebuild the whole set on the first stray event. */
 void client_detach(struct client *cl)
@@ -96,8 +87,7 @@ void client_detach(struct client *cl)
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
-    if (cl->in_waiting_list)
-        leave_waiting(cl);
+    client_leave_waiting(cl);
     if (cl->need_lsn)
         hold_forget(cl);
     lane_feed_forget(cl);
@@ -270,14 +260,15 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
         }
         net->start[b->n] = b->end - used;
         execute_ahead(cl, rq, &net->ahead[b->n]);
-        net->ahead[b->n].is_long = used > NET_LONG_REQUEST;
+        net->ahead[b->n].is_long = used > NET_LONG_REQUEST || rq->argc > NET_LONG_ARGS;
         if (b->n >= BUCKET_LAG)
             execute_ahead_bucket(&net->ahead[b->n - BUCKET_LAG]);
         b->n++;
     }
 }
 
-/* Runs the batch; returns where the bytes begin that have not been dealt with. */
+/* Runs the batch; returns where the bytes begin that have not been dealt with. Its replies are put into the client's
+ * output when they are large, not only at the end: or a batch of large values were built before any limit is seen. */
 static size_t run_batch(struct client *cl, const struct batch *b)
 {
     struct net *net = cl->w->net;
@@ -291,7 +282,11 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         if (i + ENTRY_AHEAD < b->n)
             execute_ahead_entry(&net->ahead[i + ENTRY_AHEAD]);
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
-        if (LIKELY(rc == RC_OK) && LIKELY(!cl->close_after_reply))
+        if (UNLIKELY(cl->w->out.len - mark > OUTPUT_LOOK_BYTES)) {
+            output_end(cl, mark);
+            mark = cl->batch_mark = output_begin(cl);
+        }
+        if (LIKELY(rc == RC_OK) && LIKELY(!(cl->close_after_reply | cl->wait | cl->closed)))
             continue;
         size_t next = i + 1 < b->n ? net->start[i + 1] : b->end;
         bool again = rc == RC_BUSY || rc == RC_MISSING || rc == RC_AWAIT;
@@ -302,7 +297,8 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         done = again || cl->feed_len ? net->start[i] : next;
         break;
     }
-    output_end(cl, mark);
+    if (!cl->closed)
+        output_end(cl, mark);
     return done;
 }
 
@@ -358,56 +354,4 @@ void client_process(struct client *cl, char *buf, size_t len)
     client_settle(cl);
     if (cl->close_after_reply && !cl->in_flush_list)
         client_close(cl);
-}
-
-/* ---- waiting ---- */
-
-void client_wait(struct client *cl, enum client_wait why)
-{
-    struct net *net = cl->w->net;
-    cl->wait = (uint8_t)why;
-    client_read_stop(cl);
-    bool listed = why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER; /* these are told */
-    if (!listed || cl->in_waiting_list)
-        return;
-    cl->in_waiting_list = true;
-    cl->next_waiting = net->waiting;
-    net->waiting = cl;
-}
-
-void client_resume(struct client *cl)
-{
-    if (cl->closed)
-        return;
-    cl->wait = WAIT_NONE;
-    if (cl->in_len)
-        client_process(cl, cl->in, cl->in_len);
-    if (!cl->wait && !cl->closed)
-        client_read_start(cl);
-}
-
-void client_told(struct worker *w, const struct control_msg *m)
-{
-    struct client *cl = m->x < w->ctx.root->nsessions ? w->net->by_session[m->x] : NULL;
-    if (!cl || cl->session->id != m->y || cl->wait != WAIT_MASTER)
-        return; /* it has gone, or another worker asks for it now */
-    free(cl->told);
-    cl->told = strndup(m->text, sizeof(m->text) - 1);
-    CHECK(cl->told);
-    client_resume(cl);
-}
-
-/* Tries all who wait once more. True: some still wait for a lock. */
-bool clients_retry(struct worker *w)
-{
-    struct client *list = w->net->waiting;
-    bool parked = false;
-    w->net->waiting = NULL;
-    for (struct client *cl = list, *next; cl; cl = next) {
-        next = cl->next_waiting;
-        cl->in_waiting_list = false;
-        client_resume(cl);
-        parked |= cl->wait == WAIT_PARKED;
-    }
-    return parked;
 }

@@ -20,12 +20,14 @@
 #define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
 /* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
 #define NET_LONG_REQUEST (2u << 20)
+#define NET_LONG_ARGS    8192 /* likewise of so many arguments: to plan and latch 100,000 keys takes 60 ms */
 
 /* Why a client's next command is not being run. */
 enum client_wait {
     WAIT_NONE = 0,
     WAIT_PARKED, /* a lock or the gate was closed: soon again */
     WAIT_PAUSED, /* CLIENT PAUSE */
+    WAIT_ASLEEP, /* DEBUG SLEEP: its reply comes at wake_ms */
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
     WAIT_MASTER, /* the master was asked: with its answer the command is run again */
@@ -50,6 +52,7 @@ struct client {
     bool monitor;
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
+    int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
     uint64_t lane_serial;      /* WAIT_LANE: of the request */
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
@@ -61,8 +64,8 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
-    char *told;      /* the master's answer, for the command that asked and is run again; NULL: none */
-    bool lane_hurry; /* its reply is fetched though it does not read */
+    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
+    bool lane_hurry;            /* its reply is fetched though it does not read */
     /* A long request goes to the lane in pieces: it stands at the beginning of in. */
     size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
     bool feed_starved;        /* the arena had no room for a piece of it */
@@ -77,15 +80,18 @@ struct net {
     struct client *clients; /* all */
     struct client *flush;   /* those with a reply of this turn */
     struct client **flush_tail;
-    struct client *waiting;     /* parked or paused: tried again after the turn */
-    struct client *held;        /* need_lsn is set */
-    struct client **by_session; /* by session index */
+    struct client *parked;           /* tried again after the turn */
+    struct client *resting;          /* paused or asleep: tried when it is time */
+    bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
+    int64_t wake_ms;                 /* no sleeper wakes before */
+    struct client *held;             /* need_lsn is set */
+    struct client **by_session;      /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */
     unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
-    struct ev_timer tick, retry;
+    struct ev_timer tick, retry, slice;
     struct ev_io wake, control;
     char *rbuf; /* shared by all reads */
     int epoll_fd;
@@ -117,19 +123,25 @@ void client_readable(struct client *cl);
 /* Runs what stands in [buf, buf + len); what is left is kept in cl->in. buf may be cl->in itself. */
 void client_process(struct client *cl, char *buf, size_t len);
 void client_input_drop(struct client *cl, size_t n); /* the first n bytes of in are done with */
-void client_resume(struct client *cl);               /* it has waited; go on with its bytes */
-void client_wait(struct client *cl, enum client_wait why);
-/* The master's answer for a session of ours: whoever waits for it goes on. */
-void client_told(struct worker *w, const struct control_msg *m);
 size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
 void clients_limit_memory(struct worker *w); /* client_evict.c: ten times a second */
 void clients_bury(struct worker *w);         /* after the turn */
-bool clients_retry(struct worker *w);
 void client_read_start(struct client *cl);
 void client_read_stop(struct client *cl);
+
+/* waiting.c */
+void client_wait(struct client *cl, enum client_wait why);
+void client_sleep(struct client *cl, int64_t ms); /* +OK, and what stands behind the command, come later */
+void client_resume(struct client *cl);            /* it has waited; go on with its bytes */
+void client_leave_waiting(struct client *cl);
+void clients_retry(struct worker *w); /* after the turn */
+/* The master's answer for a session of ours: whoever waits for it goes on. */
+void client_told(struct worker *w, const struct control_msg *m);
+/* The reply to the command that has waited, if the client wants one. */
+void client_reply_late(struct client *cl, const char *text, size_t n);
 
 /* output.c: a reply is begun in the worker's shared buffer and belongs to the client when it is ended. */
 size_t output_begin(struct client *cl);

@@ -11,6 +11,7 @@
 
 struct parcel {
     uint64_t in_len, out_len;
+    int64_t wake_ms; /* of a sleeper; 0: it is none */
     uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
 };
 
@@ -20,6 +21,7 @@ static enum rc parcel_store(struct client *cl)
     struct parcel p = {
         .in_len = cl->in_len,
         .out_len = cl->out_len - cl->out_at,
+        .wake_ms = cl->wait == WAIT_ASLEEP ? cl->wake_ms : 0,
         .reply_off = cl->reply_off,
         .reply_skip = cl->reply_skip,
         .reply_skip_next = cl->reply_skip_next,
@@ -90,6 +92,9 @@ static void unpack(struct client *cl, const char *from)
 {
     struct parcel p;
     memcpy(&p, from, sizeof(p));
+    cl->wake_ms = p.wake_ms;
+    if (p.wake_ms)
+        client_wait(cl, WAIT_ASLEEP);
     cl->reply_off = p.reply_off;
     cl->reply_skip = p.reply_skip;
     cl->reply_skip_next = p.reply_skip_next;
@@ -139,7 +144,7 @@ void handover_take(struct worker *w, uint32_t session, int fd)
         parcel_drop(w, s);
     }
     __atomic_store_n(&s->state, SESSION_BUSY, __ATOMIC_RELEASE);
-    if (!cl->closed)
+    if (!cl->closed && !cl->wait)
         client_resume(cl);
     client_settle(cl);
 }

@@ -141,10 +141,7 @@ static void starved(struct client *cl)
         client_close(cl);
         return;
     }
-    if (!cl->reply_off && !cl->reply_skip)
-        output_append(cl, text, sizeof(text) - 1);
-    cl->reply_skip = cl->reply_skip_next;
-    cl->reply_skip_next = false;
+    client_reply_late(cl, text, sizeof(text) - 1);
     cl->lane_owed = 0;
     if (!cl->closed)
         lane_finished(cl);
@@ -218,10 +215,7 @@ void lane_check(struct worker *w)
             client_close(cl);
             continue;
         }
-        if (!cl->reply_off && !cl->reply_skip)
-            output_append(cl, text, sizeof(text) - 1);
-        cl->reply_skip = cl->reply_skip_next;
-        cl->reply_skip_next = false;
+        client_reply_late(cl, text, sizeof(text) - 1);
         if (!cl->closed)
             lane_finished(cl);
     }
