@@ -41,7 +41,7 @@ static void begin_files(struct master *m, enum load_what what)
     l->nloaders = m->nworkers < LOADERS_MAX ? m->nworkers : LOADERS_MAX;
     l->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     l->what = what;
-    l->merge = what == LOAD_DUMP && m->durable.reload & RELOAD_MERGE;
+    l->merge = m->durable.again && m->durable.reload & RELOAD_MERGE;
     __atomic_store_n(&l->state, LOAD_RUNNING, __ATOMIC_RELEASE);
     heed_set(persist(m->root), HEED_LOADING, true);
     m->durable.step = AT_FILES;
