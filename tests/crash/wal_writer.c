@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -172,6 +173,7 @@ static void start_producer(unsigned id)
     producer[id] = fork();
     CHECK(producer[id] >= 0);
     if (producer[id] == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (alive[0] >= 0)
             close(alive[0]);
         produce(id);
@@ -192,9 +194,11 @@ static void settle(unsigned id)
     l->want = l->is;
 }
 
-/* What the master does: nested actions of all the dead first. */
+/* What the master does: nested actions of all the dead first; in the end everybody is woken, since the dead may have
+ * been about to. */
 static void repair(const bool *dead)
 {
+    uint64_t one = 1;
     for (unsigned i = 1; i < SLOTS; i++)
         if (dead[i])
             slot_repair_nested(i);
@@ -204,6 +208,10 @@ static void repair(const bool *dead)
     for (unsigned i = 1; i <= PRODUCERS; i++)
         if (dead[i])
             settle(i);
+    for (unsigned i = 1; i < SLOTS; i++) {
+        slot_wake(i);
+        CHECK(write(wakefd[i], &one, 8) == 8);
+    }
 }
 
 /* ---- the writer ---- */
@@ -215,7 +223,8 @@ static void start_writer(void)
     writer = fork();
     CHECK(writer >= 0);
     if (writer == 0) {
-        struct child_start start = {.slot = WRITER_SLOT, .control = pair[1], .wakefd = wakefd, .alive = alive[0]};
+        struct child_start start = {
+            .slot = WRITER_SLOT, .control = pair[1], .wakefd = wakefd, .alive = alive[0]};
         close(pair[0]);
         if (control >= 0)
             close(control);
@@ -302,7 +311,8 @@ static void expect_record(struct reading *r, const struct wal_entry *e)
     static char value[LONG_RECORD + 100], want[LONG_RECORD + 200];
     unsigned id;
     unsigned long long n;
-    CHECKF(e->lsn > r->lsn, "record %llu comes after %llu", (unsigned long long)e->lsn, (unsigned long long)r->lsn);
+    CHECKF(e->lsn > r->lsn, "record %llu comes after %llu", (unsigned long long)e->lsn,
+           (unsigned long long)r->lsn);
     r->lsn = e->lsn;
     const char *p = memmem(e->effect.p, e->effect.n < 80 ? e->effect.n : 80, "\r\n$2\r\np", 7);
     CHECK(p && sscanf(p + 7, "%u\r\n$%*u\r\n%*u:%llu:", &id, &n) == 2 && id >= 1 && id <= PRODUCERS);
@@ -330,8 +340,9 @@ static void read_segment(struct reading *r, uint64_t number, bool first, bool la
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     CHECK(map != MAP_FAILED);
     CHECKF(wal_cursor_open(&c, map, (uint64_t)st.st_size, last), "%s: %s", name, c.why);
-    CHECKF(first || c.head.before == r->lsn || c.head.before <= wal->base_lsn, "%s begins behind %llu, not %llu", name,
-           (unsigned long long)c.head.before, (unsigned long long)r->lsn);
+    CHECKF(first || c.head.before == r->lsn || c.head.before <= wal->base_lsn,
+           "%s begins behind %llu, not %llu", name, (unsigned long long)c.head.before,
+           (unsigned long long)r->lsn);
     bool packed = false;
     while (wal_cursor_frame(&c)) {
         packed |= c.frame.stored < c.frame.raw;
@@ -385,7 +396,8 @@ static void set_up(void)
 {
     struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = SLOTS, .ndbs = 4, .nsessions = 8};
     int fd;
-    ledgers = mmap(NULL, (PRODUCERS + 1) * sizeof(*ledgers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ledgers = mmap(NULL, (PRODUCERS + 1) * sizeof(*ledgers), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ledgers != MAP_FAILED && !arena_create(&sizes, &fd));
     root = arena_root();
     wal = &persist(root)->wal;
@@ -453,7 +465,8 @@ static void kills(void)
     for (unsigned i = 0; i < 40; i++) {
         set_policy(i % 8 < 5 ? FSYNC_ALWAYS : i % 8 < 7 ? FSYNC_EVERYSEC : FSYNC_NO);
         nap_ms((unsigned)(xorshift(&r) % 40));
-        if (xorshift(&r) % 3 == 0) { /* a producer as well: what it left open is in the way until it is repaired */
+        if (xorshift(&r) % 3 ==
+            0) { /* a producer as well: what it left open is in the way until it is repaired */
             unsigned id = 1 + (unsigned)(xorshift(&r) % PRODUCERS);
             bool dead[SLOTS] = {false};
             dead[id] = dead[WRITER_SLOT] = true;
@@ -675,8 +688,9 @@ static void locked(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} scenarios[] = {{"plain", plain}, {"kills", kills},           {"orphan", orphan}, {"full", full},    {"limited", limited},
-                 {"sync", sync_fails}, {"closed", closed}, {"begins", begins}, {"locked", locked}};
+} scenarios[] = {{"plain", plain},   {"kills", kills},     {"orphan", orphan},
+                 {"full", full},     {"limited", limited}, {"sync", sync_fails},
+                 {"closed", closed}, {"begins", begins},   {"locked", locked}};
 
 /* The processes of the test end with it, however it ends. */
 static void end_children(void)
@@ -695,6 +709,7 @@ static void run(void (*scenario)(void))
     CHECK(pid >= 0);
     if (pid == 0) {
         setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         set_up();
         scenario();
         end_children();
