@@ -61,9 +61,9 @@ struct durable {
     uint32_t failed_before;
     double snap_restart, snap_delay;
     bool bgsave_scheduled;
-    int64_t tried_s; /* when the last background save began */
-    double base_at;  /* when the last base was complete, or had failed */
-    double second;   /* when the next look at what is due is taken */
+    int64_t tried_s;    /* when the last background save began */
+    double base_at;     /* when the last base was complete, or had failed */
+    double second;      /* when the next look at what is due is taken */
     double log_granted; /* until when the log is open although appendonly is not yes yet */
 
     struct asker *askers;

@@ -43,8 +43,9 @@ struct shm_load {
     uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
     uint32_t what; /* enum load_what: the master */
-    uint32_t merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
-    int64_t start_ms;     /* wall clock: the master */
+    uint32_t
+        merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
+    int64_t start_ms;             /* wall clock: the master */
     uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
     /* Files end, and commands that concern several loaders' keys run, when all have come to the same place: the
