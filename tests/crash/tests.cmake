@@ -73,6 +73,9 @@ if(TARGET skep)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
   server_test(second_instance second_instance)
+  foreach(scenario acknowledged imported reloaded refused everysec)
+    server_test(recovery ${scenario})
+  endforeach()
 endif()
 
 # Files of redis-server and of ours, sound, cut and damaged, into keyspaces.
