@@ -210,6 +210,8 @@ struct shm_slot {
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
     uint32_t watchers, spare; /* clients that MONITOR */
+    uint64_t monitor_begun,
+        monitor_ended; /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
     uint64_t seen_stats_epoch;
     /* Published every 100 ms by worker/publish.c: what this process costs. */
     uint64_t cpu_user_us, cpu_sys_us;

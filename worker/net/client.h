@@ -97,10 +97,14 @@ struct net {
     int epoll_fd;
     uint32_t session_hint;
     uint64_t lane_serial;
-    int64_t measured_ms;   /* when the clients were last measured */
-    bool stopping, moving; /* CTL_STOP: end, or hand everybody over first */
-    int64_t stopping_ms;   /* since when */
-    struct reply monitor_lines;
+    int64_t measured_ms;        /* when the clients were last measured */
+    bool stopping, moving;      /* CTL_STOP: end, or hand everybody over first */
+    int64_t stopping_ms;        /* since when */
+    struct reply monitor_lines; /* of this turn */
+    struct reply *monitor_owed; /* by slot: what could not be sent yet */
+    bool monitor_behind;        /* there is some */
+    bool monitor_calm;          /* see monitor_calm; mark is of that moment */
+    uint64_t monitor_mark;
     struct request *rq; /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
