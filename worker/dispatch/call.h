@@ -82,6 +82,9 @@ static inline bool call_defer(struct call *c)
 /* Runs one command whose row is known and whose arity fits: plan, latches, handler, commit.
  * RC_OK: the reply is complete. RC_BUSY: nothing happened, run it again later. RC_DEFER: for the lane. */
 enum rc call_run(struct call *c);
+/* After RC_NOMEM: the keys in transactions that need no memory (pieces.c). */
+bool call_has_pieces(const struct call *c);
+enum rc call_run_pieces(struct call *c);
 /* The same for a command of one key that has been located ahead. */
 enum rc call_run_located(struct call *c, struct key_ref *k);
 
