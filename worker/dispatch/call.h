@@ -51,6 +51,7 @@ struct call {
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
+    bool free_first;   /* FLUSHALL SYNC: the lane replies when the memory that was cut off is free */
     enum rc rc;
 };
 

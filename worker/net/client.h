@@ -43,6 +43,7 @@ struct client {
     size_t in_len, in_cap;
     char *out;                       /* bytes that the socket did not take */
     size_t out_at, out_len, out_cap; /* [at, len) is unsent */
+    size_t out_peak;                 /* the most that was kept there since the client was measured last */
     size_t seg_at, seg_len;          /* this turn's reply in the worker's shared buffer */
     struct client *next_flush;       /* the turn's list of those who have one */
     bool in_flush_list;
