@@ -57,6 +57,14 @@ static int64_t clock_ms(clockid_t id)
 
 /* ---- running a command ---- */
 
+/* Outside of the gate and of a batch, in small transactions: nobody waits for it but the client, and other commands
+ * for this lane. */
+static void free_graveyard(struct shm_ctx *ctx)
+{
+    while (graveyard_step(ctx, BURY_ENTRIES))
+        ctx->slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+}
+
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
 static enum rc run_gated(struct call *c)
 {
@@ -64,6 +72,8 @@ static enum rc run_gated(struct call *c)
         if (gate_close(c->ctx, 1000)) {
             enum rc rc = call_run(c);
             gate_open(c->ctx);
+            if (!rc && c->free_first)
+                free_graveyard(c->ctx);
             if (rc != RC_BUSY)
                 return rc;
         }
