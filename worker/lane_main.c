@@ -20,7 +20,7 @@
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
-#define SOON_MS           5 /* while replies are on their way, or the keyspace grows */
+#define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
 #define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
 #define BURY_BATCHES      10u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
