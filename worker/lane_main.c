@@ -20,8 +20,9 @@
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
-#define SOON_MS           5 /* while replies are on their way, or the keyspace grows */
-#define BURY_ENTRIES      2000u
+#define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
+#define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
+#define BURY_BATCHES      10u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
@@ -323,7 +324,12 @@ static void drain_mail(struct lane *l)
 static bool housekeeping(struct lane *l)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
-    bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    bool more = true;
+    /* In short batches: who closes the gate to look at all blocks finds them at rest, and needs not wait for long. */
+    for (unsigned i = 0; more && i < BURY_BATCHES && batch_enter(&l->w.ctx); i++) {
+        more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+        batch_leave(&l->w.ctx);
+    }
     l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
