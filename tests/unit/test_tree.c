@@ -1,0 +1,167 @@
+/* Collections against a model: every change, also those that are taken back, with and without a snapshot that shares
+ * the nodes. In the end no block may be lost. */
+#include "shm/repair.h"
+#include "shm/types/hmap.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define KEYS 3000u
+
+static struct shm_ctx ctx;
+static uint64_t *root; /* in the arena, as an entry's word would be */
+static uint32_t seed = 1;
+
+static uint32_t chance(uint32_t n)
+{
+    seed = seed * 1664525u + 1013904223u;
+    return (seed >> 8) % n;
+}
+
+static size_t name(char *to, unsigned i)
+{
+    /* Some are long enough for a block of their own. */
+    size_t n = (size_t)sprintf(to, "key:%u:", i);
+    size_t more = i % 97 == 0 ? 1500 : i % 13 == 0 ? 260 : i % 7;
+    memset(to + n, '.', more);
+    return n + more;
+}
+
+struct model {
+    bool there[KEYS];
+    unsigned value[KEYS], count;
+};
+
+static size_t value_of(char *to, unsigned v)
+{
+    size_t n = v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : 4 + v % 20;
+    memset(to, 'a' + (int)(v % 26), n);
+    return n;
+}
+
+static struct hmap map_of(struct tx *tx, bool pairs, uint32_t birth, bool shared)
+{
+    return (struct hmap){{.tx = tx, .root = root, .birth = birth, .shared = shared}, pairs};
+}
+
+static void check(const struct model *model, bool pairs)
+{
+    static char k[2000], v[2100];
+    struct tx tx = {.ctx = &ctx};
+    struct hmap m = map_of(&tx, pairs, 0, false);
+    struct hmap_place at;
+    struct tree_path p;
+    unsigned seen = 0, leaves = 0;
+    CHECKF(tree_count(*root) == model->count, "%llu instead of %u", (unsigned long long)tree_count(*root), model->count);
+    for (unsigned i = 0; i < KEYS; i++) {
+        struct bytes got = {NULL, 0};
+        bool found = hmap_find(&m, (struct bytes){k, name(k, i)}, &at, &got);
+        CHECKF(found == model->there[i], "key %u", i);
+        if (found && pairs)
+            CHECK(bytes_equal(got, (struct bytes){v, value_of(v, model->value[i])}));
+        if (found)
+            CHECK(at.hash >= tree_low(&at.path) && at.hash <= tree_high(&at.path));
+    }
+    for (tree_first(&m.tree, &p); p.leaf; leaves++) {
+        CHECK(tree_before(&p) == seen);
+        seen += p.leaf->n;
+        if (!tree_next(&p))
+            break;
+    }
+    CHECK(seen == model->count);
+    if (seen) {
+        struct hmap_item it = hmap_at(&m, chance(seen));
+        CHECK(it.key.n > 4 && !memcmp(it.key.p, "key:", 4));
+    }
+}
+
+static enum rc one(struct hmap *m, struct model *model, unsigned i, bool pairs, unsigned dels)
+{
+    static char k[2000], v[2100];
+    struct hmap_place at;
+    struct bytes key = {k, name(k, i)};
+    bool there = hmap_find(m, key, &at, NULL);
+    CHECK(there == model->there[i]);
+    if (chance(100) < dels) {
+        model->there[i] = false;
+        model->count -= there;
+        return there ? hmap_del(m, &at) : RC_OK;
+    }
+    model->there[i] = true;
+    model->value[i] = chance(500);
+    model->count += !there;
+    return !pairs && there ? RC_OK : hmap_put(m, &at, key, (struct bytes){v, value_of(v, model->value[i])});
+}
+
+static void run(bool pairs, unsigned rounds, unsigned dels, bool snapshots)
+{
+    static struct model model, before;
+    uint32_t birth = 1;
+    for (unsigned r = 0; r < rounds; r++) {
+        struct tx tx;
+        birth += snapshots && chance(200) == 0;
+        tx_begin(&tx, &ctx);
+        struct hmap m = map_of(&tx, pairs, birth, snapshots);
+        before = model;
+        for (unsigned n = 1 + chance(chance(10) ? 3 : 60); n--;)
+            CHECK(!one(&m, &model, chance(KEYS), pairs, dels));
+        if (chance(4)) {
+            tx_commit(&tx);
+        } else {
+            tx_abort(&tx);
+            model = before;
+        }
+        if (r % 500 == 0)
+            check(&model, pairs);
+    }
+    check(&model, pairs);
+    while (*root) {
+        struct tx tx;
+        tx_begin(&tx, &ctx);
+        struct hmap m = map_of(&tx, pairs, birth, snapshots);
+        CHECK(!tree_shed(&m.tree, 20, hmap_leaf_free));
+        tx_commit(&tx);
+    }
+    memset(&model, 0, sizeof(model));
+    check(&model, pairs);
+    CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
+}
+
+static void density(bool pairs, unsigned n)
+{
+    struct tx tx;
+    int64_t items = 0;
+    for (unsigned i = 0; i < n; i++) {
+        char k[32], v[32];
+        struct hmap_place at;
+        tx_begin(&tx, &ctx);
+        struct hmap m = map_of(&tx, pairs, 1, false);
+        struct bytes key = {k, (size_t)sprintf(k, pairs ? "field:%08u" : "member:%08u", i)};
+        struct bytes value = {v, (size_t)sprintf(v, "value:%08u", i)};
+        hmap_find(&m, key, &at, NULL);
+        CHECK(!hmap_put(&m, &at, key, value));
+        tx_commit(&tx);
+        items++;
+    }
+    printf("%s: %.1f bytes an item\n", pairs ? "field 14 + value 14" : "member 15", (double)slots_used_bytes() / n);
+    tx_begin(&tx, &ctx);
+    struct hmap m = map_of(&tx, pairs, 1, false);
+    CHECK(!tree_shed(&m.tree, UINT32_MAX, hmap_leaf_free));
+    tx_commit(&tx);
+}
+
+int main(void)
+{
+    struct arena_sizes sizes = {.arena_bytes = 256ull << 20, .nslots = 2, .ndbs = 2, .nsessions = 2};
+    int fd;
+    CHECK(!arena_create(&sizes, &fd));
+    slot_ctx(&ctx, 1);
+    root = &ctx.root->graveyard; /* a word of the arena that nothing else uses here */
+    run(false, 20000, 30, false);
+    run(true, 20000, 30, false);
+    run(true, 20000, 55, true);
+    run(false, 20000, 20, true);
+    density(false, 200000);
+    density(true, 200000);
+    return 0;
+}
