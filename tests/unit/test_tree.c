@@ -2,6 +2,7 @@
  * the nodes. In the end no block may be lost. */
 #include "shm/repair.h"
 #include "shm/types/hmap.h"
+#include "shm/types/seq.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,145 @@ static void run(bool pairs, unsigned rounds, unsigned dels, bool snapshots)
     CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
 }
 
+/* ---- items in an order of their own ---- */
+
+#define LONGEST 40000u
+struct row {
+    unsigned n, id[LONGEST];
+};
+
+static struct tree tree_of(struct tx *tx, uint32_t birth, bool shared)
+{
+    return (struct tree){.tx = tx, .root = root, .birth = birth, .shared = shared};
+}
+
+static void check_item(const struct seq_place *at, unsigned id)
+{
+    static char v[2100];
+    CHECK(bytes_equal(seq_item(at), (struct bytes){v, value_of(v, id)}));
+}
+
+static void check_row(const struct row *row)
+{
+    struct tx tx = {.ctx = &ctx};
+    struct tree t = tree_of(&tx, 0, false);
+    struct seq_place at;
+    unsigned n = 0;
+    CHECK(tree_count(*root) == row->n);
+    for (bool more = seq_first(&t, &at); more; more = seq_next(&at))
+        check_item(&at, row->id[n++]);
+    CHECK(n == row->n);
+    for (bool more = seq_last(&t, &at); more; more = seq_prev(&at))
+        check_item(&at, row->id[--n]);
+    CHECK(n == 0);
+    for (unsigned i = 0; i < 200 && row->n; i++) {
+        unsigned pos = chance(row->n);
+        CHECK(seq_at(&t, pos, &at) && seq_position(&at) == pos);
+        check_item(&at, row->id[pos]);
+    }
+    CHECK(!seq_at(&t, row->n, &at));
+}
+
+static void row_insert(struct row *row, unsigned pos, unsigned id)
+{
+    memmove(&row->id[pos + 1], &row->id[pos], (row->n++ - pos) * sizeof(*row->id));
+    row->id[pos] = id;
+}
+static void row_del(struct row *row, unsigned pos, unsigned n)
+{
+    row->n -= n;
+    memmove(&row->id[pos], &row->id[pos + n], (row->n - pos) * sizeof(*row->id));
+}
+
+static enum rc row_change(struct tree *t, struct row *row, unsigned what)
+{
+    static char v[2100];
+    unsigned id = chance(100000), pos = row->n ? chance(row->n) : 0;
+    struct bytes b = {v, value_of(v, id)};
+    struct seq_place at;
+    uint64_t gone;
+    if (what < 2 || !row->n) {
+        row_insert(row, what ? row->n : 0, id);
+        return seq_push(t, b, !what);
+    }
+    if (what < 4) {
+        row_del(row, what == 2 ? 0 : row->n - 1, 1);
+        return seq_pop(t, what == 2);
+    }
+    CHECK(seq_at(t, pos, &at));
+    if (what < 6) {
+        row_insert(row, pos + (what == 5), id);
+        return seq_insert(t, &at, b, what == 5);
+    }
+    if (what == 6) {
+        row->id[pos] = id;
+        return seq_replace(t, &at, b);
+    }
+    enum rc rc = seq_del(t, &at, 1 + chance(what == 7 ? 3 : 100), &gone);
+    row_del(row, pos, (unsigned)gone);
+    return rc;
+}
+
+/* weight: how often each kind of change comes. */
+static void run_row(const unsigned weight[9], unsigned rounds, bool snapshots)
+{
+    static struct row row, before;
+    unsigned sum = 0;
+    uint32_t birth = 1;
+    row.n = 0;
+    for (unsigned i = 0; i < 9; i++)
+        sum += weight[i];
+    for (unsigned r = 0; r < rounds; r++) {
+        struct tx tx;
+        birth += snapshots && chance(200) == 0;
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, birth, snapshots);
+        before.n = row.n;
+        memcpy(before.id, row.id, row.n * sizeof(*row.id));
+        for (unsigned n = 1 + chance(chance(10) ? 3 : 40); n--;) {
+            unsigned what = 0, pick = chance(sum);
+            while (pick >= weight[what])
+                pick -= weight[what++];
+            CHECK(!row_change(&t, &row, row.n > LONGEST - 100 ? 8 : what));
+        }
+        if (chance(4)) {
+            tx_commit(&tx);
+        } else {
+            tx_abort(&tx);
+            row.n = before.n;
+            memcpy(row.id, before.id, row.n * sizeof(*row.id));
+        }
+        if (r % 500 == 0)
+            check_row(&row);
+    }
+    check_row(&row);
+    while (*root) {
+        struct tx tx;
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, birth, snapshots);
+        CHECK(!tree_shed(&t, 20, seq_leaf_free));
+        tx_commit(&tx);
+    }
+    CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
+}
+
+static void row_density(unsigned n)
+{
+    struct tx tx;
+    for (unsigned i = 0; i < n; i++) {
+        char k[32];
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, 1, false);
+        CHECK(!seq_push(&t, (struct bytes){k, (size_t)sprintf(k, "element:%08u", i)}, false));
+        tx_commit(&tx);
+    }
+    printf("element 16: %.1f bytes an item\n", (double)slots_used_bytes() / n);
+    tx_begin(&tx, &ctx);
+    struct tree t = tree_of(&tx, 1, false);
+    CHECK(!tree_shed(&t, UINT32_MAX, seq_leaf_free));
+    tx_commit(&tx);
+}
+
 static void density(bool pairs, unsigned n)
 {
     struct tx tx;
@@ -161,7 +301,11 @@ int main(void)
     run(true, 20000, 30, false);
     run(true, 20000, 55, true);
     run(false, 20000, 20, true);
+    run_row((unsigned[9]){4, 4, 2, 2, 1, 1, 1, 1, 1}, 12000, false);
+    run_row((unsigned[9]){5, 3, 3, 5, 0, 0, 0, 0, 0}, 12000, false);
+    run_row((unsigned[9]){3, 3, 1, 1, 3, 3, 3, 2, 1}, 8000, true);
     density(false, 200000);
+    row_density(200000);
     density(true, 200000);
     return 0;
 }
