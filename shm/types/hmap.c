@@ -72,7 +72,8 @@ static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes
     const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
     for (unsigned i = 0; i < leaf->n; i += 4) { /* what stands below the last slot is no slot: checked by i */
         __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(slot_of(leaf, i) - 3));
-        unsigned m = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(v, low), want)));
+        unsigned m =
+            (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(v, low), want)));
         for (unsigned k = 0; m && k < 4; k++)
             if (m >> (3 - k) & 1 && i + k < leaf->n && is_key(leaf, i + k, key))
                 return (int)(i + k);
@@ -162,7 +163,8 @@ static enum rc leaf_build(struct build *b, unsigned from, unsigned to, struct tr
     for (unsigned i = from; i < to; i++)
         bytes += b->piece[i].bytes + SLOT_BYTES;
     size_t room = bytes + bytes / 16;
-    enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP, room < NODE_MAX ? room : bytes, &out->ref);
+    enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP,
+                               room < NODE_MAX ? room : bytes, &out->ref);
     if (rc)
         return rc;
     struct shm_node *leaf = shm_at(out->ref);
@@ -195,8 +197,7 @@ static unsigned cut_of(struct build *b)
     unsigned best = 0;
     for (unsigned i = 0; i < b->n; i++) {
         const char *next;
-        b->piece[i].hash =
-            b->piece[i].p ? hash_of(b->m, item_at(b->m, b->piece[i].p, &next).key) : b->hash;
+        b->piece[i].hash = b->piece[i].p ? hash_of(b->m, item_at(b->m, b->piece[i].p, &next).key) : b->hash;
     }
     qsort(b->piece, b->n, sizeof(*b->piece), by_hash);
     for (unsigned i = 0; i + 1 < b->n && (sum < b->bytes / 2 || !best); i++) {

@@ -172,7 +172,8 @@ static void take_new(struct build *b, struct bytes add)
 /* One leaf for all of it. before, behind: bytes that stay free at the ends. */
 static enum rc leaf_build(struct build *b, size_t before, size_t behind, struct tree_child *out)
 {
-    enum rc rc = tree_leaf_new(b->t, FORM_SEQ, sizeof(struct shm_node) + before + b->bytes + behind, &out->ref);
+    enum rc rc =
+        tree_leaf_new(b->t, FORM_SEQ, sizeof(struct shm_node) + before + b->bytes + behind, &out->ref);
     if (rc)
         return rc;
     struct shm_node *leaf = shm_at(out->ref);

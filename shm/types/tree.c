@@ -157,8 +157,12 @@ static enum rc node_new(struct tree *t, unsigned level, uint8_t form, size_t byt
     enum rc rc = tx_alloc(t->tx, bytes, out);
     if (rc)
         return rc;
-    *node_at(*out) = (struct shm_node){
-        .birth = t->birth, .level = (uint8_t)level, .form = form, .start = 16, .end = 16, .room = (uint16_t)bytes};
+    *node_at(*out) = (struct shm_node){.birth = t->birth,
+                                       .level = (uint8_t)level,
+                                       .form = form,
+                                       .start = 16,
+                                       .end = 16,
+                                       .room = (uint16_t)bytes};
     return RC_OK;
 }
 
@@ -183,7 +187,8 @@ enum rc tree_leaf_touch(struct tree *t, struct shm_node *leaf)
     return tx_log(t->tx, leaf, sizeof(*leaf));
 }
 
-static enum rc inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n, struct tree_child *out)
+static enum rc inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
+                         struct tree_child *out)
 {
     shm_ref r;
     enum rc rc = node_new(t, level, 0, sizeof(struct shm_node) + n * sizeof(*c), &r);
@@ -305,8 +310,8 @@ static int64_t count_sum(const struct tree_child *c, unsigned n)
 
 /* Children [at, at + had) of step d give way to n others. One for one is done in place; otherwise the node is built
  * anew, which is the same problem one level above. */
-static enum rc splice(struct tree *t, struct tree_path *p, unsigned d, unsigned had, const struct tree_child *with,
-                      unsigned n)
+static enum rc splice(struct tree *t, struct tree_path *p, unsigned d, unsigned had,
+                      const struct tree_child *with, unsigned n)
 {
     struct tree_child all[2 * TREE_FAN + 4], fresh[2];
     struct shm_node *node = p->step[d].node;
@@ -324,8 +329,8 @@ static enum rc splice(struct tree *t, struct tree_path *p, unsigned d, unsigned 
     memcpy(all, c, at * sizeof(*c));
     m = at;
     memcpy(all + m, with, n * sizeof(*c));
-    if (at == 0 && n)
-        all[0].low = c[0].low;
+    if (n)
+        all[at].low = c[at].low; /* the bound stays where it is, whatever now stands first behind it */
     m += n;
     memcpy(all + m, c + at + had, (node->n - at - had) * sizeof(*c));
     m += node->n - at - had;
@@ -346,7 +351,8 @@ static enum rc splice(struct tree *t, struct tree_path *p, unsigned d, unsigned 
     return rc || !next ? rc : tree_node_drop(t, next);
 }
 
-enum rc tree_replace(struct tree *t, struct tree_path *p, unsigned had, const struct tree_child *with, unsigned n)
+enum rc tree_replace(struct tree *t, struct tree_path *p, unsigned had, const struct tree_child *with,
+                     unsigned n)
 {
     CHECK(had <= 2 && n <= 4);
     enum rc rc = path_own(t, p);

@@ -13,7 +13,7 @@
 /* Leaves belong to a form (seq.h, hmap.h, order.h); this file knows how many items each has, and for the forms that
  * are ordered by a key, the lowest key that may stand in it. */
 struct tree_child {
-    uint64_t low;   /* keys under it are not below; the first child's counts as 0 */
+    uint64_t low; /* keys under it are not below; in a node's first child it says nothing */
     shm_ref ref;
     uint64_t count; /* items under it */
 };
@@ -24,7 +24,8 @@ struct tree {
     struct tx *tx;
     uint64_t *root; /* refers to the root node, 0: the tree is empty. Changed under tx_log */
     uint32_t birth; /* of new nodes */
-    bool shared;    /* a snapshot still needs the nodes that are older than birth: they are not changed in place */
+    bool
+        shared; /* a snapshot still needs the nodes that are older than birth: they are not changed in place */
 };
 
 struct tree_path {
@@ -67,7 +68,8 @@ enum rc tree_leaf_touch(struct tree *t, struct shm_node *leaf);
 enum rc tree_count_add(struct tree *t, struct tree_path *p, int64_t more);
 /* The path's leaf and, if had is 2, its neighbour give way to n others (n <= 4; they may be among them). The caller drops
  * what is no longer referred to. The path must be found anew afterwards. */
-enum rc tree_replace(struct tree *t, struct tree_path *p, unsigned had, const struct tree_child *with, unsigned n);
+enum rc tree_replace(struct tree *t, struct tree_path *p, unsigned had, const struct tree_child *with,
+                     unsigned n);
 /* The leaf behind the path's, if both are children of the same node. */
 struct shm_node *tree_neighbour(const struct tree_path *p);
 

@@ -2,6 +2,7 @@
  * the nodes. In the end no block may be lost. */
 #include "shm/repair.h"
 #include "shm/types/hmap.h"
+#include "shm/types/order.h"
 #include "shm/types/seq.h"
 
 #include <stdio.h>
@@ -53,7 +54,8 @@ static void check(const struct model *model, bool pairs)
     struct hmap_place at;
     struct tree_path p;
     unsigned seen = 0, leaves = 0;
-    CHECKF(tree_count(*root) == model->count, "%llu instead of %u", (unsigned long long)tree_count(*root), model->count);
+    CHECKF(tree_count(*root) == model->count, "%llu instead of %u", (unsigned long long)tree_count(*root),
+           model->count);
     for (unsigned i = 0; i < KEYS; i++) {
         struct bytes got = {NULL, 0};
         bool found = hmap_find(&m, (struct bytes){k, name(k, i)}, &at, &got);
@@ -267,6 +269,144 @@ static void row_density(unsigned n)
     tx_commit(&tx);
 }
 
+/* ---- members in the order of their scores ---- */
+
+#define MEMBERS 6000u
+struct ranking {
+    unsigned n;
+    struct ranked {
+        double score;
+        unsigned id;
+    } row[MEMBERS];
+    bool there[MEMBERS];
+    double score[MEMBERS];
+};
+
+static size_t member_of(char *to, unsigned i)
+{
+    size_t n = (size_t)sprintf(to, "m%u", i * 7919 % MEMBERS);
+    size_t more = i % 211 == 0 ? 1300 : i % 37 == 0 ? 900 : i % 5;
+    memset(to + n, '-', more);
+    return n + more;
+}
+
+static int by_rank(const void *a, const void *b)
+{
+    static char x[1400], y[1400];
+    const struct ranked *r = a, *s = b;
+    if (r->score != s->score)
+        return r->score < s->score ? -1 : 1;
+    size_t n = member_of(x, r->id), m = member_of(y, s->id);
+    int c = memcmp(x, y, n < m ? n : m);
+    return c ? c : n < m ? -1 : n > m;
+}
+
+static void check_rank(struct ranking *k)
+{
+    static char m[1400];
+    struct tx tx = {.ctx = &ctx};
+    struct tree t = tree_of(&tx, 0, false);
+    struct order_place at;
+    bool same;
+    unsigned n = 0;
+    k->n = 0;
+    for (unsigned i = 0; i < MEMBERS; i++)
+        if (k->there[i])
+            k->row[k->n++] = (struct ranked){k->score[i], i};
+    qsort(k->row, k->n, sizeof(*k->row), by_rank);
+    CHECK(tree_count(*root) == k->n);
+    for (bool more = order_at(&t, 0, &at); more; more = order_next(&at), n++)
+        CHECK(order_score(&at) == k->row[n].score && order_rank(&at) == n &&
+              bytes_equal(order_member(&at), (struct bytes){m, member_of(m, k->row[n].id)}));
+    CHECK(n == k->n);
+    for (bool more = order_last(&t, &at); more; more = order_prev(&at))
+        CHECK(order_score(&at) == k->row[--n].score);
+    CHECK(n == 0);
+    for (unsigned i = 0; i < MEMBERS; i++) {
+        order_find(&t, k->score[i], (struct bytes){m, member_of(m, i)}, &at, &same);
+        CHECKF(same == k->there[i], "member %u", i);
+    }
+    for (unsigned i = 0; i < 100; i++) {
+        double score = chance(60) - 5.0;
+        bool above = chance(2);
+        unsigned want = 0;
+        while (want < k->n && (above ? k->row[want].score <= score : k->row[want].score < score))
+            want++;
+        bool found = order_from(&t, score, above, &at);
+        CHECK(found == (want < k->n) && (!found || order_rank(&at) == want));
+    }
+}
+
+static void run_rank(unsigned rounds, unsigned scores, unsigned dels, bool snapshots)
+{
+    static struct ranking k, before;
+    static char m[1400];
+    uint32_t birth = 1;
+    memset(&k, 0, sizeof(k));
+    for (unsigned r = 0; r < rounds; r++) {
+        struct tx tx;
+        birth += snapshots && chance(200) == 0;
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, birth, snapshots);
+        before = k;
+        for (unsigned n = 1 + chance(chance(10) ? 3 : 60); n--;) {
+            unsigned i = chance(MEMBERS);
+            struct bytes name_b = {m, member_of(m, i)};
+            struct order_place at;
+            bool same;
+            if (k.there[i]) {
+                order_find(&t, k.score[i], name_b, &at, &same);
+                CHECK(same && !order_del(&t, &at));
+                k.there[i] = false;
+            }
+            if (chance(100) >= dels) {
+                k.score[i] = chance(scores) - 3.0;
+                order_find(&t, k.score[i], name_b, &at, &same);
+                CHECK(!same && !order_insert(&t, &at, k.score[i], name_b));
+                k.there[i] = true;
+            }
+        }
+        if (chance(4)) {
+            tx_commit(&tx);
+        } else {
+            tx_abort(&tx);
+            k = before;
+        }
+        if (r % 1000 == 0)
+            check_rank(&k);
+    }
+    check_rank(&k);
+    while (*root) {
+        struct tx tx;
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, birth, snapshots);
+        CHECK(!tree_shed(&t, 20, order_leaf_free));
+        tx_commit(&tx);
+    }
+    CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
+}
+
+static void rank_density(unsigned n)
+{
+    struct tx tx;
+    for (unsigned i = 0; i < n; i++) {
+        char k[32];
+        struct order_place at;
+        bool same;
+        struct bytes b = {k, (size_t)sprintf(k, "member:%08u", i)};
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, 1, false);
+        order_find(&t, i * 7919ull % 1000003, b, &at, &same);
+        CHECK(!order_insert(&t, &at, i * 7919ull % 1000003, b));
+        tx_commit(&tx);
+    }
+    printf("member 15 in order: %.1f bytes an item\n", (double)slots_used_bytes() / n);
+    tx_begin(&tx, &ctx);
+    struct tree t = tree_of(&tx, 1, false);
+    CHECK(!tree_shed(&t, UINT32_MAX, order_leaf_free));
+    tx_commit(&tx);
+}
+
 static void density(bool pairs, unsigned n)
 {
     struct tx tx;
@@ -283,7 +423,8 @@ static void density(bool pairs, unsigned n)
         tx_commit(&tx);
         items++;
     }
-    printf("%s: %.1f bytes an item\n", pairs ? "field 14 + value 14" : "member 15", (double)slots_used_bytes() / n);
+    printf("%s: %.1f bytes an item\n", pairs ? "field 14 + value 14" : "member 15",
+           (double)slots_used_bytes() / n);
     tx_begin(&tx, &ctx);
     struct hmap m = map_of(&tx, pairs, 1, false);
     CHECK(!tree_shed(&m.tree, UINT32_MAX, hmap_leaf_free));
@@ -304,6 +445,10 @@ int main(void)
     run_row((unsigned[9]){4, 4, 2, 2, 1, 1, 1, 1, 1}, 12000, false);
     run_row((unsigned[9]){5, 3, 3, 5, 0, 0, 0, 0, 0}, 12000, false);
     run_row((unsigned[9]){3, 3, 1, 1, 3, 3, 3, 2, 1}, 8000, true);
+    run_rank(6000, 50, 30, false);
+    run_rank(6000, 1000000, 45, true);
+    run_rank(6000, 1, 40, false);
+    rank_density(200000);
     density(false, 200000);
     row_density(200000);
     density(true, 200000);
