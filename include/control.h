@@ -12,13 +12,14 @@
 
 enum control_kind {
     /* worker to master */
-    CTL_READY = 1,  /* the child serves */
-    CTL_ADOPT,      /* session x is new, its socket rides along: keep a duplicate */
-    CTL_CLOSED,     /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
-    CTL_MOVE,       /* session x is SESSION_MOVING with its parcel: choose a worker for it */
-    CTL_LEFT,       /* all sessions are handed over: the child ends now */
-    CTL_REWRITE,    /* CONFIG REWRITE: answer CTL_ANSWER */
-    CTL_SHUTDOWN,   /* SHUTDOWN: y holds SHUTDOWN_* bits */
+    CTL_READY = 1, /* the child serves */
+    CTL_ADOPT,     /* session x is new, its socket rides along: keep a duplicate */
+    CTL_CLOSED,    /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
+    CTL_MOVE,      /* session x is SESSION_MOVING with its parcel: choose a worker for it */
+    CTL_LEFT,      /* all sessions are handed over: the child ends now */
+    CTL_REWRITE,   /* CONFIG REWRITE: answer CTL_ANSWER */
+    CTL_ASK, /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked
+                     * again by the same session it is still one question */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */
     /* master to worker */
     CTL_TAKE,       /* session x is yours (owner has been stored); its socket rides along */
@@ -29,7 +30,24 @@ enum control_kind {
                      * Without a descriptor: it serves again, let go of what was lent */
     /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
     CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
+    CTL_TOLD,   /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
 };
+
+/* What clients ask of the master. */
+enum control_ask {
+    ASK_SAVE = 1,
+    ASK_BGSAVE, /* options: 1 SCHEDULE */
+    ASK_REWRITE,
+    ASK_SHUTDOWN, /* options: SHUTDOWN_* */
+    ASK_LOG, /* may appendonly be set to yes? "+OK": the log works; it stays only if the configuration says so */
+    ASK_NOTICE,  /* the configuration was changed: act upon it before the client has its reply */
+    ASK_RELOAD,  /* DEBUG RELOAD; options: RELOAD_* */
+    ASK_LOADAOF, /* DEBUG LOADAOF */
+};
+#define ANSWER_NOTICED "+noticed" /* to ASK_NOTICE */
+#define RELOAD_MERGE   1u
+#define RELOAD_NOFLUSH 2u
+#define RELOAD_NOSAVE  4u
 
 #define SHUTDOWN_NOSAVE 1u
 #define SHUTDOWN_SAVE   2u
@@ -37,11 +55,12 @@ enum control_kind {
 #define SHUTDOWN_FORCE  8u
 #define SHUTDOWN_ABORT  16u
 
+#define CONTROL_TEXT 232
 struct control_msg {
     uint32_t kind;
-    uint32_t spare;
+    uint16_t ask, options; /* CTL_ASK */
     uint64_t x, y;
-    char text[232];
+    char text[CONTROL_TEXT];
 };
 _Static_assert(sizeof(struct control_msg) == 256, "one small datagram");
 

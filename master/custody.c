@@ -280,9 +280,8 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
     case CTL_LISTEN:
         on_listen(m, c, msg);
         break;
-    case CTL_SHUTDOWN:
-        log_notice("User requested shutdown...");
-        stop_all(m, (unsigned)msg->y);
+    case CTL_ASK:
+        ask_handle(m, msg);
         break;
     case CTL_LOG_REOPEN:
         kill(m->pid, SIGUSR1);

@@ -138,12 +138,15 @@ static void fill_run_id(struct shm_root *r)
         ((char *)r->run_id)[i] = hex[raw[i / 2] >> (i & 1 ? 0 : 4) & 15];
 }
 
-/* Twice as many slots as posts: during a replacement old and new stand side by side, and the number of
- * workers may grow with an upgrade. */
+/* Beside the posts there are the log's writer and a snapshotter. */
+#define OTHER_SLOTS 2u
+
+/* Twice as many slots as posts: during a replacement old and new stand side by side, at the start each worker has a
+ * loader beside it, and the number of workers may grow with an upgrade. */
 static void create_arena(struct master *m, const struct shm_config *cfg)
 {
     struct timespec now;
-    uint32_t posts = m->nworkers + m->nlanes, slots = 2 * posts + 4;
+    uint32_t posts = m->nworkers + m->nlanes, slots = 2 * (posts + OTHER_SLOTS) + 4;
     struct arena_sizes sizes = {.arena_bytes = cfg->arena_size ? cfg->arena_size : arena_default_bytes(),
                                 .nslots = slots < 16              ? 16
                                           : slots > SHM_SLOTS_MAX ? SHM_SLOTS_MAX
@@ -169,17 +172,23 @@ static void create_arena(struct master *m, const struct shm_config *cfg)
 
 static void make_posts(struct master *m)
 {
-    for (uint32_t i = 0; i < m->nworkers + m->nlanes; i++) {
+    uint32_t log = m->nworkers + m->nlanes;
+    for (uint32_t i = 0; i <= log; i++) {
         bool lane = i >= m->nworkers;
-        m->post[i] = (struct post){.role = lane ? ROLE_LANE : ROLE_WORKER,
-                                   .index = lane ? i - m->nworkers : i,
+        m->post[i] = (struct post){.role = i == log ? ROLE_WAL
+                                           : lane   ? ROLE_LANE
+                                                    : ROLE_WORKER,
+                                   .index = i == log ? 0
+                                            : lane   ? i - m->nworkers
+                                                     : i,
+                                   .off = i == log,
                                    .slot = -1,
                                    .next = -1,
                                    .last_slot = (int)i,
                                    .lent_to = -1,
                                    .delay = 0};
     }
-    m->nposts = m->nworkers + m->nlanes;
+    m->nposts = log + 1;
 }
 
 static void make_tables(struct master *m)
@@ -250,7 +259,12 @@ static void open_loop(struct master *m)
 
 static void first_children(struct master *m)
 {
+    if (pipe(m->durable.alive))
+        refuse("no pipe: %s", strerror(errno));
+    loading_prepare(m);
     for (uint32_t i = 0; i < m->nposts; i++) {
+        if (m->post[i].off)
+            continue;
         m->post[i].slot = spawn_child(m, &m->post[i]);
         if (m->post[i].slot < 0) {
             children_kill(m);
@@ -259,6 +273,9 @@ static void first_children(struct master *m)
         }
     }
     log_notice("Server initialized");
+    loading_children(m);
+    if (m->durable.step == LOADED)
+        log_follow(m);
 }
 
 /* With nothing but the sockets left: as a first start, but on them, and with the configuration as it was. */
@@ -280,7 +297,7 @@ static void start_over(struct master *m, const struct shm_config *cfg)
     m->cfg = shm_at(m->root->config);
     m->nworkers = count_workers(cfg);
     m->nlanes = (uint32_t)cfg->slow_lanes;
-    while (m->nworkers > 1 && m->nworkers + m->nlanes + 1 > m->root->nslots)
+    while (m->nworkers > 1 && m->nworkers + m->nlanes + 1 + OTHER_SLOTS > m->root->nslots)
         m->nworkers--;
     m->cfg->workers = m->nworkers;
     m->cfg->slow_lanes = m->nlanes;
@@ -301,6 +318,9 @@ static void resume(struct master *m, int fd)
         start_empty(m, saved);
     else
         start_over(m, &cfg);
+    /* CONFIG SET may have led elsewhere than the files say. */
+    if (m->cfg->dir_value[0] && chdir(m->cfg->dir_value))
+        log_warning("Can't chdir to '%s': %s", m->cfg->dir_value, strerror(errno));
     m->pid = getpid();
     log_notice("Skep %s has taken over", SKEP_VERSION);
     open_loop(m);

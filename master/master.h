@@ -12,11 +12,12 @@
 #include <signal.h>
 
 #include "master/conf_file.h"
+#include "master/durable.h"
 #include "master/listen.h"
 #include "shm/base/channel.h"
 #include "shm/session.h"
 
-#define POSTS_MAX (CONF_WORKERS_MAX + 64)
+#define POSTS_MAX (CONF_WORKERS_MAX + 64 + 1)
 
 enum child_phase {
     CHILD_NONE = 0,
@@ -34,6 +35,7 @@ struct child {
     uint32_t slot, index;
     int pid; /* 0: reaped */
     int status;
+    bool was_ready;  /* CTL_READY came */
     bool left;       /* CTL_LEFT came: it has nothing any more, and ends by itself */
     bool moving_out; /* CTL_STOP with y=1 */
     struct channel control;
@@ -47,7 +49,8 @@ struct child {
     uint64_t died_us;
 };
 
-/* What must always be filled: worker 3, slow lane 0. During a replacement two processes stand on a post. */
+/* What must always be filled: worker 3, slow lane 0, and while the log is on its writer. During a replacement two
+ * processes stand on a post. */
 struct post {
     enum slot_role role;
     uint32_t index;
@@ -58,6 +61,7 @@ struct post {
     double delay;    /* how long the next restart waits, if the process ends early */
     double start_at; /* a restart is due then, 0: none */
     int lent_to;     /* the slot that accepts for this post meanwhile, -1 none */
+    bool off;        /* nobody is wanted now */
 };
 
 /* A process that has died and whose slot is repaired, but that the kernel still takes apart. */
@@ -74,6 +78,7 @@ enum roll_step { ROLL_NONE = 0, ROLL_START, ROLL_READY, ROLL_LEAVE };
 struct probe {
     int pid;
     bool passed; /* the exec waits for a calm moment */
+    bool told;   /* that it waits for the disk */
     int exe, state, reader;
     ev_io io;
     double deadline;
@@ -113,8 +118,11 @@ struct master {
     bool reload_due; /* the configuration was being changed when it was to be read again */
 
     bool started; /* READY has been told */
-    enum { RUN, STOP_WORKERS, STOP_LANES } ending;
-    double ending_at; /* when patience ends */
+    enum { RUN, SAVE_LAST, STOP_WORKERS, STOP_LANES, STOP_LOG } ending;
+    unsigned ending_flags; /* SHUTDOWN_* */
+    bool ending_saves;     /* a last snapshot is made */
+    double ending_at;      /* when patience ends */
+    double ending_told;    /* when it is told next that the end takes long */
     enum roll_step roll;
     uint32_t roll_post, roll_tries;
     bool roll_again;
@@ -122,6 +130,7 @@ struct master {
     double roll_began;
     double next_watchdog_ping;
     struct probe probe;
+    struct durable durable;
 };
 
 extern const char *const role_names[];
@@ -139,7 +148,9 @@ double now_s(void);
 void signals_open(struct master *m);
 void signals_block(sigset_t *old);
 void master_run(struct master *m);
-void stop_all(struct master *m, unsigned flags);
+
+/* master/ending.c */
+void stop_all(struct master *m, unsigned flags); /* SHUTDOWN_* */
 
 /* master/rolling.c: replaces the processes one by one. */
 void roll_begin(struct master *m);

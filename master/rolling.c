@@ -3,8 +3,10 @@
  * that it has and leaves. Nothing is closed that a client could notice. */
 #include "master/supervise.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "master/process.h"
 #include "shm/base/log.h"
@@ -68,6 +70,10 @@ static bool at_start(struct master *m, struct post *p)
     }
     if (c->phase != CHILD_RUNNING)
         return false;
+    if (p->role == ROLE_WAL) { /* there is one at a time: the next one begins where this one ends */
+        child_stop(m, c, false);
+        return false;
+    }
     if (m->roll_tries++) {
         give_up(m, p, "its successor died while starting");
         return false;
@@ -224,6 +230,16 @@ void config_reload(struct master *m)
     config_notice(m);
 }
 
+/* Snapshots go to the new place; the log stays where it is as long as it is on. */
+static void follow_dir(struct master *m)
+{
+    char here[PATH_MAX];
+    if (!m->cfg->dir_value[0] || (getcwd(here, sizeof(here)) && !strcmp(here, m->cfg->dir_value)))
+        return;
+    if (chdir(m->cfg->dir_value))
+        log_warning("Can't chdir to '%s': %s", m->cfg->dir_value, strerror(errno));
+}
+
 void config_notice(struct master *m)
 {
     uint64_t now = __atomic_load_n(&m->cfg->generation, __ATOMIC_ACQUIRE);
@@ -231,6 +247,8 @@ void config_notice(struct master *m)
     if (now == m->seen_generation || m->ending)
         return;
     m->seen_generation = now;
+    follow_dir(m);
+    log_follow(m);
     log_set_level((enum log_level)m->cfg->loglevel);
     config_listen(m, why, sizeof(why));
 }

@@ -34,60 +34,24 @@ void signals_block(sigset_t *old)
 
 /* ---- the end ---- */
 
-/* Removes what a clean end removes, and ends. */
-__attribute__((noreturn)) static void finish(struct master *m, int code)
+/* What shutdown-on-sigterm and its like say. */
+static unsigned flags_of(int words)
 {
-    listen_close_all(&m->listen);
-    if (m->cfg->pidfile[0])
-        pidfile_remove(m->cfg->pidfile);
-    log_warning("Skep is now ready to exit, bye bye...");
-    exit(code);
+    return (words & SHUTDOWN_WORD_SAVE ? SHUTDOWN_SAVE : 0) |
+           (words & SHUTDOWN_WORD_NOSAVE ? SHUTDOWN_NOSAVE : 0) |
+           (words & SHUTDOWN_WORD_NOW ? SHUTDOWN_NOW : 0) |
+           (words & SHUTDOWN_WORD_FORCE ? SHUTDOWN_FORCE : 0);
 }
 
-static void stop_role(struct master *m, enum slot_role role)
-{
-    for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].phase != CHILD_NONE && m->child[i].role == role)
-            child_stop(m, &m->child[i], false);
-}
-
-/* Workers first: what they finish may need the slow lanes. */
-static void ending_step(struct master *m)
-{
-    if (m->ending == STOP_WORKERS && !children_any(m, ROLE_WORKER)) {
-        m->ending = STOP_LANES;
-        stop_role(m, ROLE_LANE);
-    }
-    if (m->ending == STOP_LANES && !children_any(m, ROLE_NONE))
-        finish(m, 0);
-    if (m->ending && now_s() > m->ending_at) {
-        log_warning("Some processes did not end in time; killing them");
-        children_kill(m);
-        m->ending_at = now_s() + 1;
-    }
-}
-
-void stop_all(struct master *m, unsigned flags)
-{
-    double patience = m->cfg->shutdown_timeout > 1 ? (double)m->cfg->shutdown_timeout : 1;
-    if (m->ending || flags & SHUTDOWN_ABORT)
-        return;
-    notify_systemd("STOPPING=1\nSTATUS=Stopping");
-    m->ending = STOP_WORKERS;
-    m->ending_at = now_s() + (flags & SHUTDOWN_NOW ? 1 : patience);
-    stop_role(m, ROLE_WORKER);
-    ending_step(m);
-}
-
-static void on_stop_signal(struct master *m, const char *name)
+static void on_stop_signal(struct master *m, const char *name, int words)
 {
     if (m->ending) {
         log_warning("You insist... exiting now.");
         children_kill(m);
-        finish(m, 1);
+        end_now(m, 1);
     }
     log_warning("Received %s scheduling shutdown...", name);
-    stop_all(m, 0);
+    stop_all(m, flags_of(words));
 }
 
 /* ---- signals ---- */
@@ -125,10 +89,10 @@ static void on_signals(struct ev_loop *loop, ev_io *w, int events)
     while (read(w->fd, &info, sizeof(info)) == (ssize_t)sizeof(info)) {
         switch (info.ssi_signo) {
         case SIGTERM:
-            on_stop_signal(m, "SIGTERM");
+            on_stop_signal(m, "SIGTERM", m->cfg->shutdown_on_sigterm);
             break;
         case SIGINT:
-            on_stop_signal(m, "SIGINT");
+            on_stop_signal(m, "SIGINT", m->cfg->shutdown_on_sigint);
             break;
         case SIGHUP:
             on_reload_signal(m);
@@ -172,6 +136,9 @@ static void on_tick(struct ev_loop *loop, ev_timer *w, int events)
     if (m->reload_due)
         config_reload(m);
     config_notice(m);
+    log_follow(m);
+    loading_tick(m);
+    saving_tick(m);
     roll_step(m);
     upgrade_step(m);
     ending_step(m);

@@ -10,11 +10,12 @@
 #include <syslog.h>
 #include <unistd.h>
 
+#include "include/child.h"
 #include "master/process.h"
 #include "shm/base/log.h"
 #include "shm/mail.h"
 #include "shm/repair.h"
-#include "shm/tx.h"
+#include "shm/table.h"
 
 /* Signals that the whole process group or a careless killall gets are not for children. */
 static void restore_signals(const sigset_t *mask)
@@ -47,13 +48,60 @@ static void follow_master(struct master *m, int sig)
         _exit(1);
 }
 
+/* What a role's process is like. The arena counts in each of them: to the kernel that looks for memory we offer those
+ * first whose death loses nothing, and the log's writer last. */
+enum { ALIVE_READS = 0, ALIVE_WRITES = 1, ALIVE_NO };
+static const struct trade {
+    void (*main)(const struct child_start *start);
+    const char *name;
+    enum log_role log;
+    int oom;
+    int alive; /* which end of the pipe it holds */
+    bool numbered;
+} trades[] = {
+    [ROLE_WORKER] = {worker_main, "skep-worker", LOG_WORKER, 500, ALIVE_WRITES, true},
+    [ROLE_LANE] = {lane_main, "skep-lane", LOG_SLOW_LANE, 600, ALIVE_WRITES, true},
+    [ROLE_WAL] = {wal_main, "skep-log", LOG_CHILD, -500, ALIVE_READS, false},
+    [ROLE_SNAP] = {snap_main, "skep-snapshot", LOG_CHILD, 700, ALIVE_NO, false},
+    [ROLE_LOADER] = {loader_main, "skep-loader", LOG_CHILD, 300, ALIVE_NO, true},
+};
+
+/* DEBUG RELOAD: a loader that only empties the databases. Acts for its slot, so that a death in here is repaired. */
+__attribute__((noreturn)) static void flush_all(uint32_t slot)
+{
+    struct shm_ctx ctx;
+    uint32_t n = 0, *dbs = calloc(arena_root()->ndbs, sizeof(*dbs));
+    enum rc rc = RC_BUSY;
+    CHECK(dbs);
+    slot_ctx(&ctx, slot);
+    for (uint32_t i = 0; i < ctx.root->ndbs; i++)
+        if (db_table(ctx.root, i))
+            dbs[n++] = i;
+    for (int tries = 0; rc == RC_BUSY && tries < 10000; tries++) {
+        if (gate_close(&ctx, 1000)) {
+            rc = n ? db_flush(&ctx, dbs, n) : RC_OK;
+            gate_open(&ctx);
+        } else {
+            usleep(1000);
+        }
+    }
+    mags_drain(&ctx);
+    _exit(rc ? 1 : 0);
+}
+
 __attribute__((noreturn)) static void begin_child(struct master *m, const struct post *p, uint32_t slot,
                                                   int control)
 {
-    struct child_start start = {
-        .slot = slot, .index = p->index, .control = control, .wakefd = m->wakefd, .master_pid = m->pid};
+    const struct trade *t = &trades[p->role];
+    struct child_start start = {.slot = slot,
+                                .index = p->index,
+                                .control = control,
+                                .wakefd = m->wakefd,
+                                .alive = t->alive == ALIVE_NO ? -1 : m->durable.alive[t->alive],
+                                .master_pid = m->pid};
     int keep[SHM_SLOTS_MAX + LISTENERS_MAX + 8], n = 0;
-    follow_master(m, SIGKILL);
+    if (p->role != ROLE_WAL)
+        follow_master(m, SIGKILL);
     if (p->role == ROLE_WORKER)
         start.nlisteners = listen_of(&m->listen, p->index, m->nworkers, start.listeners, LISTENERS_MAX);
     for (int i = 0; i < start.nlisteners; i++)
@@ -61,17 +109,20 @@ __attribute__((noreturn)) static void begin_child(struct master *m, const struct
     for (uint32_t i = 0; i < m->nslots; i++)
         keep[n++] = m->wakefd[i];
     keep[n++] = control;
+    keep[n++] = start.alive;
     keep_only(m, keep, n);
     restore_signals(&m->old_mask);
-    log_set_role(p->role == ROLE_LANE ? LOG_SLOW_LANE : LOG_WORKER);
-    if (m->cfg->set_proc_title)
+    log_set_role(t->log);
+    if (m->cfg->set_proc_title && t->numbered)
         title_set("skep: %s %u", role_names[p->role], p->index);
-    prctl(PR_SET_NAME, p->role == ROLE_LANE ? "skep-lane" : "skep-worker");
-    /* The arena counts in each worker: one of them is to go first, since that loses nothing. */
-    oom_offer(p->role == ROLE_LANE ? 600 : 500);
-    if (p->role == ROLE_LANE)
-        lane_main(&start);
-    worker_main(&start);
+    else if (m->cfg->set_proc_title)
+        title_set("skep: %s", role_names[p->role]);
+    prctl(PR_SET_NAME, t->name);
+    oom_offer(t->oom);
+    if (p->role == ROLE_LOADER && p->index == LOADER_FLUSHES)
+        flush_all(slot);
+    t->main(&start);
+    _exit(1); /* none of them returns */
 }
 
 /* A post prefers the slot that it had: its magazines are full. */
@@ -171,6 +222,7 @@ __attribute__((noreturn)) static void begin_repairer(struct master *m, struct ch
     follow_master(m, SIGKILL);
     for (uint32_t i = 0; i < m->nslots; i++)
         keep[n++] = m->wakefd[i];
+    keep[n++] = m->durable.alive[ALIVE_WRITES]; /* it may show a record */
     log_set_role(LOG_CHILD);
     slot_repair(c->slot);
     m->root->last_repair_us = mono_us() - c->died_us;

@@ -51,10 +51,11 @@ bool children_any(struct master *m, enum slot_role role)
     return false;
 }
 
+/* All but the log's writer, which ends by itself when it has written what there is. */
 void children_kill(struct master *m)
 {
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].phase != CHILD_NONE && m->child[i].pid)
+        if (m->child[i].phase != CHILD_NONE && m->child[i].pid && m->child[i].role != ROLE_WAL)
             kill(m->child[i].pid, SIGKILL);
 }
 
@@ -91,7 +92,7 @@ bool restart_waits(const struct post *p, const struct child *c)
 void post_vacant(struct master *m, struct post *p, bool early)
 {
     double wait = 0;
-    if (m->ending)
+    if (m->ending || p->off)
         return;
     if (early) {
         wait = p->delay;
@@ -114,7 +115,7 @@ void post_start_due(struct master *m)
     double now = now_s();
     for (uint32_t i = 0; i < m->nposts; i++) {
         struct post *p = &m->post[i];
-        if (p->slot >= 0 || !p->start_at || now < p->start_at || m->ending)
+        if (p->slot >= 0 || p->off || !p->start_at || now < p->start_at || m->ending)
             continue;
         p->slot = spawn_child(m, p);
         p->start_at = p->slot < 0 ? now + DELAY_MAX_S / 10 : 0;
@@ -126,9 +127,18 @@ void post_start_due(struct master *m)
 static bool all_posts_run(struct master *m)
 {
     for (uint32_t i = 0; i < m->nposts; i++)
-        if (m->post[i].slot < 0 || m->child[m->post[i].slot].phase != CHILD_RUNNING)
+        if (!m->post[i].off && (m->post[i].slot < 0 || m->child[m->post[i].slot].phase != CHILD_RUNNING))
             return false;
     return true;
+}
+
+void started_check(struct master *m)
+{
+    if (m->started || m->durable.step != LOADED || !all_posts_run(m))
+        return;
+    m->started = true;
+    log_notice("Ready to accept connections tcp");
+    notify_systemd("READY=1\nMAINPID=%d\nSTATUS=Ready to accept connections", m->pid);
 }
 
 void child_ready(struct master *m, struct child *c)
@@ -137,6 +147,7 @@ void child_ready(struct master *m, struct child *c)
     if (c->phase != CHILD_STARTING)
         return;
     c->phase = CHILD_RUNNING;
+    c->was_ready = true;
     __atomic_store_n(&slot_at(c->slot)->state, SLOT_RUNNING, __ATOMIC_RELEASE);
     life_watch(c->slot);
     log_verbose("%s %u is ready (pid %d, slot %u)", role_names[c->role], c->index, c->pid, c->slot);
@@ -144,13 +155,11 @@ void child_ready(struct master *m, struct child *c)
         take_listeners_back(m, p);
     if (c->role == ROLE_WORKER)
         sessions_house(m);
-    if (m->ending) /* the stop came while it started */
+    if (ending_stops(m, c->role)) /* the stop came while it started */
         child_stop(m, c, false);
-    if (!m->started && all_posts_run(m)) {
-        m->started = true;
-        log_notice("Ready to accept connections tcp");
-        notify_systemd("READY=1\nMAINPID=%d\nSTATUS=Ready to accept connections", m->pid);
-    }
+    if (c->role == ROLE_WAL && p && p->slot == (int)c->slot)
+        log_writer_ready(m);
+    started_check(m);
     roll_step(m);
 }
 
@@ -182,7 +191,7 @@ static void log_status(enum slot_role role, uint32_t index, int pid, int status)
     if (WIFSIGNALED(status))
         log_warning("%s %u (pid %d) was ended by signal %d (%s)", role_names[role], index, pid,
                     WTERMSIG(status), strsignal(WTERMSIG(status)));
-    else if (WEXITSTATUS(status))
+    else if (WEXITSTATUS(status) && role != ROLE_SNAP && role != ROLE_LOADER) /* these have said why */
         log_warning("%s %u (pid %d) ended with exit code %d", role_names[role], index, pid,
                     WEXITSTATUS(status));
     else
@@ -194,7 +203,7 @@ static void log_status(enum slot_role role, uint32_t index, int pid, int status)
 static void child_done(struct master *m, struct child *c, bool crashed)
 {
     struct post *p = post_find(m, c->role, c->index);
-    bool early = now_s() - c->started_at < EARLY_S;
+    bool early = now_s() - c->started_at < EARLY_S, was_ready = c->was_ready;
     uint32_t slot = c->slot;
     add_ghost(m, c);
     child_disconnect(m, c);
@@ -217,6 +226,12 @@ static void child_done(struct master *m, struct child *c, bool crashed)
     } else if (p && p->next == (int)slot) {
         p->next = -1;
     }
+    if (c->role == ROLE_WAL)
+        log_writer_ended(m, was_ready);
+    else if (c->role == ROLE_SNAP)
+        snap_child_ended(m, crashed);
+    else if (c->role == ROLE_LOADER)
+        loading_child_ended(m, c, crashed);
     roll_step(m);
 }
 
@@ -242,13 +257,26 @@ static bool is_fatal_signal(int status)
     return s == SIGSEGV || s == SIGABRT || s == SIGBUS || s == SIGILL || s == SIGFPE;
 }
 
+/* Those that work with the disk say by their exit code whether that went well; they have ended in good order all the
+ * same. */
 static bool left_clean(const struct child *c)
 {
     const struct shm_slot *s = slot_at(c->slot);
     uint32_t x = 0;
     bool clean =
         s->lane.commit == LANE_IDLE && !s->nest.open && !s->inside && arena_root()->gate != c->slot + 1;
-    return clean && WIFEXITED(c->status) && !WEXITSTATUS(c->status) && !sessions_next(c->slot, &x);
+    int worst = c->role == ROLE_WORKER || c->role == ROLE_LANE ? 0 : 1;
+    return clean && WIFEXITED(c->status) && WEXITSTATUS(c->status) <= worst && !sessions_next(c->slot, &x);
+}
+
+/* Who ends when its work is done, or has been told to end: its exit status says whether it did. */
+static bool ends_by_itself(const struct child *c)
+{
+    if (c->role == ROLE_LOADER)
+        return true;
+    if (c->role == ROLE_SNAP && persist(arena_root())->snap.state == SNAP_IDLE)
+        return true;
+    return c->left || (c->phase == CHILD_STOPPING && !c->moving_out);
 }
 
 /* Comes once from the life lock (status unknown) and once from waitpid; whichever is first acts. */
@@ -258,7 +286,7 @@ void child_gone(struct master *m, struct child *c)
     if (c->phase != CHILD_STARTING && c->phase != CHILD_RUNNING && c->phase != CHILD_STOPPING)
         return;
     child_hear(m, c); /* no user code runs any more: this is all that it will ever have said */
-    bool leaves = c->left || (c->phase == CHILD_STOPPING && !c->moving_out);
+    bool leaves = ends_by_itself(c);
     if (c->pid && (leaves || rebuild))
         return; /* the exit status, which comes soon, decides */
     life_forget(c->slot);
@@ -367,7 +395,8 @@ static const char *why_hangs(const struct child *c, uint64_t limit_ms)
     uint64_t beat = __atomic_load_n(&s->heartbeat_ms, __ATOMIC_RELAXED);
     if (c->stopped_at && (now_s() - c->stopped_at) * 1000 > (double)limit_ms)
         return "was stopped by a signal";
-    if (c->role != ROLE_WORKER) /* a slow lane may be busy for long: that is what it is for */
+    if (c->role !=
+        ROLE_WORKER) /* a slow lane may be busy for long: that is what it is for; others, with a disk */
         return NULL;
     if (busy && now > busy + limit_ms)
         return "has been busy with one turn of its loop";
@@ -385,7 +414,8 @@ void watchdog_look(struct master *m)
         if (!c->pid || (!starts && c->phase != CHILD_RUNNING && c->phase != CHILD_STOPPING))
             continue;
         const char *why = limit ? why_hangs(c, limit) : NULL;
-        if (starts && now_s() - c->started_at > START_MAX_S)
+        bool serves = c->role == ROLE_WORKER || c->role == ROLE_LANE;
+        if (starts && serves && now_s() - c->started_at > START_MAX_S)
             why = "did not get ready";
         if (!why)
             continue;

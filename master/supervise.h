@@ -18,6 +18,7 @@ int spawn_repairer(struct master *m, struct child *c);
 
 /* master/supervise.c */
 void child_ready(struct master *m, struct child *c);
+void started_check(struct master *m); /* says once that all serve */
 /* No code of c runs any more; its status may be known or not. */
 void child_gone(struct master *m, struct child *c);
 void children_reap(struct master *m);

@@ -10,6 +10,7 @@
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "master/process.h"
@@ -18,6 +19,7 @@
 #define SAVED_MAGIC  0x31564153504b5331ull
 #define PROBE_ANSWER "skep-upgrade-ok"
 #define PROBE_MAX_S  15.0
+#define DRAIN_MAX_S  10.0
 
 struct saved_child {
     enum child_phase phase;
@@ -34,7 +36,8 @@ struct saved {
     uint32_t nslots, nsessions, nposts, nworkers, nlanes;
     bool empty; /* a rebuild: there is no arena and no child */
     bool started;
-    int arena_fd, dir_lock;
+    int arena_fd, dir_lock, alive[2];
+    unsigned load_tries;
     int wakefd[SHM_SLOTS_MAX];
     struct listen_set listen;
     struct saved_child child[SHM_SLOTS_MAX];
@@ -73,6 +76,8 @@ static void fill_saved(struct master *m, struct saved *s, bool empty)
                         .started = m->started,
                         .arena_fd = m->arena_fd,
                         .dir_lock = m->dir_lock,
+                        .alive = {m->durable.alive[0], m->durable.alive[1]},
+                        .load_tries = m->durable.load_tries,
                         .listen = m->listen,
                         .cfg = *m->cfg,
                         .input_len = m->request->input ? m->request->input_len : 0};
@@ -123,15 +128,37 @@ static void run_binary(struct master *m, int exe, const char *option, int state)
     free(argv);
 }
 
+/* All but the log's writer have been killed. It finds its pipe closed and writes what the ring holds, unless that is
+ * what cannot be trusted: so it is given up when it gets nowhere. */
+static void wait_for_children(struct master *m)
+{
+    const struct shm_wal *w = &persist(m->root)->wal;
+    uint64_t written = 0;
+    double until = 0;
+    close(m->durable.alive[0]);
+    close(m->durable.alive[1]);
+    for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) >= 0 || errno == EINTR;) {
+        if (pid)
+            continue;
+        uint64_t now = __atomic_load_n(&w->written, __ATOMIC_RELAXED);
+        if (!until || now != written)
+            until = now_s() + DRAIN_MAX_S;
+        written = now;
+        for (uint32_t i = 0; now_s() > until && i < m->nslots; i++)
+            if (m->child[i].role == ROLE_WAL && m->child[i].phase != CHILD_NONE && m->child[i].pid)
+                kill(m->child[i].pid, SIGKILL);
+        nanosleep(&(struct timespec){0, 10 * 1000 * 1000}, NULL);
+    }
+}
+
 void rebuild_begin(struct master *m, const char *why)
 {
-    log_warning(
-        "REBUILD: %s. All workers are stopped; nothing is kept on disk yet, so the server starts again "
-        "with an empty keyspace.",
-        why);
+    bool disk = m->cfg->appendonly || m->cfg->nsaves || !access(m->cfg->dbfilename, F_OK);
+    log_warning("REBUILD: %s. All workers are stopped, and the server starts again %s.", why,
+                disk ? "with what is on disk" : "with an empty keyspace, since nothing is kept on disk");
+    m->durable.load_tries += m->durable.step != LOADED;
     children_kill(m);
-    while (waitpid(-1, NULL, 0) > 0 || errno == EINTR) {
-    }
+    wait_for_children(m);
     for (uint32_t i = 0; i < m->nslots; i++)
         child_disconnect(m, &m->child[i]);
     for (uint32_t x = 0; x < m->root->nsessions; x++)
@@ -199,10 +226,16 @@ __attribute__((noreturn)) static void be_probe(struct master *m, int out)
     _exit(1);
 }
 
+/* What the new binary could not take up in the middle. */
+static bool disk_is_busy(const struct master *m)
+{
+    return m->durable.step != LOADED || m->durable.why || m->durable.naskers;
+}
+
 /* Everybody serves and nothing waits to be sent: what travels in the memfd is then the whole truth. */
 static bool is_calm(const struct master *m)
 {
-    if (m->roll != ROLL_NONE || m->ending || m->nhomeless)
+    if (m->roll != ROLL_NONE || m->ending || m->nhomeless || disk_is_busy(m))
         return false;
     for (uint32_t i = 0; i < m->nslots; i++) {
         const struct child *c = &m->child[i];
@@ -267,6 +300,10 @@ void upgrade_step(struct master *m)
     struct probe *p = &m->probe;
     if (p->pid && now_s() > p->deadline)
         kill(p->pid, SIGKILL);
+    if (p->passed && !p->told && disk_is_busy(m)) {
+        log_notice("The upgrade waits until loading and snapshots have ended");
+        p->told = true;
+    }
     if (!p->passed || !is_calm(m))
         return;
     int state = save(m, false);
@@ -410,6 +447,8 @@ struct saved *upgrade_load(struct master *m, int fd, bool *empty)
     m->dir_lock = s->dir_lock;
     m->arena_fd = s->empty ? -1 : s->arena_fd;
     m->started = s->started && !s->empty;
+    memcpy(m->durable.alive, s->alive, sizeof(s->alive));
+    m->durable.load_tries = s->load_tries;
     m->wakefd = malloc(SHM_SLOTS_MAX * sizeof(int));
     CHECK(m->wakefd);
     memcpy(m->wakefd, s->wakefd, SHM_SLOTS_MAX * sizeof(int));

@@ -103,14 +103,14 @@ struct shm_root {
     uint32_t ndbs;
     uint32_t nsessions;
     uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
-    uint32_t spare_high;
-    shm_ref dbs;      /* struct shm_db[ndbs] */
-    shm_ref sessions; /* struct shm_session[nsessions] */
-    shm_ref config;   /* SHM_CONFIG_BYTES for the server's configuration */
-    shm_ref mail;     /* the mailboxes' directory */
-    shm_ref slowlog;  /* struct shm_slowlog[nslots] */
-    shm_ref persist;  /* struct shm_persist */
-    shm_ref extra;    /* a page for the master's own persistent state (upgrade) */
+    struct shm_latch trim_latch; /* free units' pages come and go under it */
+    shm_ref dbs;                 /* struct shm_db[ndbs] */
+    shm_ref sessions;            /* struct shm_session[nsessions] */
+    shm_ref config;              /* SHM_CONFIG_BYTES for the server's configuration */
+    shm_ref mail;                /* the mailboxes' directory */
+    shm_ref slowlog;             /* struct shm_slowlog[nslots] */
+    shm_ref persist;             /* struct shm_persist */
+    shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
     _Alignas(64) uint64_t epoch;            /* grows with every retirement */
@@ -140,7 +140,8 @@ _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
 struct shm_ctx {
     struct shm_root *root;
     struct shm_slot *slot;
-    uint32_t id; /* the slot's number */
+    uint32_t id;            /* the slot's number */
+    const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 
 struct arena_sizes {
@@ -176,6 +177,11 @@ enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first);
  * about four times as much. */
 void units_map(uint64_t first, uint64_t n);
 enum rc units_obtain(uint64_t first, uint64_t n);
+/* While units are being taken, obtains those that will be next, so that whoever takes one does not wait for the
+ * system (on a virtual machine the first touch may last milliseconds). Twice as many as were taken since the last
+ * call; *seen is the caller's own, 0 at first. True: units were taken, call again within some 5 ms. What is not
+ * taken after all goes back by arena_trim. */
+bool arena_ahead(struct shm_ctx *ctx, uint64_t *seen);
 void unit_give_locked(struct shm_ctx *ctx, uint64_t first, uint64_t n);
 /* One large block of its own. Who owns it is a part of the nested action, since no crash between the two
  * could be repaired: span_alloc notes it in the lane, span_keep stores it in *owner; span_free stores

@@ -3,7 +3,7 @@
 #include "shm/mail.h"
 #include "shm/repair.h"
 #include "shm/session.h"
-#include "shm/table.h"
+#include "shm/snapshot.h"
 #include "shm/wal.h"
 
 #include <stdarg.h>
@@ -19,6 +19,7 @@ struct inspection {
     size_t left;
     int64_t bytes;         /* of blocks that are in use */
     int64_t keys, expires; /* of the table being walked */
+    uint64_t snap_from;    /* of that table */
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct inspection *c, const char *fmt, ...)
@@ -142,6 +143,37 @@ static void check_logged(void *arg, shm_ref r, uint64_t bytes)
     mark_used(arg, r, bytes, "a record of the log");
 }
 
+/* Their bytes are counted by nobody: the slot that handed them over has counted them as gone. */
+static void check_handed(void *arg, shm_ref r)
+{
+    struct inspection *c = arg;
+    const struct shm_entry *e = shm_at(r);
+    if (!mark(c, r, "a ring of the snapshot"))
+        return;
+    if (slab_block_bytes(r) != block_bytes(entry_bytes_total(e)))
+        fault(c, "the entry at %llx, handed over, does not fill its block", (unsigned long long)r);
+    if (e->flags & ENTRY_FRESH)
+        fault(c, "the entry at %llx was handed over, and the snapshot does not want it",
+              (unsigned long long)r);
+    if (e->flags & ENTRY_BIG)
+        mark(c, *entry_word_at((struct shm_entry *)shm_at(r)), "a long value handed over");
+}
+
+static void check_snap_ring(struct inspection *c, uint32_t i)
+{
+    const struct shm_slot *s = slot_at(i);
+    for (unsigned k = 0; k < ARRAY_LEN(s->snap.data); k++)
+        if (s->snap.data[k])
+            mark(c, s->snap.data[k], "a ring of the snapshot");
+    if (s->snap.head != s->snap.tail && persist(c->root)->snap.state < SNAP_WALKING)
+        fault(c, "slot %u has entries for a snapshot, and there is none", i);
+    else
+        snapshot_ring_entries(s, check_handed, c);
+    if (s->snap.head == s->snap.tail && s->snap.bytes_in != s->snap.bytes_out)
+        fault(c, "slot %u has nothing for the snapshot, and counts %lld bytes", i,
+              (long long)(s->snap.bytes_in - s->snap.bytes_out));
+}
+
 static void check_slot(struct inspection *c, uint32_t i)
 {
     struct shm_slot *s = slot_at(i);
@@ -161,6 +193,9 @@ static void check_slot(struct inspection *c, uint32_t i)
         fault(c, "slot %u holds up the log", i);
     if (s->wal.data && mark(c, s->wal.data, "a ring of the log"))
         wal_ring_blocks(s, check_logged, c);
+    check_snap_ring(c, i);
+    if (s->lane.built)
+        mark(c, s->lane.built, "a value built ahead");
 }
 
 /* ---- what is in use ---- */
@@ -179,6 +214,9 @@ static void check_entry(struct inspection *c, shm_ref r, uint64_t tag, unsigned 
     uint64_t hash = key_hash(c->root, key);
     if (hash << base >> (64 - TAG_BITS) != tag)
         fault(c, "the entry of '%.*s' carries another key's tag", (int)(key.n < 40 ? key.n : 40), key.p);
+    if (e->flags & ENTRY_FRESH && (!c->snap_from || hash < c->snap_from - 1))
+        fault(c, "the entry of '%.*s' is marked for a snapshot that has passed it or is none",
+              (int)(key.n < 40 ? key.n : 40), key.p);
     c->keys++;
     c->expires += e->flags & ENTRY_EXPIRES;
 }
@@ -244,11 +282,33 @@ static void check_dir(struct inspection *c, uint64_t w, uint64_t pos, unsigned b
         check_bucket(c, &b[i], i, w);
 }
 
+static bool snap_lists(const struct shm_root *root, const struct shm_table *t)
+{
+    const struct shm_snap *snap = &persist(root)->snap;
+    return snap->tables && t->snap_db < root->ndbs &&
+           ((const uint64_t *)shm_at(snap->tables))[t->snap_db] == shm_ref_of(t);
+}
+
+static void check_snapshot(struct inspection *c)
+{
+    const struct shm_snap *snap = &persist(c->root)->snap;
+    if (snap->tables)
+        mark_used(c, snap->tables, c->root->ndbs * 8ull, "the list of a snapshot's tables");
+    if (snap->tables ? snap->state < SNAP_WALKING : snap->state == SNAP_WALKING)
+        fault(c, "a snapshot in state %llu has %s list of tables", (unsigned long long)snap->state,
+              snap->tables ? "a" : "no");
+}
+
 static void check_table(struct inspection *c, struct shm_table *t, bool dead)
 {
     struct dir_walk d = {dead ? t->dead_pos : 0, !dead || t->dead_pos != BURIED};
     size_t bytes = sizeof(*t) + c->root->nslots * sizeof(struct shm_table_count);
     c->keys = c->expires = 0;
+    c->snap_from = t->snap_from;
+    if (t->snap_from && !snap_lists(c->root, t))
+        fault(c, "a table waits for a snapshot that does not know it");
+    if (t->snap_from && t->dead_pos)
+        fault(c, "a table is being buried before the snapshot has walked it");
     if (!mark_used(c, shm_ref_of(t), bytes, "a database"))
         return;
     check_dir(c, t->dir, 0, 0, &d);
@@ -320,8 +380,8 @@ unsigned arena_check(char *why, size_t why_bytes)
     c.seen = calloc(root->nunits, sizeof(*c.seen));
     check_units(&c);
     check_lists(&c);
-    if (latch_owner(root->arena_latch.word) || latch_owner(root->db_latch.word) ||
-        latch_owner(root->config_latch.word))
+    if (latch_owner(root->trim_latch.word) || latch_owner(root->arena_latch.word) ||
+        latch_owner(root->db_latch.word) || latch_owner(root->config_latch.word))
         fault(&c, "a latch of the root is held");
     if (root->gate && slot_at(root->gate - 1)->pid != getpid()) /* DEBUG ARENA CHECK closes it itself */
         fault(&c, "the gate is held by slot %llu", (unsigned long long)root->gate - 1);
@@ -329,6 +389,7 @@ unsigned arena_check(char *why, size_t why_bytes)
         check_slot(&c, i);
     check_mail(&c);
     check_sessions(&c);
+    check_snapshot(&c);
     for (uint32_t i = 0; i < root->ndbs; i++)
         if (db_table(root, i))
             check_table(&c, db_table(root, i), false);

@@ -73,6 +73,24 @@ enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms
     return rc;
 }
 
+/* The block with all of its room, as the original's: what comes next may be an append. */
+static enum rc big_clone(struct tx *tx, const struct shm_big *from, shm_ref *out)
+{
+    enum rc rc = tx_alloc(tx, big_bytes(from), out);
+    if (!rc)
+        memcpy(shm_at(*out), from, sizeof(*from) + from->len);
+    return rc;
+}
+
+enum rc entry_clone(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms, shm_ref *out)
+{
+    enum rc rc = entry_copy(tx, r, key, expiry_ms, out);
+    struct shm_entry *copy = rc ? NULL : shm_at(*out);
+    if (rc || LIKELY(!(copy->flags & ENTRY_BIG)))
+        return rc;
+    return big_clone(tx, entry_big(shm_at(r)), entry_word_at(copy));
+}
+
 size_t entry_memory(const struct shm_entry *e)
 {
     size_t n = block_bytes(entry_bytes_total(e));

@@ -27,6 +27,7 @@ enum value_enc {
 
 #define ENTRY_EXPIRES 1u /* an expiry word follows the head */
 #define ENTRY_BIG     2u /* the value is a block of its own (struct shm_big) */
+#define ENTRY_FRESH   4u /* born after the cut of the running snapshot, ahead of its walk (shm/snapshot.h) */
 #define EMBSTR_MAX    44u
 #define INLINE_MAX    4096u /* longer values get a block of their own, so that copying an entry stays cheap */
 #define KEY_SHORT     255u  /* such a key length means: the true length follows in four bytes */
@@ -131,6 +132,8 @@ enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char 
 enum rc entry_free(struct tx *tx, shm_ref r, bool with_value);
 /* The same key and value with another expiry: the value's own block moves over, it is not copied. */
 enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms, shm_ref *out);
+/* Likewise, with a value of its own: the entry at r keeps what it has. */
+enum rc entry_clone(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms, shm_ref *out);
 size_t entry_memory(const struct shm_entry *e); /* what it takes from the arena, its value included */
 
 #endif

@@ -28,6 +28,19 @@ uint64_t evict_random(void)
     return s * 0x2545f4914f6cdd1dull;
 }
 
+/* Half the clock's way round: who was idle for longer must not look as if just used a little later. */
+#define IDLE_MAX 0x7fffff
+
+uint32_t evict_clock_told(int policy, int64_t now_ms, int64_t idle_s, int freq)
+{
+    uint32_t clock = evict_clock(policy, now_ms);
+    if (evict_is_lfu(policy))
+        return freq < 0 ? clock : (clock & 0xffff00) | (uint32_t)freq;
+    if (idle_s < 0)
+        return clock;
+    return (clock - (uint32_t)(idle_s < IDLE_MAX ? idle_s : IDLE_MAX)) & 0xffffff;
+}
+
 uint32_t evict_idle_seconds(uint32_t clock, int64_t now_ms)
 {
     return ((uint32_t)(now_ms / 1000) - clock) & 0xffffff;
@@ -68,6 +81,7 @@ struct evicting {
     const struct shm_config *cfg;
     int64_t now_ms;
     uint32_t db;
+    bool busy;     /* a candidate could not be taken at this moment */
     unsigned seen; /* eligible keys in this round */
     unsigned n;
     struct candidate pool[POOL]; /* the best last */
@@ -167,8 +181,8 @@ static unsigned take_best(struct evicting *v)
         struct shm_table *t = db_table(v->ctx->root, c.db);
         struct target want = {v->ctx->root, c.hash, evict_only_volatile(v->cfg->maxmemory_policy)};
         uint64_t next;
-        if (t)
-            table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed);
+        if (t && table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed) == RC_BUSY)
+            v->busy = true;
     }
     return removed;
 }
@@ -192,7 +206,7 @@ enum rc evict_some(struct shm_ctx *ctx, const struct shm_config *cfg, int64_t no
         *evicted += n;
         fruitless = n ? 0 : fruitless + 1;
         if (fruitless == FRUITLESS)
-            return *evicted ? RC_BUSY : RC_NOMEM;
+            return *evicted || v.busy ? RC_BUSY : RC_NOMEM;
     }
     return RC_OK;
 }

@@ -42,6 +42,10 @@ static inline uint32_t evict_clock(int policy, int64_t now_ms)
     return (uint32_t)(now_ms / 1000) & 0xffffff;
 }
 
+/* The bits of an entry that comes from elsewhere, where it was idle for so long or had this LFU counter (-1:
+ * that is not told). What the policy has no use for is dropped. */
+uint32_t evict_clock_told(int policy, int64_t now_ms, int64_t idle_s, int freq);
+
 uint32_t evict_idle_seconds(uint32_t clock, int64_t now_ms);
 /* The LFU counter, less what it has lost since the last access. */
 uint32_t evict_frequency(uint32_t clock, const struct shm_config *cfg, int64_t now_ms);

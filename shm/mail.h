@@ -15,6 +15,8 @@
 enum mail_kind {
     MAIL_NONE = 0,
     MAIL_RUN,     /* to the slow lane: a command to run */
+    MAIL_LONG,    /* to it: a command that will come in pieces */
+    MAIL_PIECE,   /* to it: the next piece of that */
     MAIL_CHUNK,   /* from it: a piece of the reply */
     MAIL_ACK,     /* to it: the piece was taken; arg 1: nobody wants the rest */
     MAIL_MONITOR, /* lines for those who watch */

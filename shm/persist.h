@@ -17,26 +17,43 @@ enum load_state {
     LOAD_FAILED,   /* error says why: the master ends */
 };
 
-#define LOADERS_MAX 64u
-/* One for each loader. position: how many items of the present file it has passed; barrier items are run by
- * the first loader when all have reached them. */
-struct shm_loader {
-    _Alignas(64) uint64_t position;
-    uint64_t keys;       /* it has stored so many */
-    uint64_t expired;    /* and left out so many */
-    uint64_t bytes_done; /* of the present file */
-    uint32_t done;       /* it has nothing more to do */
+enum load_what {
+    LOAD_AT_START = 0, /* what the configuration says */
+    LOAD_DUMP,         /* DEBUG RELOAD: dbfilename. Only keys are stored: log and snapshot keep their words */
+    LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
 };
 
+#define LOADERS_MAX    64u
+#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
+/* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
+struct shm_loader {
+    _Alignas(64) uint64_t position; /* how many meetings it has come to (shm_load.barrier) */
+    uint64_t keys;                  /* of RDB files: it has stored so many */
+    uint64_t expired;               /* and left out so many */
+    uint64_t bytes_done;            /* of the present file */
+    uint32_t done;                  /* all is stored; the first loader's comes last, when all words are set */
+};
+
+/* The master clears it, sets nloaders, what, start_ms and state, and starts the loaders. When all of them have ended
+ * with 0, the master ends the loading: with needs_base it has a base made first, and what must be so before the
+ * first write (the log is on, say) it does before it sets LOAD_NONE. A loader that ends otherwise has failed:
+ * with 1, error says why (at the start the master puts it into the log, otherwise the loader has done so); killed
+ * by a signal, it could say nothing, and the others, who may be waiting for it, are to be ended. */
 struct shm_load {
-    uint32_t state; /* enum load_state: master and the first loader */
+    uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
-    int64_t start_ms;
-    uint64_t total_bytes;         /* of all files, for the progress */
+    uint32_t what, spare;         /* enum load_what: the master */
+    int64_t start_ms;             /* wall clock: the master */
+    uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
-    uint64_t barrier;             /* items up to here have been run by the first loader */
-    uint32_t file;                /* which file of the plan is being loaded; the first loader */
-    uint32_t aof;                 /* a log is being loaded (for INFO) */
+    /* Files end, and commands that concern several loaders' keys run, when all have come to the same place: the
+     * barrier follows when the first loader has done there what is to be done. */
+    uint64_t barrier;
+    uint64_t plan;       /* a hash of the list of files: every loader makes the same list; 0: not yet */
+    uint32_t file;       /* which file of the plan is being loaded */
+    uint32_t aof;        /* a log is being loaded (for INFO) */
+    uint32_t needs_base; /* appendonly yes, but the data do not come from our own log */
+    uint32_t failing;    /* claimed by the first loader that fails: it writes error, then state */
     char error[512];
     struct shm_loader loader[LOADERS_MAX];
 };
@@ -63,6 +80,7 @@ struct shm_snap {
     uint64_t keys_total, keys_done; /* for INFO */
     uint64_t dirty_at_cut;
     uint64_t handed; /* entries that writers gave over */
+    int64_t pid;     /* whose temporary file it is; the snapshotter */
     /* How it ended: the snapshotter, then state is SNAP_IDLE again. */
     uint32_t failed; /* the last one of SNAP_RDB */
     uint32_t base_failed;
@@ -106,10 +124,22 @@ struct shm_wal {
         delayed_syncs;
     uint64_t begun_ms;
     char error[256];
+    /* The writer: segments from this number on count only when the base is complete; 0: there are none. */
+    uint64_t pending_from;
+    char dir[1024]; /* of skep-wal's directory: the log stays there when dir changes. Who opens it first */
+};
+
+/* What a worker must mind before it runs a command; the master's. */
+enum {
+    HEED_LOADING = 1u << 0,     /* the keyspace is being loaded: -LOADING, and nobody removes keys */
+    HEED_SAVE_FAILED = 1u << 1, /* the last background save failed: see stop-writes-on-bgsave-error */
+    HEED_LAST_SAVE = 1u << 2,   /* the last snapshot before the end is being made: writes wait */
 };
 
 struct shm_persist {
-    struct shm_load load;
+    uint32_t heed; /* HEED_*: in a line of its own, since every command reads it */
+    uint32_t rewrite_scheduled, rewrites, rewrite_failures; /* for INFO: the master */
+    _Alignas(64) struct shm_load load;
     struct shm_snap snap;
     struct shm_wal wal;
 };
@@ -117,6 +147,11 @@ struct shm_persist {
 static inline struct shm_persist *persist(const struct shm_root *root)
 {
     return shm_at(root->persist);
+}
+
+static inline bool heeds(const struct shm_root *root, uint32_t what)
+{
+    return UNLIKELY(__atomic_load_n(&persist(root)->heed, __ATOMIC_ACQUIRE) & what);
 }
 
 /* Changes of keys since the start, over all slots. */

@@ -8,6 +8,8 @@ void slot_repair(uint32_t i)
     struct shm_ctx ctx;
     slot_ctx(&ctx, i);
     lane_recover(&ctx);
+    if (ctx.slot->lane.built)
+        span_drop(&ctx, &ctx.slot->lane.built);
     /* A retired block whose way into a magazine was cut short: the magazine already has it. */
     struct shm_retire *q = &ctx.slot->retire;
     if (q->head != q->tail) {

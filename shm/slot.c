@@ -12,6 +12,7 @@ void slot_ctx(struct shm_ctx *ctx, uint32_t i)
     ctx->root = arena_root();
     ctx->slot = slot_at(i);
     ctx->id = i;
+    ctx->built_from = NULL;
 }
 
 void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t index)

@@ -52,6 +52,7 @@ struct shm_lane {
     shm_ref lists;    /* where this transaction's lists have moved to, 0: they are below */
     shm_ref undo_at;  /* likewise for the undo log */
     shm_ref store[4]; /* the lane's own spans to move to: two for the lists, two for the undo log, by turns */
+    shm_ref built;    /* a span with a value that the next transaction may take, 0: none */
     uint64_t lock[LANE_INLINE];
     struct lane_redo redo[LANE_INLINE];
     uint64_t alloc[LANE_INLINE];
@@ -169,6 +170,16 @@ struct shm_wal_ring {
     _Alignas(64) uint64_t head;
 };
 
+/* Entries that this slot's transactions took out of the keyspace while the running snapshot had still to show
+ * them (shm/snapshot.h): ref | database << 48. head and bytes_out are the snapshotter's, the rest the slot's own;
+ * positions and sums grow for ever. */
+struct shm_snap_ring {
+    shm_ref data[2]; /* spans: one is in use; the other is made when it is too small, and takes its place */
+    uint64_t which;
+    uint64_t tail, bytes_in;
+    _Alignas(64) uint64_t head, bytes_out;
+};
+
 enum slot_state {
     SLOT_FREE = 0,
     SLOT_STARTING,
@@ -218,6 +229,7 @@ struct shm_slot {
     _Alignas(64) struct shm_lane lane;
     _Alignas(64) struct shm_nest nest;
     _Alignas(64) struct shm_wal_ring wal;
+    _Alignas(64) struct shm_snap_ring snap;
     struct shm_retire retire;
     struct shm_mag mag[SHM_CLASSES];
 };

@@ -1,6 +1,7 @@
 #include "shm/table.h"
 #include "shm/base/hash.h"
 #include "shm/crashpoint.h"
+#include "shm/snapshot.h"
 
 #include <stdlib.h>
 
@@ -268,17 +269,23 @@ static uint64_t slot_word(const struct key_ref *k, shm_ref entry)
     return k->tag << 39 | entry >> 3;
 }
 
+/* A word of the key's bucket as the transaction sees it: in memory, while nothing of the bucket is in the log. */
+static inline uint64_t word_now(struct tx *tx, const struct key_ref *k, const uint64_t *at)
+{
+    return LIKELY(tx->lane->nredo == k->redo_from) ? *at : tx_word(tx, at, k->redo_from);
+}
+
 /* Where the transaction sees the key's present entry. Another key's insert may have moved it to a cell. */
 static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
 {
     uint64_t want = slot_word(k, k->entry), *slot = k->bucket->slot;
-    if (k->slot && tx_word(tx, k->slot, k->redo_from) == want)
+    if (k->slot && word_now(tx, k, k->slot) == want)
         return k->slot;
     for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
         for (unsigned i = 0; i < n; i++)
-            if (tx_word(tx, &slot[i], k->redo_from) == want)
+            if (word_now(tx, k, &slot[i]) == want)
                 return &slot[i];
-        uint64_t last = tx_word(tx, &slot[n - 1], k->redo_from);
+        uint64_t last = word_now(tx, k, &slot[n - 1]);
         CHECK(last & SLOT_LINK);
         slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
     }
@@ -293,7 +300,7 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
     if (rc)
         return rc;
     struct shm_cell *c = shm_at(r);
-    uint64_t was = tx_word(tx, last, k->redo_from);
+    uint64_t was = word_now(tx, k, last);
     c->slot[0] = word;
     c->slot[1] = was & SLOT_LINK ? 0 : was;
     c->slot[2] = 0;
@@ -306,7 +313,7 @@ static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64
 static uint64_t *free_place(struct tx *tx, const struct key_ref *k, uint64_t *slot, unsigned n)
 {
     for (unsigned i = 0; i < n; i++)
-        if (!tx_word(tx, &slot[i], k->redo_from))
+        if (!word_now(tx, k, &slot[i]))
             return &slot[i];
     return NULL;
 }
@@ -319,7 +326,7 @@ static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
     uint64_t *last = &k->bucket->slot[BUCKET_SLOTS - 1];
     uint64_t *at = free_place(tx, k, k->bucket->slot, BUCKET_SLOTS);
     if (UNLIKELY(!at)) {
-        uint64_t w = tx_word(tx, last, k->redo_from);
+        uint64_t w = word_now(tx, k, last);
         k->overflowed = true;
         if (w & SLOT_LINK)
             at = free_place(tx, k, ((struct shm_cell *)shm_at(SLOT_REF(w)))->slot, CELL_SLOTS);
@@ -344,17 +351,45 @@ static inline void redo_here(struct tx *tx, struct key_ref *k)
         k->redo_from = tx->lane->nredo;
 }
 
+/* The entry that k had is no longer the keyspace's: it is freed, or the snapshot's. */
+static enum rc entry_leaves(struct tx *tx, struct key_ref *k, bool keep_value)
+{
+    if (LIKELY(!key_pending(k)))
+        return entry_free(tx, k->entry, !keep_value);
+    CHECK(!keep_value || !(key_entry(k)->flags & ENTRY_BIG)); /* key_renew has said so */
+    return snapshot_hand(tx, k);
+}
+
+enum rc key_own(struct tx *tx, struct key_ref *k)
+{
+    shm_ref r;
+    if (LIKELY(!key_pending(k)))
+        return RC_OK;
+    enum rc rc = entry_clone(tx, k->entry, k->key, entry_expiry(key_entry(k)), &r);
+    return rc ? rc : key_put(tx, k, r, false);
+}
+
+enum rc key_renew(struct tx *tx, const struct key_ref *k, struct bytes name, int64_t expiry_ms, shm_ref *out,
+                  bool *moved)
+{
+    *moved = !key_pending(k);
+    return *moved ? entry_copy(tx, k->entry, name, expiry_ms, out)
+                  : entry_clone(tx, k->entry, name, expiry_ms, out);
+}
+
 enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value)
 {
     uint64_t word = slot_word(k, entry);
     enum rc rc;
     redo_here(tx, k);
+    if (UNLIKELY(table_ahead(k->table, k->hash)))
+        ((struct shm_entry *)shm_at(entry))->flags |= ENTRY_FRESH; /* nobody can see it yet */
     if (k->entry) {
         uint64_t *at = slot_of(tx, k);
         k->slot = at;
         rc = tx_set_word(tx, at, word, k->redo_from);
         if (!rc)
-            rc = entry_free(tx, k->entry, !keep_value);
+            rc = entry_leaves(tx, k, keep_value);
     } else {
         rc = slot_insert(tx, k, word);
     }
@@ -374,7 +409,7 @@ enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value)
     redo_here(tx, k);
     enum rc rc = tx_set_word(tx, slot_of(tx, k), 0, k->redo_from);
     if (!rc)
-        rc = entry_free(tx, k->entry, !keep_value);
+        rc = entry_leaves(tx, k, keep_value);
     if (!rc)
         rc = count_change(tx, k, k->entry, 0);
     if (UNLIKELY(rc))

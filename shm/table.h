@@ -122,10 +122,12 @@ struct shm_table_count { /* what one slot's process added: absolute, alone in it
 
 #define BURIED UINT64_MAX /* dead_pos: all entries are gone, the directory remains */
 struct shm_table {
-    uint64_t dir;      /* the root's directory word */
-    shm_ref next_dead; /* in the graveyard */
-    uint64_t dead_pos; /* how far freeing it has come, in hash order */
-    uint64_t spare[5];
+    uint64_t dir;       /* the root's directory word */
+    shm_ref next_dead;  /* in the graveyard */
+    uint64_t dead_pos;  /* how far freeing it has come, in hash order */
+    uint64_t snap_from; /* 0: no snapshot has anything to do here; else how far it has come, plus 1 */
+    uint64_t snap_db;   /* the database's number at the cut: SWAPDB may have changed it */
+    uint64_t spare[3];
     struct shm_table_count count[]; /* nslots of them */
 };
 
@@ -218,8 +220,28 @@ enum rc key_latch(struct tx *tx, struct key_ref *k);
 enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index);
 void key_find(struct key_ref *k); /* the caller holds the latch */
 
+/* Is the hash's place ahead of a snapshot's walk? Believe it only while holding the bucket's latch. */
+static inline bool table_ahead(const struct shm_table *t, uint64_t hash)
+{
+    uint64_t from = __atomic_load_n(&t->snap_from, __ATOMIC_RELAXED);
+    return UNLIKELY(from) && hash >= from - 1;
+}
+/* Has a snapshot still to show k's entry? Then it must stay as it is, and its value too: nothing of them is
+ * changed in place, and nothing is moved out of them. key_put and key_del do not free it but hand it over. */
+static inline bool key_pending(const struct key_ref *k)
+{
+    return k->entry && UNLIKELY(table_ahead(k->table, k->hash)) && !(key_entry(k)->flags & ENTRY_FRESH);
+}
+/* To be called before anything in k's entry or its value is changed in place: a pending one is replaced by a
+ * copy, so key_entry(k) may be another one afterwards. */
+enum rc key_own(struct tx *tx, struct key_ref *k);
+/* Builds an entry with k's value under this name and expiry, to take the place of k's own. *moved: the value went
+ * over to it, and key_put or key_del is to be told so as keep_value; else it has been copied. */
+enum rc key_renew(struct tx *tx, const struct key_ref *k, struct bytes name, int64_t expiry_ms, shm_ref *out,
+                  bool *moved);
+
 /* Stores the entry under the key and frees what was there; with keep_value the old entry's block alone is
- * freed, since the new one refers to the same value. */
+ * freed, since the new one refers to the same value. RC_BUSY as well when the snapshot's ring is full. */
 enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value);
 enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value);
 

@@ -1,14 +1,13 @@
 /* Walking tables in hash order, and what concerns a database as a whole. */
-#include "shm/table.h"
 #include "shm/base/number.h"
 #include "shm/wal.h"
+#include "shm/walk.h"
 
-/* The position at which the bucket behind this one begins; 0: there is none. */
-static uint64_t next_position(const struct key_ref *k)
+/* Where bucket i of k's segment begins; i may be one too many. */
+static uint64_t position_of(const struct key_ref *k, uint64_t i)
 {
     unsigned depth = dir_depth(k->dir), base = dir_base(k->dir), n = dir_buckets(k->dir);
     unsigned valid = TAG_BITS - (depth - base);
-    uint64_t i = (uint64_t)(k->bucket - (struct shm_bucket *)shm_at(dir_ref(k->dir))) + 1;
     uint64_t prefix = depth ? k->hash >> (64 - depth) : 0;
     if (i == n)
         return depth && prefix + 1 < 1ull << depth ? (prefix + 1) << (64 - depth) : 0;
@@ -16,7 +15,22 @@ static uint64_t next_position(const struct key_ref *k)
     return (depth ? prefix << (64 - depth) : 0) | v << (64 - depth - valid);
 }
 
-static void visit_chain(struct shm_bucket *b, visit_fn *fn, void *arg)
+static uint64_t bucket_number(const struct key_ref *k)
+{
+    return (uint64_t)(k->bucket - (struct shm_bucket *)shm_at(dir_ref(k->dir)));
+}
+
+uint64_t position_here(const struct key_ref *k)
+{
+    return position_of(k, bucket_number(k));
+}
+
+uint64_t position_next(const struct key_ref *k)
+{
+    return position_of(k, bucket_number(k) + 1);
+}
+
+void visit_chain(struct shm_bucket *b, visit_fn *fn, void *arg)
 {
     uint64_t *slot = b->slot;
     for (unsigned n = BUCKET_SLOTS; slot; n = CELL_SLOTS) {
@@ -31,8 +45,7 @@ static void visit_chain(struct shm_bucket *b, visit_fn *fn, void *arg)
     }
 }
 
-/* Latches the bucket at k's position, wherever it is by now. */
-static enum rc position_latch(struct tx *tx, struct key_ref *k)
+enum rc position_latch(struct tx *tx, struct key_ref *k)
 {
     for (;;) {
         key_locate(k);
@@ -55,7 +68,7 @@ enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visi
     enum rc rc = position_latch(&tx, &k);
     if (!rc) {
         visit_chain(k.bucket, fn, arg);
-        *next = next_position(&k);
+        *next = position_next(&k);
     }
     tx_abort(&tx); /* nothing was changed: this only lets the latch go */
     return rc;
@@ -100,7 +113,7 @@ enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *wan
     enum rc rc = position_latch(&tx, &k);
     if (!rc) {
         visit_chain(k.bucket, purge_one, &p);
-        *next = next_position(&k);
+        *next = position_next(&k);
         rc = p.rc;
     }
     if (rc || !p.removed) {
@@ -231,7 +244,8 @@ enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
 }
 
 /* ---- the graveyard: nobody can reach these tables, so no bucket latch is needed. What lies before
- * dead_pos has been freed and is not looked at again, so it is left as it was. ---- */
+ * dead_pos has been freed and is not looked at again, so it is left as it was. A table that the snapshot has still
+ * to walk waits, and those behind it wait with it: it is reached through the list of the walk alone. ---- */
 
 static enum rc bury_chain(struct tx *tx, struct shm_bucket *b, unsigned *freed)
 {
@@ -287,7 +301,7 @@ static enum rc bury_bucket(struct tx *tx, struct shm_table *t, unsigned *freed)
     unsigned n = dir_buckets(k.dir);
     if (!rc && k.bucket == seg + n - 1)
         rc = tx_free(tx, shm_ref_of(seg), n * sizeof(*seg));
-    uint64_t next = next_position(&k);
+    uint64_t next = position_next(&k);
     return rc ? rc : tx_redo(tx, &t->dead_pos, next ? next : BURIED);
 }
 
@@ -299,11 +313,13 @@ bool graveyard_step(struct shm_ctx *ctx, unsigned max)
             return false;
         tx_begin(&tx, ctx);
         enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
-        if (!rc && ctx->root->graveyard)
-            rc = bury_bucket(&tx, shm_at(ctx->root->graveyard), &freed);
-        if (rc) {
+        struct shm_table *t = !rc && ctx->root->graveyard ? shm_at(ctx->root->graveyard) : NULL;
+        bool waits = t && __atomic_load_n(&t->snap_from, __ATOMIC_ACQUIRE);
+        if (t && !waits)
+            rc = bury_bucket(&tx, t, &freed);
+        if (rc || waits) {
             tx_abort(&tx);
-            return true;
+            return !waits;
         }
         tx_commit(&tx);
     }

@@ -57,6 +57,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;
+    tx->handed = 0;
     tx->cap = LANE_INLINE - COUNTER_ROOM;
     tx->lock = lane->lock;
     tx->redo = lane->redo;
@@ -200,6 +201,20 @@ enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out)
     tx->used_delta += (int64_t)class_bytes(cls);
     *out = r;
     return RC_OK;
+}
+
+/* One redo word takes it from the lane, others give it to a key: the commit moves it, and a death before the
+ * commit leaves it where repair looks for it. */
+enum rc tx_take_built(struct tx *tx, shm_ref *out)
+{
+    uint64_t *at = &tx->lane->built;
+    *out = tx_word(tx, at, 0);
+    if (!*out)
+        return RC_OK;
+    enum rc rc = tx_redo(tx, at, 0);
+    if (!rc)
+        tx->used_delta += (int64_t)span_bytes(*out);
+    return rc;
 }
 
 static enum rc note_freed(struct tx *tx, uint64_t block, uint64_t bytes)

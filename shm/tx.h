@@ -44,6 +44,7 @@ struct tx {
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
     struct tx_wal wal;
+    uint32_t handed, handed_redo; /* entries given to the snapshot, and the redo that moves the ring's tail */
 };
 
 void tx_begin(struct tx *tx, struct shm_ctx *ctx);
@@ -58,6 +59,8 @@ enum rc tx_latch_born(struct tx *tx, struct shm_latch *l);
 /* From now on latch i of this transaction will be retired rather than released. */
 void tx_latch_retire(struct tx *tx, unsigned i);
 enum rc tx_alloc(struct tx *tx, uint64_t bytes, shm_ref *out);
+/* The value built ahead becomes what this transaction makes refer to it, if it commits. 0: there is none. */
+enum rc tx_take_built(struct tx *tx, shm_ref *out);
 /* Frees a block at the commit. A block of this very transaction may be freed as well. */
 enum rc tx_free(struct tx *tx, shm_ref r, uint64_t bytes);
 enum rc tx_retire(struct tx *tx, shm_ref r, uint64_t bytes);

@@ -12,8 +12,9 @@
 
 #define RECORD_HEAD 16u
 #define INLINE_MAX_BYTES                                                                                     \
-    16384u              /* a longer effect gets a block, so that the ring holds some hundreds of records */
-#define TAKE_BLOCKS 64u /* freed in one transaction: its lists need not grow for them */
+    16384u /* a longer effect gets a block, so that the ring holds some hundreds of records */
+#define EFFECT_MAX  (UINT32_MAX - 64u) /* a frame counts its records' bytes, heads included, in 32 bits */
+#define TAKE_BLOCKS 64u                /* freed in one transaction: its lists need not grow for them */
 
 enum record_kind { RECORD_INLINE = 1, RECORD_BLOCK, RECORD_FILL };
 
@@ -95,7 +96,7 @@ static enum rc put_command(struct tx *tx, const struct bytes *argv, unsigned arg
     uint64_t need = w->len + COUNT_ROOM;
     for (unsigned i = 0; i < argc; i++)
         need += COUNT_ROOM + argv[i].n + 2;
-    if (UNLIKELY(need > UINT32_MAX))
+    if (UNLIKELY(need > EFFECT_MAX))
         return RC_RANGE;
     if (UNLIKELY(need > w->cap)) {
         enum rc rc = record_grow(tx, need);

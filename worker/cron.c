@@ -1,10 +1,15 @@
 /* What a worker does ten times a second beside its clients, each thing within a budget. */
 #include "shm/evict.h"
 #include "shm/expire.h"
+#include "shm/persist.h"
 #include "worker/worker.h"
+
+#include <time.h>
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
 #define EXPIRE_BUDGET_US(effort) (1000u * (25 + 2 * ((effort)-1)))
+/* A millisecond of it at a time, so that clients wait for no more. */
+#define EXPIRE_SLICE_US 1000u
 /* Keys that may go in one turn: some 50 us' worth, and two for each command since the last turn, so that no
  * load outruns eviction, while a limit that was lowered far is reached in small steps. */
 #define EVICT_STEP 32u
@@ -14,27 +19,38 @@ void worker_clock(struct worker *w)
     w->clock = evict_clock(w->cfg->maxmemory_policy, w->now_ms);
 }
 
-static void expire_some(struct worker *w)
+static uint64_t now_us(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
+}
+
+bool worker_expire(struct worker *w)
 {
     static struct expire_walk walk; /* one worker a process, and nobody else's business */
     struct shm_ctx *ctx = &w->ctx;
     unsigned effort = (unsigned)w->cfg->active_expire_effort;
+    unsigned slice = w->expire_left_us < EXPIRE_SLICE_US ? w->expire_left_us : EXPIRE_SLICE_US;
+    uint64_t began = now_us();
     bool limit_hit;
-    if (ctx->root->active_expire_off || !batch_enter(ctx))
-        return;
+    if (ctx->root->active_expire_off || heeds(ctx->root, HEED_LOADING) || !batch_enter(ctx))
+        return w->expire_left_us;
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
-    ctx->slot->stats.expired +=
-        expire_cycle(ctx, &walk, w->now_ms, effort, EXPIRE_BUDGET_US(effort), &limit_hit);
-    ctx->slot->stats.expire_limit_hit += limit_hit;
+    ctx->slot->stats.expired += expire_cycle(ctx, &walk, w->now_ms, effort, slice, &limit_hit);
     batch_leave(ctx);
+    w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;
+    ctx->slot->stats.expire_limit_hit += limit_hit && !w->expire_left_us;
+    ctx->slot->stats.active_expire_us += now_us() - began;
+    return w->expire_left_us;
 }
 
 void worker_cron(struct worker *w)
 {
     static uint64_t magazines[SHM_CLASSES];
     mags_rest(&w->ctx, magazines);
-    expire_some(w);
+    w->expire_left_us = EXPIRE_BUDGET_US((unsigned)w->cfg->active_expire_effort);
 }
 
 /* Takes keys until the limit is kept, or a few at least; where none can be taken, commands that need memory
@@ -45,7 +61,7 @@ void memory_limit(struct worker *w)
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
     unsigned evicted, most = EVICT_STEP + 2 * (unsigned)(now - commands);
     commands = now;
-    if (LIKELY(!limit)) {
+    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING)) {
         w->over_maxmemory = false;
         return;
     }

@@ -2,9 +2,12 @@
  * back in pieces, each client's as fast as that client takes them. */
 #include "worker/dispatch/lane.h"
 #include "shm/config.h"
+#include "shm/types/string.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/stats.h"
+#include "worker/lane_intake.h"
+#include "worker/proto/parse.h"
 #include "worker/publish.h"
 #include "include/child.h"
 
@@ -17,6 +20,7 @@
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
+#define SOON_MS           5 /* while replies are on their way, or the keyspace grows */
 #define BURY_ENTRIES      2000u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
@@ -36,10 +40,12 @@ struct job { /* a reply on its way */
 struct lane {
     struct worker w;
     struct job *jobs;
-    uint64_t *idle_units; /* what arena_trim saw last time */
+    struct intake *intakes; /* long requests that have come in part */
+    uint64_t *idle_units;   /* what arena_trim saw last time */
+    uint64_t units_seen;    /* what arena_ahead saw last time */
     int64_t trimmed_ms, published_ms;
     int64_t stopping_ms; /* since when it is to end; 0: it is not */
-    bool gate_failed;
+    bool gate_failed, growing;
 };
 
 static int64_t clock_ms(clockid_t id)
@@ -85,6 +91,18 @@ static enum rc run_patiently(struct call *c)
     return rc;
 }
 
+/* The longest argument of a command that stores what it is given is copied to the arena before a latch is taken. If
+ * there is no room, the command finds out itself. */
+static void build_ahead(const struct call *c)
+{
+    struct bytes longest = {NULL, 0};
+    for (int i = 1; c->cmd->flags & F_STORES && i < c->argc; i++)
+        if (c->argv[i].n > longest.n)
+            longest = c->argv[i];
+    if (longest.n >= STRING_BUILD_LEAST)
+        (void)string_build(c->ctx, longest);
+}
+
 static void run_call(struct lane *l, struct call *c)
 {
     stats_sync(c->ctx);
@@ -94,7 +112,9 @@ static void run_call(struct lane *l, struct call *c)
     c->cmd = c->cmd ? command_row(c->cmd, c->argv, c->argc) : NULL;
     CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
+    build_ahead(c);
     enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
+    string_build_end(c->ctx);
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);
     else if (rc == RC_BUSY)
@@ -107,15 +127,11 @@ static void run_call(struct lane *l, struct call *c)
         stats_error(c->ctx, c->reply->buf + mark, c->reply->len - mark);
 }
 
-static void run_request(struct lane *l, uint32_t from, const struct lane_request *rq)
+static void run_args(struct lane *l, uint32_t from, const struct lane_request *rq, struct bytes *argv,
+                     int argc)
 {
-    const uint64_t *lens = (const uint64_t *)(rq + 1);
-    struct bytes *argv = malloc(rq->argc * sizeof(*argv));
     struct job *j = calloc(1, sizeof(*j));
-    CHECK(argv && j);
-    const char *p = (const char *)(lens + rq->argc);
-    for (uint32_t i = 0; i < rq->argc; p += lens[i], i++)
-        argv[i] = (struct bytes){p, lens[i]};
+    CHECK(j);
     *j = (struct job){.serial = rq->serial,
                       .session_id = rq->session_id,
                       .session = rq->session,
@@ -131,7 +147,7 @@ static void run_request(struct lane *l, uint32_t from, const struct lane_request
                      .cfg = l->w.cfg,
                      .session = s,
                      .argv = argv,
-                     .argc = (int)rq->argc,
+                     .argc = argc,
                      .reply = &j->reply,
                      .db = db,
                      .now_ms = l->w.now_ms,
@@ -143,15 +159,43 @@ static void run_request(struct lane *l, uint32_t from, const struct lane_request
         j->reply.len = 0;
     j->need = c.need;
     log_kick(&l->w);
-    free(argv);
     j->next = l->jobs;
     l->jobs = j;
+}
+
+static void run_request(struct lane *l, uint32_t from, const struct lane_request *rq)
+{
+    const uint64_t *lens = (const uint64_t *)(rq + 1);
+    struct bytes *argv = malloc(rq->argc * sizeof(*argv));
+    CHECK(argv);
+    const char *p = (const char *)(lens + rq->argc);
+    for (uint32_t i = 0; i < rq->argc; p += lens[i], i++)
+        argv[i] = (struct bytes){p, lens[i]};
+    run_args(l, from, rq, argv, (int)rq->argc);
+    free(argv);
+}
+
+/* The worker has parsed these very bytes, so they are one whole command. */
+static void run_long(struct lane *l, struct intake *in)
+{
+    struct parser parser = {0};
+    struct request rq = {0};
+    size_t used;
+    const char *error;
+    enum parse_result r = parse_request(&parser, in->buf, in->len, &used, &rq, &PARSE_LIMITS_ANY, &error);
+    CHECK(r == PARSE_DONE && used == in->len);
+    run_args(l, in->slot, &in->head, rq.argv, rq.argc);
+    request_free(&rq);
+    parser_reset(&parser);
+    intake_free(in);
 }
 
 /* ---- replies on their way ---- */
 
 static void acknowledged(struct lane *l, uint32_t from, const struct mail *m)
 {
+    if (!m->arg)
+        intake_cancel(&l->intakes, from, m->x);
     for (struct job *j = l->jobs; j; j = j->next) {
         if (j->serial != m->x || j->slot != from)
             continue;
@@ -235,7 +279,13 @@ static void drain_mail(struct lane *l)
     uint32_t from;
     while (mail_next(&l->w.ctx, &from, &m)) {
         void *request = NULL;
-        if (m.kind == MAIL_RUN) {
+        struct intake *in = NULL;
+        if (m.kind == MAIL_PIECE) {
+            in = intake_copy(l->intakes, from, &m);
+        } else if (m.kind == MAIL_LONG) {
+            intake_cancel(&l->intakes, from, m.x); /* it is seen again when it could not leave the ring */
+            intake_begin(&l->intakes, from, &m);
+        } else if (m.kind == MAIL_RUN) {
             request = malloc(m.bytes);
             CHECK(request);
             memcpy(request, shm_at(m.block), m.bytes);
@@ -247,6 +297,10 @@ static void drain_mail(struct lane *l)
             free(request);
             break;
         }
+        if (in)
+            in->len += m.bytes;
+        if (in && intake_take(&l->intakes, in))
+            run_long(l, in);
         if (request)
             run_request(l, from, request);
         free(request);
@@ -254,11 +308,13 @@ static void drain_mail(struct lane *l)
     }
 }
 
-/* Work that is nobody's: cut-off tables are freed piece by piece, empty units go back to the system. */
+/* Work that is nobody's: cut-off tables are freed piece by piece, units are fetched before workers need them, and
+ * empty ones go back to the system. */
 static bool housekeeping(struct lane *l)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
     bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
         arena_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);
@@ -304,7 +360,7 @@ static bool may_leave(struct lane *l)
         l->w.ctx.slot->state = SLOT_STOPPING;
     }
     int64_t waited = now - l->stopping_ms;
-    return l->jobs ? waited > LEAVE_PATIENCE_MS : waited >= LINGER_MS;
+    return l->jobs || l->intakes ? waited > LEAVE_PATIENCE_MS : waited >= LINGER_MS;
 }
 
 static void lane_loop(struct lane *l, int wakefd)
@@ -312,7 +368,8 @@ static void lane_loop(struct lane *l, int wakefd)
     bool more = false;
     while (!may_leave(l)) {
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
-        poll(p, 2, more || control_heard(&l->w) ? 0 : l->jobs || l->w.stop_asked ? 5 : 200);
+        bool soon = l->jobs || l->w.stop_asked || l->growing;
+        poll(p, 2, more || control_heard(&l->w) ? 0 : soon ? SOON_MS : 200);
         l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
         if (p[0].revents) {
             uint64_t n;
@@ -325,6 +382,7 @@ static void lane_loop(struct lane *l, int wakefd)
         control_flush(&l->w);
         drain_mail(l);
         pump_all(l);
+        intake_forget_dead(&l->intakes);
         more = housekeeping(l);
         publish_now_and_then(l);
     }

@@ -21,8 +21,9 @@ struct worker {
     bool is_lane;
     struct ev_loop *loop;
     int64_t now_ms;                /* wall clock, taken once a batch */
-    int64_t mono_us;               /* monotonic clock, likewise */
+    int64_t mono_ms;               /* monotonic clock, likewise */
     uint32_t clock;                /* 24 bits, for LRU or LFU */
+    unsigned expire_left_us;       /* of this tick's budget */
     bool over_maxmemory;           /* eviction could not help: commands that need memory are refused */
     uint64_t log_kicked;           /* our ring's tail when the log's writer was last woken */
     const int *wakefd;             /* eventfd of every slot */
@@ -36,9 +37,10 @@ struct worker {
 extern struct worker *self_worker; /* the process's one worker: for handlers far from a call */
 
 /* cron.c */
-void worker_clock(struct worker *w); /* from now_ms: the clock that entries get */
-void worker_cron(struct worker *w);  /* ten times a second */
-void memory_limit(struct worker *w); /* once a turn: evicts, and sets over_maxmemory */
+void worker_clock(struct worker *w);  /* from now_ms: the clock that entries get */
+void worker_cron(struct worker *w);   /* ten times a second */
+bool worker_expire(struct worker *w); /* a slice of what the last cron allows; true: there is more to do */
+void memory_limit(struct worker *w);  /* once a turn: evicts, and sets over_maxmemory */
 
 /* net/hold.c, after a turn: wakes the log's writer if somebody waits for what was logged. */
 void log_kick(struct worker *w);

@@ -98,6 +98,9 @@ static void on_message(struct worker *w, const struct control_msg *m, int passed
         if (passed >= 0)
             log_use_fd(passed);
         return;
+    case CTL_TOLD:
+        client_told(w, m);
+        break;
     default:
         break;
     }
@@ -132,7 +135,9 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     struct worker *w = check->data;
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
-    w->ctx.slot->busy_since_ms = (uint64_t)mono_ms();
+    w->mono_ms = mono_ms();
+    w->ctx.slot->busy_since_ms = (uint64_t)w->mono_ms;
+    w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
     memory_limit(w);
@@ -151,11 +156,20 @@ static void part(struct worker *w)
     }
 }
 
+static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
+{
+    if (ev_is_active(&net->retry) && ev_timer_remaining(loop, &net->retry) <= seconds)
+        return;
+    ev_timer_stop(loop, &net->retry);
+    ev_timer_set(&net->retry, seconds, 0);
+    ev_timer_start(loop, &net->retry);
+}
+
 static void leave_if_done(struct worker *w)
 {
     struct net *net = w->net;
-    if (net->moving)
-        handover_all(w);
+    if (net->moving && handover_some(w))
+        turn_again(net, w->loop, 0);
     part(w);
     if (net->clients || control_queued(w))
         return;
@@ -170,15 +184,9 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
 {
     struct worker *w = prepare->data;
     struct net *net = w->net;
-    bool parked = false;
     (void)events;
-    if (UNLIKELY(net->waiting)) {
-        parked = clients_retry(w);
-        if (net->waiting && !ev_is_active(&net->retry)) {
-            ev_timer_set(&net->retry, parked ? 0.001 : 0.01, 0);
-            ev_timer_start(loop, &net->retry);
-        }
-    }
+    if (UNLIKELY(net->parked || net->resting))
+        clients_retry(w);
     monitor_flush(w);
     hold_release(w);
     output_flush_turn(w);
@@ -195,6 +203,10 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         ev_io_stop(loop, &net->control_out);
     if (net->dead)
         clients_bury(w);
+    if (UNLIKELY(net->feeding) && lane_feed_all(w))
+        turn_again(net, loop, 0.001);
+    if (UNLIKELY(net->scrap.n) && scrap_step(&net->scrap))
+        turn_again(net, loop, 0.001);
     w->ctx.slot->busy_since_ms = 0;
 }
 
@@ -232,10 +244,20 @@ static void measure_clients(struct worker *w)
         client_measure(cl);
 }
 
+static void on_slice(struct ev_loop *loop, struct ev_timer *timer, int events)
+{
+    struct worker *w = timer->data;
+    (void)events;
+    if (!worker_expire(w))
+        return;
+    ev_timer_set(timer, 0.003, 0);
+    ev_timer_start(loop, timer);
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
     struct worker *w = timer->data;
-    (void)loop, (void)events;
+    (void)events;
     w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     worker_clock(w);
     slot_publish(&w->ctx);
@@ -249,6 +271,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     clients_limit_memory(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */
     worker_cron(w);
+    if (!ev_is_active(&w->net->slice))
+        on_slice(loop, &w->net->slice, 0);
     if (batch_enter(&w->ctx)) {
         batch_leave(&w->ctx);
         retire_reclaim(&w->ctx);
@@ -293,7 +317,9 @@ static void net_start(struct worker *w, const struct child_start *start)
     ev_set_priority(&net->check, EV_MAXPRI);
     ev_timer_init(&net->tick, on_tick, 0.1, 0.1);
     ev_timer_init(&net->retry, on_retry, 0.001, 0);
+    ev_timer_init(&net->slice, on_slice, 0.003, 0);
     net->wake.data = net->control.data = net->prepare.data = net->check.data = net->tick.data = w;
+    net->slice.data = w;
     ev_io_start(w->loop, &net->wake);
     ev_io_start(w->loop, &net->control);
     ev_prepare_start(w->loop, &net->prepare);

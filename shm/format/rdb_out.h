@@ -13,8 +13,6 @@
 
 struct shm_config;
 
-#define RDB_VERSION_OUT 10
-
 /* Takes all n bytes, or says why not. */
 typedef enum rc rdb_flush_fn(void *arg, const char *p, size_t n);
 

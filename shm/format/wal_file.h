@@ -89,6 +89,11 @@ bool wal_cursor_open(struct wal_cursor *c, const void *data, uint64_t bytes, boo
 bool wal_cursor_frame(struct wal_cursor *c);
 /* The next record of the present frame; false: it has no more. Valid until the next wal_cursor_frame. */
 bool wal_cursor_record(struct wal_cursor *c, struct wal_entry *out);
+/* The present frame's payload, unpacked. */
+static inline struct bytes wal_cursor_payload(const struct wal_cursor *c)
+{
+    return (struct bytes){c->payload, c->frame.raw};
+}
 void wal_cursor_close(struct wal_cursor *c);
 /* After a torn or damaged end: steps to the next good frame behind it, if there is one (skepctl). */
 bool wal_cursor_resume(struct wal_cursor *c);

@@ -84,6 +84,53 @@ static enum rc value_new(struct tx *tx, struct bytes key, const struct shape *v,
     return entry_new(tx, &s, out, NULL);
 }
 
+/* ---- a value built before its transaction ---- */
+
+enum rc string_build(struct shm_ctx *ctx, struct bytes value)
+{
+    shm_ref *owner = &ctx->slot->lane.built;
+    uint64_t bytes = block_bytes(sizeof(struct shm_big) + value.n);
+    CHECK(value.n >= STRING_BUILD_LEAST && !*owner);
+    enum rc rc = span_keep(ctx, bytes, owner);
+    if (rc)
+        return rc;
+    struct shm_big *b = shm_at(*owner);
+    b->len = value.n;
+    b->room = bytes - sizeof(*b);
+    memcpy(big_data(b), value.p, value.n);
+    ctx->built_from = value.p;
+    return RC_OK;
+}
+
+void string_build_end(struct shm_ctx *ctx)
+{
+    ctx->built_from = NULL;
+    if (ctx->slot->lane.built)
+        span_drop(ctx, &ctx->slot->lane.built);
+}
+
+/* *r stays 0 if the value was not built ahead. */
+static enum rc value_take_built(struct tx *tx, struct bytes key, struct bytes value, const struct shape *v,
+                                shm_ref *r)
+{
+    struct entry_spec s = {
+        .key = key,
+        .type = TYPE_STRING,
+        .enc = v->enc,
+        .expiry_ms = v->expiry_ms,
+        .clock = v->clock,
+        .big = true,
+    };
+    *r = 0;
+    if (tx->ctx->built_from != value.p)
+        return RC_OK;
+    enum rc rc = tx_take_built(tx, &s.word);
+    if (rc || !s.word)
+        return rc;
+    CHECK(((struct shm_big *)shm_at(s.word))->len == value.n);
+    return entry_new(tx, &s, r, NULL);
+}
+
 /* ---- setting ---- */
 
 enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms,
@@ -97,6 +144,11 @@ enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, i
     };
     shm_ref r;
     char *at;
+    if (UNLIKELY(value.n >= STRING_BUILD_LEAST)) {
+        enum rc rc = value_take_built(tx, k->key, value, &v, &r);
+        if (rc || r)
+            return rc ? rc : key_put(tx, k, r, false);
+    }
     enum rc rc = value_new(tx, k->key, &v, &r, &at);
     if (UNLIKELY(rc))
         return rc;
@@ -104,7 +156,7 @@ enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, i
     return key_put(tx, k, r, false);
 }
 
-static enum rc number_put(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock)
+enum rc string_put_integer(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock)
 {
     struct entry_spec s = {
         .key = k->key,
@@ -123,7 +175,7 @@ enum rc string_set(struct tx *tx, struct key_ref *k, struct bytes value, int64_t
 {
     int64_t v;
     if (value.n <= 20 && number_to_int64(value, &v))
-        return number_put(tx, k, v, expiry_ms, clock);
+        return string_put_integer(tx, k, v, expiry_ms, clock);
     return string_set_bytes(tx, k, value, expiry_ms, clock);
 }
 
@@ -148,9 +200,9 @@ enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t
 {
     struct shm_entry *e = key_entry(k);
     if (!e)
-        return number_put(tx, k, v, -1, clock);
-    if (UNLIKELY(entry_enc(e) != ENC_INT || entry_type(e) != TYPE_STRING))
-        return number_put(tx, k, v, entry_expiry(e), clock);
+        return string_put_integer(tx, k, v, -1, clock);
+    if (UNLIKELY(entry_enc(e) != ENC_INT || entry_type(e) != TYPE_STRING || key_pending(k)))
+        return string_put_integer(tx, k, v, entry_expiry(e), clock);
     clock_store(e, clock);
     return word_change(tx, k, entry_word_at(e), (uint64_t)v);
 }
@@ -159,12 +211,13 @@ enum rc key_set_expiry(struct tx *tx, struct key_ref *k, int64_t expiry_ms)
 {
     struct shm_entry *e = key_entry(k);
     shm_ref r;
+    bool moved;
     if (entry_expiry(e) == expiry_ms)
         return RC_OK;
-    if (expiry_ms >= 0 && e->flags & ENTRY_EXPIRES)
+    if (expiry_ms >= 0 && e->flags & ENTRY_EXPIRES && !key_pending(k))
         return word_change(tx, k, (uint64_t *)entry_expiry_at(e), (uint64_t)expiry_ms);
-    enum rc rc = entry_copy(tx, k->entry, k->key, expiry_ms, &r);
-    return rc ? rc : key_put(tx, k, r, true);
+    enum rc rc = key_renew(tx, k, k->key, expiry_ms, &r, &moved);
+    return rc ? rc : key_put(tx, k, r, moved);
 }
 
 /* ---- growing ---- */
@@ -267,6 +320,9 @@ static enum rc short_write(struct tx *tx, struct key_ref *k, uint64_t offset, st
 
 enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint32_t clock, size_t *length)
 {
+    enum rc rc = key_own(tx, k);
+    if (UNLIKELY(rc))
+        return rc;
     struct shm_entry *e = key_entry(k);
     size_t len = string_length(e), total = len + more.n;
     *length = total;
@@ -286,6 +342,9 @@ enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint3
 enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, uint32_t clock,
                          size_t *length)
 {
+    enum rc rc = key_own(tx, k);
+    if (UNLIKELY(rc))
+        return rc;
     struct shm_entry *e = key_entry(k);
     size_t len = e ? string_length(e) : 0, end = offset + part.n, total = end > len ? end : len;
     *length = total;
@@ -299,7 +358,7 @@ enum rc string_copy(struct tx *tx, const struct shm_entry *from, struct key_ref 
 {
     int64_t expiry_ms = entry_expiry(from);
     if (entry_enc(from) == ENC_INT)
-        return number_put(tx, k, entry_int(from), expiry_ms, clock);
+        return string_put_integer(tx, k, entry_int(from), expiry_ms, clock);
     struct bytes value = entry_bytes(from);
     struct shape v = {.enc = entry_enc(from), .len = value.n, .expiry_ms = expiry_ms, .clock = clock};
     shm_ref r;

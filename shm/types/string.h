@@ -27,6 +27,8 @@ enum rc string_set(struct tx *tx, struct key_ref *k, struct bytes value, int64_t
 /* The same, but digits stay bytes (INCRBYFLOAT's result). */
 enum rc string_set_bytes(struct tx *tx, struct key_ref *k, struct bytes value, int64_t expiry_ms,
                          uint32_t clock);
+/* A new entry whatever stood there before. */
+enum rc string_put_integer(struct tx *tx, struct key_ref *k, int64_t v, int64_t expiry_ms, uint32_t clock);
 /* In place when the entry is a number already; otherwise a new entry with the old one's expiry. */
 enum rc string_set_integer(struct tx *tx, struct key_ref *k, int64_t v, uint32_t clock);
 /* Adds to an existing string: its encoding becomes raw, as Redis's. *length: afterwards. */
@@ -34,6 +36,11 @@ enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint3
 /* Writes part at offset, which may lie beyond the end (zeros come between); part is not empty. */
 enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, uint32_t clock,
                          size_t *length);
+/* Copies a long value to where a transaction can take it from, so that no latch is held while half a gigabyte is
+ * copied: string_set, given these very bytes, needs not copy them. One value at a time; RC_NOMEM, RC_BUSY. */
+#define STRING_BUILD_LEAST (1u << 20)
+enum rc string_build(struct shm_ctx *ctx, struct bytes value);
+void string_build_end(struct shm_ctx *ctx); /* gives it back if it was not taken */
 /* Puts a copy of the string entry from (of another key) under k. */
 enum rc string_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, uint32_t clock);
 /* Another expiry (-1: none) for the same value, of any type: in place when there is a word for it, else a

@@ -59,12 +59,16 @@ class Plain:
         return line
 
     def send(self, *argv):
-        self.sock.sendall(b"*%d\r\n" % len(argv))
+        out = [b"*%d\r\n" % len(argv)]
         for a in argv:
             a = a if isinstance(a, (bytes, bytearray, memoryview)) else str(a).encode()
-            self.sock.sendall(b"$%d\r\n" % len(a))
-            self.sock.sendall(a)
-            self.sock.sendall(b"\r\n")
+            if len(a) < 65536:
+                out.append(b"$%d\r\n%s\r\n" % (len(a), bytes(a)))
+            else: # not joined with what stands around it: that would copy it
+                self.sock.sendall(b"".join(out) + b"$%d\r\n" % len(a))
+                self.sock.sendall(a)
+                out = [b"\r\n"]
+        self.sock.sendall(b"".join(out))
 
     def ask(self, *argv):
         self.send(*argv)

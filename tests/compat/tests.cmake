@@ -23,3 +23,15 @@ if(TARGET skep)
   list(APPEND names compat/hiredis)
   set_tests_properties(${names} PROPERTIES LABELS compat TIMEOUT 120)
 endif()
+
+# Beside a real redis-server: no bytes of ours may differ from its own, and each must read the other's.
+if(TARGET skep)
+  add_test(NAME compat/dump_both
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/dump_both.py --server "$<TARGET_FILE:skep> --workers 2")
+  set_tests_properties(compat/dump_both PROPERTIES LABELS compat TIMEOUT 120)
+endif()
+add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
+target_link_libraries(rdb_file ${SKEP_LIBS})
+add_test(NAME compat/rdb_files
+         COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/rdb_files.py --tool $<TARGET_FILE:rdb_file>)
+set_tests_properties(compat/rdb_files PROPERTIES LABELS compat TIMEOUT 120)

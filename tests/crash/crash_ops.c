@@ -1,7 +1,8 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
-#include "tests/crash/crash_ops.h"
+#include "tests/crash/snap_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
+#include "shm/types/string.h"
 #include "shm/wal.h"
 
 #include <stdio.h>
@@ -205,6 +206,23 @@ static void range_rewrites(struct shm_ctx *ctx)
     KEY(absent, "new", 7);
     ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
 }
+/* A value that is built before its transaction, over one and over nothing; and one that nobody takes. */
+static void built(struct shm_ctx *ctx)
+{
+    size_t n = 1200000;
+    char *value = malloc(n);
+    KEY(over, "big", 0);
+    fill(value, n, 12);
+    ok(string_build(ctx, (struct bytes){value, n}));
+    ok(ks_write(ctx, 0, over, (struct bytes){value, n}));
+    CHECK(!ctx->slot->lane.built);
+    string_build_end(ctx);
+    between();
+    fill(value, n, 13);
+    ok(string_build(ctx, (struct bytes){value, n}));
+    string_build_end(ctx);
+    free(value);
+}
 
 /* ---- many keys ---- */
 
@@ -365,7 +383,7 @@ static void split_node_ready(struct shm_ctx *ctx)
 }
 static void retag_ready(struct shm_ctx *ctx)
 {
-    crowd_deep(ctx, 13, 12);
+    crowd_deep(ctx, 8, 7);
 }
 static void adjust_deep(struct shm_ctx *ctx)
 {
@@ -411,6 +429,26 @@ static void bury(struct shm_ctx *ctx)
 {
     while (graveyard_step(ctx, 50))
         ;
+}
+
+/* With a snapshot under way nothing may be buried yet. */
+static void flush_and_bury(struct shm_ctx *ctx)
+{
+    flush(ctx);
+    between();
+    CHECK(!graveyard_step(ctx, 50));
+}
+
+/* More keys than a snapshot's ring holds at first leave in one transaction. */
+#define CROWDED 17000u
+static void crowded_ready(struct shm_ctx *ctx)
+{
+    table_of(ctx, 1);
+    ok(ks_many(ctx, &(struct ks_many){.db = 1, .prefix = "c", .n = CROWDED, .numbers = true, .seed = 1}));
+}
+static void crowded_dels(struct shm_ctx *ctx)
+{
+    ok(ks_many(ctx, &(struct ks_many){.db = 1, .prefix = "c", .n = CROWDED}));
 }
 
 /* ---- mail ---- */
@@ -484,6 +522,11 @@ static void trim_ready(struct shm_ctx *ctx)
 {
     del_big(ctx);
 }
+static void ahead(struct shm_ctx *ctx)
+{
+    uint64_t seen = ctx->root->unit_hint - 1;
+    CHECK(arena_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+}
 static void claim(struct shm_ctx *ctx)
 {
     uint32_t hint = 0;
@@ -553,6 +596,7 @@ const struct crash_op crash_ops[] = {
     {"append-span", NULL, append_span, true},
     {"range-in-place", NULL, range_in_place, true},
     {"range-rewrites", NULL, range_rewrites, true},
+    {"built", NULL, built, false},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
     {"many-dels", NULL, many_dels, true},
@@ -576,11 +620,34 @@ const struct crash_op crash_ops[] = {
     {"drain", NULL, drain, false},
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
+    {"ahead", NULL, ahead, false},
     {"session", NULL, claim, false},
     {"log", log_ready, log_set, true},
     {"log-many", log_ready, many, true},
     {"log-end", log_end_ready, set_over, true},
     {"log-take", log_take_ready, log_take, false},
+    {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
+    {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
+    {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
+    {"snap-incr", NULL, incr, CALLS | SNAP_ALL},
+    {"snap-expire-new", NULL, expire_new, CALLS | SNAP_ALL},
+    {"snap-expire", NULL, expire_in_place, CALLS | SNAP_ALL},
+    {"snap-rename", NULL, renames, CALLS | SNAP_ALL},
+    {"snap-append", NULL, append_short, CALLS | SNAP_ALL},
+    {"snap-append-span", NULL, append_span, CALLS | SNAP_ALL},
+    {"snap-range", NULL, range_in_place, CALLS | SNAP_ALL},
+    {"snap-many", NULL, many, CALLS | SNAP_HALF},
+    {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
+    {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},
+    {"snap-databases", fill_databases, databases, SNAP_ALL},
+    {"snap-split", split_run_ready, adjust_db0, SNAP_HALF},
+    {"snap-flush", two_databases, flush, SNAP_HALF},
+    {"snap-swap", two_databases, swap, SNAP_HALF},
+    {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
+    {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-cut", two_databases, snap_cuts, false},
+    {"snap-walk", snap_ready, snap_walks, false},
+    {"snap-discard", snap_ready, snap_discards, false},
 };
 const unsigned crash_op_count = ARRAY_LEN(crash_ops);
 

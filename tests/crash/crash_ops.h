@@ -14,11 +14,18 @@
 #define BYSTANDER 2u
 #define PARTNER   3u /* the other end of mail */
 
+enum crash_how {
+    CALLS = 1,     /* it calls ks_begin; true and false say just this */
+    SNAP_ALL = 2,  /* while it runs a snapshot has still to show everything */
+    SNAP_HALF = 4, /* half of the first database */
+    SNAP_ANY = SNAP_ALL | SNAP_HALF,
+};
+
 struct crash_op {
     const char *name;
     void (*prepare)(struct shm_ctx *ctx); /* NULL: nothing; as the victim's slot, undisturbed */
     void (*run)(struct shm_ctx *ctx);     /* what is interrupted */
-    bool stops;                           /* it calls ks_begin */
+    unsigned how;                         /* enum crash_how */
 };
 
 extern const struct crash_op crash_ops[];

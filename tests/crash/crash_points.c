@@ -3,11 +3,12 @@
  * is after it. The repairer is killed at its own crash points likewise, and repaired in turn. */
 #include "shm/crashpoint.h"
 #include "shm/repair.h"
-#include "tests/crash/crash_ops.h"
 #include "tests/crash/image.h"
+#include "tests/crash/snap_ops.h"
 
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -108,6 +109,18 @@ static void inspect(const struct crash_op *op, enum crash_point p, unsigned hit,
         exit(1);
 }
 
+/* A snapshot that was under way goes on to its end. */
+static void finish(const struct crash_op *op, enum crash_point p, unsigned hit)
+{
+    const char *wrong = snap_finish(op);
+    inspect(op, p, hit, ", then the snapshot was ended");
+    if (!wrong)
+        return;
+    printf("%s, killed at %s, hit %u: %s\n", op->name, crash_point_name(p), hit, wrong);
+    if (++failures > 20)
+        exit(1);
+}
+
 /* The slot serves again. */
 static void serve_again(void)
 {
@@ -162,6 +175,7 @@ static bool kill_at(const struct crash_op *op, const struct image *begin, enum c
     inspect(op, p, hit, " (others went on meanwhile)");
     serve_again();
     inspect(op, p, hit, ", then replaced");
+    finish(op, p, hit);
     if (hit == 1 && kills % REPAIRS_APART == 0) {
         bystander_reset();
         repairs_killed(op, p, &dead);
@@ -177,6 +191,7 @@ static void every_point(const struct crash_op *op, const struct image *start)
     slot_ctx(&ctx, VICTIM);
     if (op->prepare)
         op->prepare(&ctx);
+    snap_begin(op);
     image_save(&begin);
     allowed->n = 0;
     allowed->points = 0;
@@ -187,6 +202,7 @@ static void every_point(const struct crash_op *op, const struct image *start)
     crash_between = NULL;
     allow_now();
     inspect(op, CP_NONE, 0, " (undisturbed)");
+    finish(op, CP_NONE, 0);
     for (enum crash_point p = 1; p < CP_COUNT; p++)
         for (unsigned hit = 1; allowed->points >> p & 1 && kill_at(op, &begin, p, hit);)
             hit += 1 + hit / HITS_APART;

@@ -133,6 +133,8 @@ enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, 
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
+    if (k.entry && (rc = key_own(&tx, &k)))
+        return end(&tx, rc);
     if (k.entry && entry_enc(key_entry(&k)) == ENC_INT) {
         *out = entry_int(key_entry(&k)) + by;
         return end(&tx, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
@@ -158,15 +160,20 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
     struct tx tx;
     struct key_ref k;
     shm_ref e;
+    bool moved;
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
     if (!k.entry)
         return end(&tx, RC_MISSING);
-    if (expiry_ms >= 0 && key_entry(&k)->flags & ENTRY_EXPIRES)
-        return end(&tx, tx_redo(&tx, (uint64_t *)entry_expiry_at(key_entry(&k)), (uint64_t)expiry_ms));
-    rc = entry_copy(&tx, k.entry, key, expiry_ms, &e);
-    return end(&tx, rc ? rc : key_put(&tx, &k, e, true));
+    if (expiry_ms >= 0 && key_entry(&k)->flags & ENTRY_EXPIRES) {
+        rc = key_own(&tx, &k);
+        if (!rc)
+            rc = tx_redo(&tx, (uint64_t *)entry_expiry_at(key_entry(&k)), (uint64_t)expiry_ms);
+        return end(&tx, rc);
+    }
+    rc = key_renew(&tx, &k, key, expiry_ms, &e, &moved);
+    return end(&tx, rc ? rc : key_put(&tx, &k, e, moved));
 }
 
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to)
@@ -175,6 +182,7 @@ enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct by
     uint32_t at[2];
     struct tx tx;
     shm_ref e;
+    bool moved;
     if (!k[0].table)
         return RC_MISSING;
     k[1].arg = 1;
@@ -185,9 +193,9 @@ enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct by
     struct key_ref *a = &k[at[0]], *b = &k[at[1]];
     if (!a->entry)
         return end(&tx, RC_MISSING);
-    rc = entry_copy(&tx, a->entry, to, entry_expiry(key_entry(a)), &e);
+    rc = key_renew(&tx, a, to, entry_expiry(key_entry(a)), &e, &moved);
     if (!rc)
-        rc = key_del(&tx, a, true);
+        rc = key_del(&tx, a, moved);
     if (!rc)
         rc = key_put(&tx, b, e, false);
     return end(&tx, rc);
@@ -202,6 +210,9 @@ enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t 
         return rc;
     if (!k.entry)
         return end(&tx, RC_MISSING);
+    rc = key_own(&tx, &k);
+    if (rc)
+        return end(&tx, rc);
     char *p = (char *)entry_bytes(key_entry(&k)).p + at;
     rc = tx_log(&tx, p, part.n);
     for (size_t i = 0; !rc && i < part.n; i++) /* byte by byte: a death may come in the middle */
@@ -218,6 +229,16 @@ enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byt
     if (rc)
         return rc;
     return end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
+}
+
+enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value)
+{
+    struct tx tx;
+    struct key_ref k;
+    enum rc rc = open_key(&tx, ctx, &k, db, key);
+    if (rc)
+        return rc;
+    return end(&tx, string_set(&tx, &k, value, -1, 0));
 }
 
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset, struct bytes part)
@@ -312,14 +333,12 @@ struct digest {
     char skip;
 };
 
-static void digest_entry(struct digest *d, const struct shm_entry *e)
+uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e)
 {
     struct bytes k = entry_key(e);
     int64_t expiry = entry_expiry(e), v;
     uint64_t h = 14695981039346656037ull;
-    if (k.n && k.p[0] == d->skip)
-        return;
-    h = mix(h, &d->db, sizeof(d->db));
+    h = mix(h, &db, sizeof(db));
     h = mix(h, k.p, k.n);
     h = mix(h, &expiry, sizeof(expiry));
     if (entry_enc(e) == ENC_INT) {
@@ -329,7 +348,14 @@ static void digest_entry(struct digest *d, const struct shm_entry *e)
         struct bytes b = entry_bytes(e);
         h = mix(h, b.p, b.n);
     }
-    d->sum += h * 0x9e3779b97f4a7c15ull;
+    return h * 0x9e3779b97f4a7c15ull;
+}
+
+static void digest_entry(struct digest *d, const struct shm_entry *e)
+{
+    struct bytes k = entry_key(e);
+    if (!k.n || k.p[0] != d->skip)
+        d->sum += ks_entry_digest(d->db, e);
 }
 
 static void digest_chain(struct digest *d, const uint64_t *slot)

@@ -33,8 +33,9 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to);
 /* Changes bytes of a value in place, by the undo log. */
 enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part);
-/* What APPEND (to a key that is there) and SETRANGE do. */
+/* What APPEND (to a key that is there), SET and SETRANGE do. */
 enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more);
+enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value); /* SET's way */
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset,
                        struct bytes part);
 
@@ -62,5 +63,7 @@ enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_val
 /* A digest of all keys, values and expiries in all databases, of the mail in all rings, and of the log. Keys that begin
  * with the letter skip are left out. */
 uint64_t ks_digest(char skip);
+/* Of one entry; the sum of all is what ks_digest says of the keys. */
+uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e);
 
 #endif

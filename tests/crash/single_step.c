@@ -5,8 +5,8 @@
  * random places, and a number of times the process is killed in earnest.
  *   single_step [--seed N] [OPERATION] */
 #include "shm/repair.h"
-#include "tests/crash/crash_ops.h"
 #include "tests/crash/image.h"
+#include "tests/crash/snap_ops.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -21,12 +21,13 @@ struct stepped {
     bool bystander; /* lets another process work on before the repair */
 };
 static const struct stepped stepped[] = {
-    {"set-new", false},       {"set-over", true},    {"incr", false},      {"del", true},
-    {"expire-new", true},     {"rename", false},     {"set-range", false}, {"undone", false},
-    {"dozen", true},          {"del-span", false},   {"grow", true},       {"split-root", true},
-    {"split-run", false},     {"table-make", false}, {"mail-send", false}, {"mail-receive", true},
-    {"refill", false},        {"databases", true},   {"drain", false},     {"reclaim", false},
-    {"change-and-free", true}};
+    {"set-new", false},        {"set-over", true},    {"incr", false},        {"del", true},
+    {"expire-new", true},      {"rename", false},     {"set-range", false},   {"undone", false},
+    {"dozen", true},           {"del-span", false},   {"grow", true},         {"split-root", true},
+    {"split-run", false},      {"table-make", false}, {"mail-send", false},   {"mail-receive", true},
+    {"refill", false},         {"databases", true},   {"drain", false},       {"reclaim", false},
+    {"change-and-free", true}, {"snap-over", true},   {"snap-expire", false}, {"snap-append-span", false},
+    {"snap-cut", false},       {"snap-walk", false},  {"snap-discard", true}};
 
 #define LOOKS      500u   /* at a long operation */
 #define LONG       16000u /* instructions: from here on, random places */
@@ -55,7 +56,7 @@ static void child(const struct crash_op *op)
     slot_adopt(&ctx, VICTIM, ROLE_WORKER, 0);
     CHECK(batch_enter(&ctx));
     ks_begin = stop_once;
-    if (!op->stops)
+    if (!(op->how & CALLS))
         stop_once();
     op->run(&ctx);
     raise(SIGSTOP);
@@ -120,10 +121,11 @@ static void inspect(const struct crash_op *op, unsigned long n)
         good |= !faults && allowed.digest[i] == now;
     if (!faults)
         bystander_check();
-    if (good)
+    const char *wrong = faults ? "the arena is damaged" : "the keys are between before and after";
+    if (good && !(wrong = snap_finish(op)) && !arena_check(why, sizeof(why)))
         return;
     printf("%s, killed after instruction %lu: %s\n%s", op->name, n,
-           faults ? "the arena is damaged" : "the keys are between before and after", why);
+           wrong ? wrong : "the arena is damaged by the end of the snapshot", why);
     if (++failures > 10)
         exit(1);
 }
@@ -143,6 +145,7 @@ static void prepare(const struct crash_op *op, const struct image *start_image, 
     slot_ctx(&ctx, VICTIM);
     if (op->prepare)
         op->prepare(&ctx);
+    snap_begin(op);
     image_save(begin);
     allowed.n = 0;
     bystander_reset();

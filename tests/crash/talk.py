@@ -180,12 +180,31 @@ def reloaded(start):
             check_arena(c)
 
 
+def asleep(start):
+    """A client that sleeps changes its worker asleep, and wakes there."""
+    with start("--workers", "2") as s:
+        c, b = s.connect(), s.connect()
+        c.send([b"DEBUG", b"SLEEP", b"2"])
+        c.send([b"ECHO", b"behind it"])
+        b.command("PING")
+        began = time.monotonic()
+        old = set(children_of(s.proc.pid))
+        os.kill(s.proc.pid, signal.SIGHUP)
+        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 9)
+        if c.read(15).value != b"OK" or time.monotonic() - began < 1.5:
+            raise Failure("it did not sleep on")
+        if c.read(5).value != b"behind it":
+            raise Failure("the command behind it was lost")
+        check_arena(b)
+
+
 SCENARIOS = {
     "reopened": reopened,
     "crowded": crowded,
     "addresses": addresses,
     "refused_late": refused_late,
     "reloaded": reloaded,
+    "asleep": asleep,
 }
 
 if __name__ == "__main__":

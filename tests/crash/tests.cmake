@@ -1,5 +1,6 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
-set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c)
+set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -14,6 +15,20 @@ endif()
 crash_test(single_step 400)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
 crash_test(random_kill 120 --seconds 8)
+
+# A disk that fails as a file says, for whoever preloads it.
+add_library(faulty_disk MODULE ${CMAKE_CURRENT_LIST_DIR}/faulty_disk.c)
+target_link_libraries(faulty_disk ${CMAKE_DL_LIBS})
+
+# The log's writer by itself.
+if(TARGET skep_persist AND NOT SKEP_SANITIZE AND NOT SKEP_TSAN) # a preloaded library must not come before theirs
+  add_executable(wal_writer ${CMAKE_CURRENT_LIST_DIR}/wal_writer.c)
+  target_link_libraries(wal_writer skep_persist pthread)
+  foreach(scenario plain kills orphan full limited sync closed begins locked)
+    add_test(NAME crash/wal_writer_${scenario} COMMAND wal_writer ${scenario} --shim $<TARGET_FILE:faulty_disk>)
+    set_tests_properties(crash/wal_writer_${scenario} PROPERTIES LABELS crash TIMEOUT 180)
+  endforeach()
+endif()
 
 # Whole servers whose processes are killed, stopped, replaced and upgraded.
 if(TARGET skep)
@@ -40,12 +55,38 @@ if(TARGET skep)
   foreach(scenario crowded broken moved ended full flushed)
     server_test(slow_lane ${scenario})
   endforeach()
-  foreach(scenario reopened crowded addresses refused_late reloaded)
+  foreach(scenario reopened crowded addresses refused_late reloaded asleep)
     server_test(talk ${scenario})
+  endforeach()
+  foreach(scenario whole broken full)
+    server_test(long_requests ${scenario})
+  endforeach()
+  foreach(scenario restart snapshots save_points refused damaged writer master everybody snapshotter loader switched
+          no_log replaced upgraded reload)
+    server_test(persist ${scenario})
   endforeach()
   server_test(upgrade rolling)
   foreach(scenario upgrade refused)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
   server_test(second_instance second_instance)
+endif()
+
+# Files of redis-server and of ours, sound, cut and damaged, into keyspaces.
+if(TARGET skep)
+  add_executable(load_dir ${CMAKE_CURRENT_LIST_DIR}/load_dir.c)
+  target_link_libraries(load_dir ${SKEP_LIBS})
+  foreach(scenario rdb usage rdb_refused rdb_damaged twice multipart single choice manifest aof_cut block_cut
+                   aof_damaged surroundings full shares)
+    add_test(NAME crash/load_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_files.py ${scenario}
+                                                 $<TARGET_FILE:load_dir>)
+    set_tests_properties(crash/load_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
+  add_executable(make_wal ${CMAKE_CURRENT_LIST_DIR}/make_wal.c)
+  target_link_libraries(make_wal ${SKEP_LIBS})
+  foreach(scenario chain order alone torn damaged pieces crossing)
+    add_test(NAME crash/load_log_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_log.py ${scenario}
+                                                     $<TARGET_FILE:load_dir> $<TARGET_FILE:make_wal>)
+    set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
 endif()

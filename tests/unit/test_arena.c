@@ -122,6 +122,51 @@ static void trimmed(struct shm_ctx *ctx)
     CHECK(arena_trim(ctx, before, 1000) == 0); /* they were in use since the last look */
 }
 
+static unsigned present_from(uint64_t u)
+{
+    const uint64_t *present = shm_at(arena_root()->unit_present);
+    unsigned n = 0;
+    for (; u < arena_root()->nunits && present[u / 64] >> u % 64 & 1; u++)
+        n++;
+    return n;
+}
+
+/* Takes runs until the next unit is another one. */
+static void take_units(struct shm_ctx *ctx, struct tx *tx, unsigned n)
+{
+    shm_ref r;
+    uint64_t from = ctx->root->unit_hint;
+    while (ctx->root->unit_hint < from + n)
+        CHECK(!tx_alloc(tx, 4096, &r));
+}
+
+/* Units are obtained before they are wanted while the arena fills, and only then; unused ones go back. */
+static void ahead(struct shm_ctx *ctx)
+{
+    uint64_t seen = 0, before[64] = {0};
+    struct shm_root *r = ctx->root;
+    struct tx tx;
+    arena_trim(ctx, before, 1000);
+    arena_trim(ctx, before, 1000);
+    tx_begin(&tx, ctx);
+    take_units(ctx, &tx, 1);
+    CHECK(!arena_ahead(ctx, &seen) &&
+          !present_from(r->unit_hint)); /* the first look knows nothing of growth */
+    CHECK(!arena_ahead(ctx, &seen) && !present_from(r->unit_hint));
+    take_units(ctx, &tx, 3);
+    CHECK(arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 14);
+    uint64_t resident = arena_resident_bytes();
+    take_units(ctx, &tx, 14);
+    CHECK(arena_resident_bytes() == resident); /* nothing was left to obtain */
+    CHECK(arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
+    CHECK(!arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
+    memset(before, 0, sizeof(before));
+    CHECK(arena_trim(ctx, before, 1000) == 0 && arena_trim(ctx, before, 1000) == 36);
+    CHECK(!present_from(r->unit_hint));
+    tx_abort(&tx);
+    check();
+}
+
 int main(void)
 {
     struct shm_ctx ctx;
@@ -136,5 +181,6 @@ int main(void)
     fill_with_spans(&ctx);
     too_large(&ctx);
     trimmed(&ctx);
+    ahead(&ctx);
     return 0;
 }

@@ -334,7 +334,7 @@ static void refusals(struct shm_config *cfg)
     CHECK(strstr(LOAD(cfg, &r, "--port", "1", "--foo", "bar"),
                  "at line 2 of the command line\n>>> 'foo \"bar\"'"));
     conf_report_free(&r);
-    CHECK(strstr(LOAD(cfg, &r, "--appendonly", "yes"), "this version has no append-only log"));
+    CHECK(strstr(LOAD(cfg, &r, "--cluster-enabled", "yes"), "this version has no cluster"));
     conf_report_free(&r);
     char *self = (char *)write_file("self.conf", "include self.conf\n");
     CHECK(chdir(dir) == 0 && strstr(LOAD(cfg, &r, self), "deep"));

@@ -169,6 +169,22 @@ static void clocks(void)
 
 /* ---- expiry ---- */
 
+/* What RESTORE and a file tell of a key. */
+static void clocks_told(void)
+{
+    static const int64_t idle[] = {0, 1, 100, 8388607};
+    for (size_t i = 0; i < ARRAY_LEN(idle); i++) {
+        uint32_t c = evict_clock_told(EVICT_NOEVICTION, NOW, idle[i], 7);
+        CHECK(evict_idle_seconds(c, NOW) == idle[i]);
+        CHECK(evict_clock_told(EVICT_ALLKEYS_LFU, NOW, idle[i], -1) == evict_clock(EVICT_ALLKEYS_LFU, NOW));
+    }
+    CHECK(evict_idle_seconds(evict_clock_told(EVICT_ALLKEYS_LRU, NOW, INT64_MAX, -1), NOW) == 8388607);
+    CHECK(evict_clock_told(EVICT_ALLKEYS_LRU, NOW, -1, 7) == evict_clock(EVICT_ALLKEYS_LRU, NOW));
+    for (int freq = 0; freq < 256; freq += 51)
+        CHECK(evict_frequency(evict_clock_told(EVICT_VOLATILE_LFU, NOW, 5, freq), &cfg, NOW) ==
+              (unsigned)freq);
+}
+
 static void expiry(unsigned parts)
 {
     struct expire_walk walk[3] = {0};
@@ -211,6 +227,7 @@ int main(void)
     CHECK(batch_enter(&ctx));
     config_defaults(&cfg);
     clocks();
+    clocks_told();
     for (int policy = EVICT_VOLATILE_LRU; policy < EVICT_NOEVICTION; policy++)
         evict(policy);
     nothing_to_take();

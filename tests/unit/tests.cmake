@@ -3,3 +3,9 @@ add_executable(threads_table ${CMAKE_CURRENT_LIST_DIR}/threads_table.c ${CMAKE_S
 target_link_libraries(threads_table skep_shm pthread)
 add_test(NAME unit/threads_table COMMAND threads_table --seconds 3)
 set_tests_properties(unit/threads_table PROPERTIES LABELS unit TIMEOUT 120)
+
+# A snapshot beside them: what it shows is compared with the keyspace at the cut.
+add_executable(threads_snapshot ${CMAKE_CURRENT_LIST_DIR}/threads_snapshot.c ${CMAKE_SOURCE_DIR}/tests/crash/keyspace.c)
+target_link_libraries(threads_snapshot skep_shm pthread)
+add_test(NAME unit/threads_snapshot COMMAND threads_snapshot --seconds 5)
+set_tests_properties(unit/threads_snapshot PROPERTIES LABELS unit TIMEOUT 120)

@@ -8,6 +8,7 @@
 #include "shm/config.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/control.h"
+#include "worker/net/client.h"
 #include "worker/dispatch/stats.h"
 
 command_fn cmd_config_get, cmd_config_resetstat, cmd_config_rewrite, cmd_config_set;
@@ -161,19 +162,63 @@ static void set_locked(struct call *c, const struct config_pair *pairs, int n)
         reply_ok(c->reply);
 }
 
+/* Whether these pairs concern the log; *begins: it is off, and they switch it on. */
+static bool concerns_log(const struct call *c, bool *begins)
+{
+    bool concerns = false;
+    *begins = false;
+    for (int i = 2; i + 1 < c->argc; i += 2) {
+        int id = config_find(c->argv[i]);
+        concerns |= id == D_appendonly || id == D_appendfsync;
+        if (id == D_appendonly)
+            *begins = !c->cfg->appendonly && bytes_is(c->argv[i + 1], "yes");
+    }
+    return concerns;
+}
+
+/* The log is the master's. It has to work before appendonly may say yes, and the master must have acted upon a
+ * change before the client is told OK. So this runs up to three times: to ask for the log, to store, and to reply.
+ * True: the pairs are to be stored now. */
+static bool may_store(struct call *c, bool begins, bool *stored)
+{
+    char answer[CONTROL_TEXT] = "";
+    *stored = false;
+    if (!begins && !c->client->told)
+        return true;
+    if (!ask_master(c, ASK_LOG, 0, answer))
+        return false;
+    if (answer[0] == '-')
+        reply_error(c->reply, answer + 1);
+    *stored = !strcmp(answer, ANSWER_NOTICED);
+    return answer[0] != '-' && !*stored;
+}
+
 void cmd_config_set(struct call *c)
 {
     int n = (c->argc - 2) / 2;
+    bool begins, noticed = false, log;
     if (c->argc % 2) {
         reply_error(c->reply, ERR_SYNTAX);
+        return;
+    }
+    log = concerns_log(c, &begins) && !c->in_lane; /* there the worker has asked before */
+    if (log && !may_store(c, begins, &noticed)) {
+        if (noticed)
+            reply_ok(c->reply);
         return;
     }
     struct config_pair *pairs = malloc((size_t)n * sizeof(*pairs));
     CHECK(pairs);
     for (int i = 0; i < n; i++)
         pairs[i] = (struct config_pair){c->argv[2 + 2 * i], c->argv[3 + 2 * i]};
+    size_t mark = c->reply->len;
     set_locked(c, pairs, n);
     free(pairs);
+    if (log && !c->rc && c->reply->buf[mark] == '+') {
+        char answer[CONTROL_TEXT];
+        c->reply->len = mark;
+        ask_master(c, ASK_NOTICE, 0, answer);
+    }
 }
 
 /* ---- the others ---- */

@@ -10,11 +10,13 @@
 #include "shm/base/number.h"
 #include "shm/config.h"
 #include "shm/crashpoint.h"
+#include "shm/persist.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
 #include "shm/wal.h"
 #include "worker/commands/help.h"
 #include "worker/commands/server_cmds.h"
+#include "worker/net/client.h"
 
 command_fn cmd_debug;
 
@@ -210,24 +212,21 @@ static void debug_structsize(struct call *c)
                 sizeof(struct shm_lane), sizeof(struct shm_unit));
 }
 
-/* ---- in the slow lane ---- */
-
-/* Redis stands still meanwhile; here only this client's reply comes later. A stop of the server ends it. */
+/* Redis stands still meanwhile; here only this client's reply, and what it has sent behind it, come later. */
 static void debug_sleep(struct call *c)
 {
     char *text = copy_text(c->argv[2]);
-    double left = strtod(text, NULL);
+    double s = strtod(text, NULL), most = (double)(INT64_MAX / 2000000);
     free(text);
-    lane_step_out(c);
-    while (left > 0 && !c->ctx->slot->stop) {
-        double now = left < 0.05 ? left : 0.05;
-        struct timespec t = {0, (long)(now * 1e9)};
-        nanosleep(&t, NULL);
-        left -= now;
+    if (!(s > 0)) {
+        reply_ok(c->reply);
+        return;
     }
-    lane_step_in(c);
-    reply_ok(c->reply);
+    c->slept_us = (uint64_t)((s < most ? s : most) * 1e6);
+    client_sleep(c->client, (int64_t)((c->slept_us + 999) / 1000));
 }
+
+/* ---- in the slow lane ---- */
 
 static enum rc populate_one(struct call *c, struct bytes key, struct bytes value)
 {
@@ -294,6 +293,10 @@ static void populate(struct call *c, int64_t count, struct bytes prefix, size_t 
 
 static void debug_populate(struct call *c)
 {
+    if (heeds(c->ctx->root, HEED_LOADING)) { /* DEBUG itself is allowed then */
+        reply_error(c->reply, "LOADING Redis is loading the dataset in memory");
+        return;
+    }
     int64_t count, size = 0;
     struct bytes prefix = BYTES_LIT("key");
     if (!number_to_int64(c->argv[2], &count) || count < 0 ||
@@ -418,6 +421,37 @@ static void debug_htstats(struct call *c)
     reply_verbatim(c->reply, "txt", (struct bytes){text, (size_t)n});
 }
 
+/* ---- loading again ---- */
+
+static void debug_reload(struct call *c)
+{
+    static const struct {
+        const char *word;
+        unsigned bit;
+    } words[] = {{"merge", RELOAD_MERGE}, {"noflush", RELOAD_NOFLUSH}, {"nosave", RELOAD_NOSAVE}};
+    unsigned bits = 0;
+    char answer[CONTROL_TEXT];
+    for (int i = 2; i < c->argc; i++) {
+        unsigned k = 0;
+        while (k < ARRAY_LEN(words) && !bytes_is(c->argv[i], words[k].word))
+            k++;
+        if (k == ARRAY_LEN(words)) {
+            reply_error(c->reply, "ERR DEBUG RELOAD only supports the MERGE, NOFLUSH and NOSAVE options.");
+            return;
+        }
+        bits |= words[k].bit;
+    }
+    if (ask_master(c, ASK_RELOAD, bits, answer))
+        reply_told(c, answer);
+}
+
+static void debug_loadaof(struct call *c)
+{
+    char answer[CONTROL_TEXT];
+    if (ask_master(c, ASK_LOADAOF, 0, answer))
+        reply_told(c, answer);
+}
+
 /* ---- dying on purpose ---- */
 
 static void debug_segfault(struct call *c)
@@ -476,6 +510,8 @@ static void debug_help(struct call *c)
         "    Reply with this error.",
         "HTSTATS <dbid>",
         "    Tell the shape of a database's table.",
+        "LOADAOF",
+        "    Empty all databases, and load the log again.",
         "LOG <message>",
         "    Write a line into the log.",
         "OBJECT <key>",
@@ -487,6 +523,10 @@ static void debug_help(struct call *c)
         "PROTOCOL <type>",
         "    Reply with a value of this type: string, integer, double, bignum, null, array, set,",
         "    map, attrib, push, verbatim, true or false.",
+        "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
+        "    Save the keys, empty all databases, and load the file. NOSAVE loads the file that is there, "
+        "NOFLUSH",
+        "    leaves the databases as they are, MERGE lets keys of the file replace those that exist.",
         "SEGFAULT",
         "    Let this worker die of a memory fault.",
         "SET-ACTIVE-EXPIRE <0|1>",
@@ -516,15 +556,17 @@ static const struct subcommand {
     {"crashpoint", 3, 5, false, debug_crashpoint},
     {"error", 3, 3, false, debug_error},
     {"htstats", 3, 3, true, debug_htstats},
+    {"loadaof", 2, 2, false, debug_loadaof},
     {"log", 3, 3, false, debug_log},
     {"object", 3, 3, false, debug_object},
     {"oom", 2, 2, false, debug_panic},
     {"panic", 2, 2, false, debug_panic},
     {"populate", 3, 5, true, debug_populate},
     {"protocol", 3, 3, false, debug_protocol},
+    {"reload", 2, INT32_MAX, false, debug_reload},
     {"segfault", 2, 2, false, debug_segfault},
     {"set-active-expire", 3, 3, false, debug_active_expire},
-    {"sleep", 3, 3, true, debug_sleep},
+    {"sleep", 3, 3, false, debug_sleep},
     {"stringmatch-len", 4, 4, true, debug_stringmatch},
     {"structsize", 2, 2, false, debug_structsize},
     /* Redis's, about what is not there yet or made otherwise. */
@@ -538,13 +580,11 @@ static const struct subcommand {
     {"htstats-key", 2, INT32_MAX, false, debug_refuse},
     {"leak", 2, INT32_MAX, false, debug_refuse},
     {"listpack", 2, INT32_MAX, false, debug_refuse},
-    {"loadaof", 2, INT32_MAX, false, debug_refuse},
     {"mallctl", 2, INT32_MAX, false, debug_refuse},
     {"mallctl-str", 2, INT32_MAX, false, debug_refuse},
     {"pause-cron", 2, INT32_MAX, false, debug_refuse},
     {"quicklist", 2, INT32_MAX, false, debug_refuse},
     {"quicklist-packed-threshold", 2, INT32_MAX, false, debug_refuse},
-    {"reload", 2, INT32_MAX, false, debug_refuse},
     {"replicate", 2, INT32_MAX, false, debug_refuse},
     {"replybuffer", 2, INT32_MAX, false, debug_refuse},
     {"restart", 2, INT32_MAX, false, debug_refuse},

@@ -1,7 +1,7 @@
 /* worker/commands/expire.c - when keys expire. */
 #include "shm/types/string.h"
-#include "worker/commands/args.h"
 #include "worker/commands/effects.h"
+#include "worker/commands/string_args.h"
 
 enum { IF_NX = 1, IF_XX = 2, IF_GT = 4, IF_LT = 8 };
 
@@ -58,7 +58,10 @@ static void expire(struct call *c, int64_t unit, int64_t base)
         reply_int(c->reply, 0);
         return;
     }
-    bool goes = v <= c->now_ms;
+    bool goes = v <= c->now_ms && !c->loading;
+    v = v < 0 ? 0 : v; /* in a file: what follows there counts on the key, though its time is over */
+    if (!goes && clone_defers(c, k))
+        return;
     enum rc rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, v);
     if (!rc && k->logged)
         rc = goes ? effect_del(c, k->key) : effect_pexpireat(c, k->key, v);
@@ -92,6 +95,8 @@ void cmd_persist(struct call *c)
 {
     struct key_ref *k = call_key(c, 0);
     bool expires = k->entry && entry_expiry(key_entry(k)) >= 0;
+    if (expires && clone_defers(c, k))
+        return;
     enum rc rc = expires ? key_set_expiry(c->tx, k, -1) : RC_OK;
     if (rc)
         call_fail(c, rc);

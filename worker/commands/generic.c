@@ -59,10 +59,13 @@ void cmd_type(struct call *c)
 static enum rc entry_move(struct call *c, struct key_ref *from, struct key_ref *to)
 {
     shm_ref r;
-    enum rc rc = entry_copy(c->tx, from->entry, to->key, entry_expiry(key_entry(from)), &r);
+    bool moved;
+    if (clone_defers(c, from))
+        return RC_DEFER;
+    enum rc rc = key_renew(c->tx, from, to->key, entry_expiry(key_entry(from)), &r, &moved);
     if (!rc)
         rc = key_put(c->tx, to, r, false);
-    return rc ? rc : key_del(c->tx, from, true);
+    return rc ? rc : key_del(c->tx, from, moved);
 }
 
 static void name_anew(struct call *c, bool only_free)

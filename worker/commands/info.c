@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "shm/config.h"
+#include "shm/wal.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/dispatch/stats.h"
@@ -194,21 +195,134 @@ static void info_memory(struct info *in)
 
 /* ---- persistence ---- */
 
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
+    return state < ARRAY_LEN(names) ? names[state] : "?";
+}
+
+/* Those that work with the disk; a snapshotter and loaders are there only while there is something for them to do. */
+static void put_helpers(struct info *in)
+{
+    static const char *const names[] = {
+        [ROLE_WAL] = "log_writer", [ROLE_SNAP] = "snapshotter", [ROLE_LOADER] = "loader"};
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
+        const struct shm_slot *s = slot_at(i);
+        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role])
+            continue;
+        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
+            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
+    }
+}
+
+/* There is no copy-on-write: what writers replace during a snapshot is handed over as it is. */
+static void put_snapshot(struct info *in, const struct shm_snap *s, int64_t now_ms)
+{
+    bool any = s->state != SNAP_IDLE, rdb = any && s->kind == SNAP_RDB;
+    uint64_t done = any ? s->keys_done : 0, total = any ? s->keys_total : 0;
+    PUT_FIXED(in, {"async_loading", "0"}, {"current_cow_peak", "0"}, {"current_cow_size", "0"},
+              {"current_cow_size_age", "0"});
+    put(in, "current_fork_perc:%.2f", ratio_of(done, total) * 100);
+    put_u64(in, "current_save_keys_processed", done);
+    put_u64(in, "current_save_keys_total", total);
+    put_u64(in, "rdb_changes_since_last_save", persist_dirty(in->c->ctx->root) - s->dirty_saved);
+    put(in, "rdb_bgsave_in_progress:%d", rdb);
+    put(in, "rdb_last_save_time:%lld", (long long)s->last_save_s);
+    put(in, "rdb_last_bgsave_status:%s", s->failed ? "err" : "ok");
+    put(in, "rdb_last_bgsave_time_sec:%lld", (long long)s->last_s);
+    put(in, "rdb_current_bgsave_time_sec:%lld", rdb ? (long long)(now_ms - s->start_ms) / 1000 : -1);
+    put_u64(in, "rdb_saves", s->saves);
+    PUT_FIXED(in, {"rdb_last_cow_size", "0"});
+}
+
+static void put_loaded_keys(struct info *in, const struct shm_load *l)
+{
+    uint64_t keys = 0, expired = 0;
+    for (uint32_t i = 0; i < LOADERS_MAX; i++) {
+        keys += l->loader[i].keys;
+        expired += l->loader[i].expired;
+    }
+    put_u64(in, "rdb_last_load_keys_expired", expired);
+    put_u64(in, "rdb_last_load_keys_loaded", keys);
+}
+
+static void put_log(struct info *in, const struct shm_persist *p, int64_t now_ms)
+{
+    const struct shm_snap *s = &p->snap;
+    bool rewrites = s->state != SNAP_IDLE && s->kind == SNAP_BASE;
+    put(in, "aof_enabled:%d", in->c->cfg->appendonly);
+    put(in, "aof_rewrite_in_progress:%d", rewrites);
+    put(in, "aof_rewrite_scheduled:%u", p->rewrite_scheduled);
+    put(in, "aof_last_rewrite_time_sec:%lld", (long long)s->base_last_s);
+    put(in, "aof_current_rewrite_time_sec:%lld", rewrites ? (long long)(now_ms - s->start_ms) / 1000 : -1);
+    put(in, "aof_last_bgrewrite_status:%s", s->base_failed ? "err" : "ok");
+    put(in, "aof_rewrites:%u", p->rewrites);
+    put(in, "aof_rewrites_consecutive_failures:%u", p->rewrite_failures);
+    put(in, "aof_last_write_status:%s", p->wal.fault ? "err" : "ok");
+    PUT_FIXED(in, {"aof_last_cow_size", "0"}, {"module_fork_in_progress", "0"},
+              {"module_fork_last_cow_size", "0"});
+}
+
+static void put_writer(struct info *in, const struct shm_persist *p)
+{
+    static const char *const states[] = {"off", "begins", "on"};
+    const struct shm_wal *w = &p->wal;
+    uint64_t ring = wal_ring_used(in->c->ctx->root);
+    if (in->c->cfg->appendonly) {
+        put_u64(in, "aof_current_size", w->base_bytes + w->bytes);
+        put_u64(in, "aof_base_size", w->base_bytes);
+        put(in, "aof_pending_rewrite:%u", p->rewrite_scheduled);
+        put_u64(in, "aof_buffer_length", ring);
+        put(in, "aof_pending_bio_fsync:%d", w->written != w->durable);
+        put_u64(in, "aof_delayed_fsync", w->delayed_syncs);
+    }
+    put(in, "wal_state:%s", states[w->state % ARRAY_LEN(states)]);
+    if (w->state == WAL_OFF)
+        return;
+    put_u64(in, "wal_position", wal_lsn(in->c->ctx->root));
+    put_u64(in, "wal_written_position", w->written);
+    put_u64(in, "wal_durable_position", w->durable);
+    put_u64(in, "wal_base_position", w->base_lsn);
+    put_u64(in, "wal_segments", w->segments);
+    put_u64(in, "wal_segments_bytes", w->bytes);
+    put_u64(in, "wal_ring_used", ring);
+    put_u64(in, "wal_syncs", w->syncs);
+    put_u64(in, "wal_sync_us_avg", w->syncs ? w->sync_us_sum / w->syncs : 0);
+    put_u64(in, "wal_sync_us_max", w->sync_us_max);
+    put_u64(in, "wal_sync_us_last", w->last_sync_us);
+    put(in, "wal_fault:%s", w->fault ? w->error[0] ? w->error : strerror((int)w->fault) : "");
+}
+
+static void put_loading(struct info *in, const struct shm_load *l, int64_t now_ms)
+{
+    uint64_t done = l->loaded_bytes_before, least = UINT64_MAX;
+    for (uint32_t i = 0; i < l->nloaders && i < LOADERS_MAX; i++)
+        if (l->loader[i].bytes_done < least)
+            least = l->loader[i].bytes_done; /* each reads the whole file, for its share of the keys */
+    done += least == UINT64_MAX ? 0 : least;
+    done = done < l->total_bytes ? done : l->total_bytes;
+    uint64_t s = now_ms > l->start_ms ? (uint64_t)(now_ms - l->start_ms) / 1000 : 0;
+    put(in, "loading_start_time:%lld", (long long)l->start_ms / 1000);
+    put_u64(in, "loading_total_bytes", l->total_bytes);
+    PUT_FIXED(in, {"loading_rdb_used_mem", "0"});
+    put_u64(in, "loading_loaded_bytes", done);
+    put(in, "loading_loaded_perc:%.2f", ratio_of(done, l->total_bytes) * 100);
+    put_u64(in, "loading_eta_seconds", done ? s * (l->total_bytes - done) / done : 1);
+}
+
 static void info_persistence(struct info *in)
 {
-    PUT_FIXED(in, {"loading", "0"}, {"async_loading", "0"}, {"current_cow_peak", "0"},
-              {"current_cow_size", "0"}, {"current_cow_size_age", "0"}, {"current_fork_perc", "0.00"},
-              {"current_save_keys_processed", "0"}, {"current_save_keys_total", "0"},
-              {"rdb_changes_since_last_save", "0"}, {"rdb_bgsave_in_progress", "0"});
-    put_u64(in, "rdb_last_save_time", in->c->ctx->root->boot_time_ms / 1000);
-    PUT_FIXED(
-        in, {"rdb_last_bgsave_status", "ok"}, {"rdb_last_bgsave_time_sec", "-1"},
-        {"rdb_current_bgsave_time_sec", "-1"}, {"rdb_saves", "0"}, {"rdb_last_cow_size", "0"},
-        {"rdb_last_load_keys_expired", "0"}, {"rdb_last_load_keys_loaded", "0"}, {"aof_enabled", "0"},
-        {"aof_rewrite_in_progress", "0"}, {"aof_rewrite_scheduled", "0"}, {"aof_last_rewrite_time_sec", "-1"},
-        {"aof_current_rewrite_time_sec", "-1"}, {"aof_last_bgrewrite_status", "ok"}, {"aof_rewrites", "0"},
-        {"aof_rewrites_consecutive_failures", "0"}, {"aof_last_write_status", "ok"},
-        {"aof_last_cow_size", "0"}, {"module_fork_in_progress", "0"}, {"module_fork_last_cow_size", "0"});
+    const struct shm_persist *p = persist(in->c->ctx->root);
+    bool loading = heeds(in->c->ctx->root, HEED_LOADING);
+    int64_t now_ms = (int64_t)time(NULL) * 1000;
+    put(in, "loading:%d", loading);
+    put_snapshot(in, &p->snap, now_ms);
+    put_loaded_keys(in, &p->load);
+    put_log(in, p, now_ms);
+    put_writer(in, p);
+    if (loading)
+        put_loading(in, &p->load, now_ms);
+    put_helpers(in);
 }
 
 /* ---- stats ---- */
@@ -312,12 +426,6 @@ static void info_keyspace(struct info *in)
 }
 
 /* ---- workers ---- */
-
-static const char *state_name(uint32_t state)
-{
-    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
-    return state < ARRAY_LEN(names) ? names[state] : "?";
-}
 
 /* While a worker is being replaced two slots may carry its number: the one that serves is shown. */
 static const struct shm_slot *worker_slot(uint32_t index)

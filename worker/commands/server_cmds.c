@@ -93,8 +93,7 @@ static int parse_shutdown(const struct call *c)
     return both || mixed ? -1 : (int)bits;
 }
 
-/* Success has no reply: the connection ends with the server. A stop waits for nothing that could be called
- * off, so there is never one to abort. */
+/* Success has no reply: the connection ends with the server. */
 void cmd_shutdown(struct call *c)
 {
     int bits = parse_shutdown(c);
@@ -102,12 +101,9 @@ void cmd_shutdown(struct call *c)
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
-    if (bits & (int)SHUTDOWN_ABORT) {
-        reply_error(c->reply, "ERR No shutdown in progress.");
-        return;
-    }
-    struct control_msg m = {.kind = CTL_SHUTDOWN, .x = c->session->id, .y = (uint64_t)bits};
-    control_send(c->w, &m, -1);
+    char answer[CONTROL_TEXT];
+    if (ask_master(c, ASK_SHUTDOWN, (unsigned)bits, answer))
+        reply_told(c, answer);
 }
 
 /* ---- MONITOR ---- */

@@ -8,6 +8,7 @@
 #ifndef SKEP_SERVER_CMDS_H
 #define SKEP_SERVER_CMDS_H
 
+#include "include/control.h"
 #include "include/version.h"
 #include "worker/dispatch/call.h"
 
@@ -22,6 +23,14 @@ void human_bytes(char out[24], uint64_t n);
 /* Around a wait in the slow lane: nobody may have to wait for a batch of ours meanwhile. */
 void lane_step_out(struct call *c);
 void lane_step_in(struct call *c);
+
+/* Asks the master on behalf of the client. True: this is its answer. False: the question is on its way; the handler
+ * returns at once, the client waits, and the command is run again from its beginning when the answer is there. So
+ * it must not have changed anything before it asks. Not for the slow lane, which has no clients. */
+bool ask_master(struct call *c, enum control_ask ask, unsigned options, char answer[CONTROL_TEXT]);
+/* The answer, if this is the run that has one. */
+bool take_answer(struct call *c, char answer[CONTROL_TEXT]);
+void reply_told(struct call *c, const char *answer);
 
 /* "ERR unknown subcommand or wrong number of arguments for 'X'. Try CMD HELP." */
 void reply_subcommand_syntax(struct call *c);

@@ -252,7 +252,9 @@ void cmd_getex(struct call *c)
     if (!string_fits(c, e) || !option_expiry(c, &o, &expiry_ms) || !reply_get(c, e) || !o.ttl)
         return;
     enum rc rc;
-    bool goes = (o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms;
+    bool goes = (o.ttl == TTL_EXAT || o.ttl == TTL_PXAT) && expiry_ms <= c->now_ms && !c->loading;
+    if (!goes && clone_defers(c, k))
+        return;
     rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, expiry_ms);
     if (!rc && k->logged)
         rc = goes             ? effect_del(c, k->key)

@@ -22,6 +22,13 @@ static inline bool keys_defer(struct call *c)
     return UNLIKELY(c->nkeys > MANY_KEYS) && call_defer(c);
 }
 
+/* Would the change copy a long value, since the snapshot keeps the one that is there? */
+static inline bool clone_defers(struct call *c, const struct key_ref *k)
+{
+    return UNLIKELY(key_pending(k)) && key_entry(k)->flags & ENTRY_BIG &&
+           entry_big(key_entry(k))->len > LONG_BYTES && call_defer(c);
+}
+
 enum ttl_kind {
     TTL_NONE,
     TTL_EX,

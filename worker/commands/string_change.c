@@ -101,11 +101,13 @@ static bool length_fits(struct call *c, uint64_t at, uint64_t more)
 }
 
 /* Would the change copy, or fill with zeros, more than a worker should? */
-static bool change_defers(struct call *c, const struct shm_entry *e, size_t len, uint64_t from,
-                          uint64_t total)
+static bool change_defers(struct call *c, const struct key_ref *k, size_t len, uint64_t from, uint64_t total)
 {
-    if (LIKELY(total <= LONG_BYTES))
+    const struct shm_entry *e = key_entry(k);
+    if (LIKELY(total <= LONG_BYTES && len <= LONG_BYTES))
         return false;
+    if (clone_defers(c, k))
+        return true;
     bool moves = !e || !(e->flags & ENTRY_BIG) || entry_big(e)->room < total;
     bool pads = from > len && from - len > LONG_BYTES;
     return ((moves && len > LONG_BYTES) || pads) && call_defer(c);
@@ -124,7 +126,7 @@ void cmd_append(struct call *c)
         rc = string_set(c->tx, k, more, -1, call_clock(c, k));
     } else {
         size_t was = string_length(e);
-        if (!length_fits(c, was, more.n) || change_defers(c, e, was, was, was + more.n))
+        if (!length_fits(c, was, more.n) || change_defers(c, k, was, was, was + more.n))
             return;
         rc = string_append(c->tx, k, more, call_clock(c, k), &length);
     }
@@ -152,7 +154,7 @@ void cmd_setrange(struct call *c)
     size_t length = e ? string_length(e) : 0;
     if (part.n) {
         uint64_t from = (uint64_t)offset;
-        if (!length_fits(c, from, part.n) || change_defers(c, e, length, from, from + part.n))
+        if (!length_fits(c, from, part.n) || change_defers(c, k, length, from, from + part.n))
             return;
         enum rc rc = string_set_range(c->tx, k, from, part, call_clock(c, k), &length);
         if (rc) {

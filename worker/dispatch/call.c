@@ -13,6 +13,8 @@ command_fn cmd_get;
 /* Plans of up to this many keys lie on the stack. */
 #define KEYS_INLINE 16
 
+#define COPY_PIECE (1u << 20)
+
 void call_breathe(struct call *c)
 {
     if (!c->in_lane || c->cmd->flags & F_GATE)
@@ -27,7 +29,7 @@ void call_breathe(struct call *c)
 
 static bool expired(const struct call *c, const struct shm_entry *e)
 {
-    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms;
+    return UNLIKELY(e->flags & ENTRY_EXPIRES) && entry_expiry(e) <= c->now_ms && !c->loading;
 }
 
 /* LRU: the time of this access. LFU: a counter that has decayed since the last one, and perhaps grows. */
@@ -65,6 +67,28 @@ static void touch_latched(struct call *c, struct key_ref *k, uint32_t version, u
     tx_abort(&tx);
 }
 
+/* A long value, in the lane: a look at the version after each piece, so that a block which is freed meanwhile is not
+ * read to its end. */
+static bool copy_big(struct call *c, struct key_ref *k, uint32_t version, shm_ref at)
+{
+    struct reply *r = c->reply;
+    const struct shm_big *b = shm_at(at);
+    size_t mark = r->len, len = b->len;
+    if (!key_read_valid(k, version))
+        return false;
+    char *to = reply_bulk_room(r, len);
+    for (size_t i = 0, n; i < len; i += n) {
+        n = len - i < COPY_PIECE ? len - i : COPY_PIECE;
+        memcpy(to + i, (const char *)(b + 1) + i, n);
+        if (!key_read_valid(k, version)) {
+            r->len = mark;
+            return false;
+        }
+    }
+    c->ctx->slot->stats.hits++;
+    return true;
+}
+
 /* Copies the value between two looks at the version. False: it could not be done this way. */
 static bool copy_value(struct call *c, struct key_ref *k, uint32_t version)
 {
@@ -77,11 +101,13 @@ static bool copy_value(struct call *c, struct key_ref *k, uint32_t version)
     if (flags & ENTRY_EXPIRES)
         word = *((const int64_t *)(e + 1) + 1);
     const char *value = (const char *)e + 8 + (flags & ENTRY_EXPIRES ? 8 : 0) + k->key.n;
-    if (type_enc >> 4 != TYPE_STRING || flags & ENTRY_BIG || k->key.n >= KEY_SHORT ||
+    if (type_enc >> 4 != TYPE_STRING || (flags & ENTRY_BIG && !c->in_lane) || k->key.n >= KEY_SHORT ||
         !key_read_valid(k, version))
         return false;
     if (flags & ENTRY_EXPIRES && expiry <= c->now_ms)
         return false;
+    if (flags & ENTRY_BIG)
+        return copy_big(c, k, version, (shm_ref)word);
     if ((type_enc & 15) == ENC_INT)
         reply_bulk_int(r, word);
     else
@@ -110,8 +136,12 @@ static bool get_unlocked(struct call *c, struct key_ref *k)
             cpu_relax();
             continue;
         }
+        if (k->entry && copy_value(c, k, version))
+            return true;
+        if (k->entry && !c->in_lane)
+            return false;
         if (k->entry)
-            return copy_value(c, k, version);
+            continue; /* the lane has the time to try again: to copy a long value under the latch is worse */
         c->ctx->slot->stats.misses++;
         reply_null(c->reply);
         return true;

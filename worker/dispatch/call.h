@@ -47,8 +47,10 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
+    bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
+    uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
     enum rc rc;
 };
 

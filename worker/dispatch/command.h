@@ -45,6 +45,12 @@ enum {
     F_NOTOUCH = 1u << 22,
     /* ours: not for users; COMMAND DOCS shows "syscmd" */
     F_SYSCMD = 1u << 23,
+    /* ours: asks whether all is well, so that it is refused like a write while the disk refuses writes */
+    F_HEALTH = 1u << 24,
+    /* ours: it puts an argument under a key as it is: a long one is copied before the key's latch is taken. */
+    F_STORES = 1u << 25,
+    /* ours: its reply is its argument: a long one goes to the slow lane, as those of commands with keys do */
+    F_ECHOES = 1u << 26,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */

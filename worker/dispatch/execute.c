@@ -1,11 +1,13 @@
 #include "worker/dispatch/execute.h"
 #include "shm/base/log.h"
 #include "shm/config.h"
+#include "shm/wal.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/stats.h"
 
 #include <ctype.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <time.h>
 
 /* ---- a cheap clock ---- */
@@ -121,11 +123,44 @@ static bool find_row(struct reply *r, const struct request *rq, const struct com
 static bool paused(const struct client *cl, const struct command *cmd)
 {
     const struct shm_root *root = cl->w->ctx.root;
+    if (heeds(root, HEED_LAST_SAVE) && cmd->flags & (F_WRITE | F_MAY_REPLICATE))
+        return true;
     if (LIKELY(!root->pause_mode) || root->pause_until_ms <= cl->w->now_ms)
         return false;
     if (root->pause_mode == 2)
         return true; /* CLIENT UNPAUSE waits, too: as in Redis only the time ends such a pause */
     return cmd->flags & (F_WRITE | F_MAY_REPLICATE);
+}
+
+/* What the disk's state forbids, in the order of Redis: a write while its effect could not be kept, and anything but a
+ * few commands while the keyspace is being loaded. False: refused, in words. */
+static bool disk_allows(struct client *cl, const struct command *row)
+{
+    const struct shm_root *root = cl->w->ctx.root;
+    const struct shm_config *cfg = cl->w->cfg;
+    struct reply *r = &cl->w->out;
+    if (row->flags & (F_WRITE | F_HEALTH)) {
+        if (heeds(root, HEED_SAVE_FAILED) && cfg->stop_writes_on_bgsave_error && cfg->nsaves) {
+            reply_error(r,
+                        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
+                        "persist to disk. Commands that may modify the data set are disabled, because this "
+                        "instance is configured to report errors during writes if RDB snapshotting fails "
+                        "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
+                        "the RDB error.");
+            return false;
+        }
+        const struct shm_wal *wal = &persist(root)->wal;
+        uint32_t fault = wal_on(root) ? __atomic_load_n(&wal->fault, __ATOMIC_ACQUIRE) : 0;
+        if (UNLIKELY(fault)) {
+            reply_errorf(r, "MISCONF Errors writing to the AOF file: %s", strerror((int)fault));
+            return false;
+        }
+    }
+    if (heeds(root, HEED_LOADING) && !(row->flags & F_LOADING)) {
+        reply_error(r, "LOADING Redis is loading the dataset in memory");
+        return false;
+    }
+    return true;
 }
 
 /* Everything that may refuse a command before it is run. RC_OK: it may; RC_INVALID: refused, in words. */
@@ -147,6 +182,10 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
         reply_error(r, ERR_OOM);
         cl->w->ctx.slot->cmd[row->id].rejected++;
         cl->w->ctx.slot->stats.oom_rejected++;
+        return RC_INVALID;
+    }
+    if (UNLIKELY(!disk_allows(cl, row))) {
+        cl->w->ctx.slot->cmd[row->id].rejected++;
         return RC_INVALID;
     }
     return paused(cl, row) ? RC_MISSING : RC_OK;
@@ -182,7 +221,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 {
     struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
-    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)))
+    if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
+        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
@@ -191,7 +231,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (LIKELY(!rc)) {
-        stats_command(&c, ticks_to_us(tick_now() - from), w->out.len > mark && w->out.buf[mark] == '-');
+        stats_command(&c, c.slept_us + ticks_to_us(tick_now() - from),
+                      w->out.len > mark && w->out.buf[mark] == '-');
         return RC_OK;
     }
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
@@ -256,6 +297,8 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
             w->ctx.slot->stats.parked++;
             return rc;
         }
+        if (UNLIKELY(rc == RC_AWAIT))
+            return rc;
         /* After the command, when it is certain that it will not be run again. */
         if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
             monitor_feed(cl, cmd, rq);
@@ -264,9 +307,13 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
+    if (UNLIKELY(cl->told)) { /* an answer that its command did not come to take */
+        free(cl->told);
+        cl->told = NULL;
+    }
     w->ctx.slot->stats.commands++;
     cl->session->commands++;
-    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next))
+    if (UNLIKELY(cl->reply_off || cl->reply_skip || cl->reply_skip_next) && !cl->wait) /* or it comes later */
         reply_modes(cl, mark);
     if (UNLIKELY(w->need_lsn || cl->need_lsn))
         hold_reply(cl, w->need_lsn, mark);

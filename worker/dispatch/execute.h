@@ -13,6 +13,7 @@
 /* What is found out ahead, for a batch of commands, so that memory is fetched while others run. */
 struct ahead {
     const struct command *cmd; /* NULL: unknown */
+    bool is_long;              /* so many bytes or arguments that a worker has no time for them */
     bool located;              /* key holds the place of the command's one key */
     struct key_ref key;
 };

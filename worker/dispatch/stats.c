@@ -11,8 +11,9 @@ command_fn cmd_auth, cmd_hello, cmd_config_set;
 void stats_clear(struct shm_ctx *ctx)
 {
     struct shm_slot *s = ctx->slot;
-    uint64_t epoch = ctx->root->stats_epoch;
+    uint64_t epoch = ctx->root->stats_epoch, dirty = s->stats.dirty;
     memset(&s->stats, 0, sizeof(s->stats));
+    s->stats.dirty = dirty; /* counts since the start: the save points go by it */
     memset(s->cmd, 0, sizeof(s->cmd));
     memset(s->hist, 0, sizeof(s->hist));
     memset(s->err, 0, sizeof(s->err));

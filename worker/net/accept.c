@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #define ACCEPTS_A_TURN 64
+#define QUEUE_MOST     4097 /* net.core.somaxconn, as kernels have it, and one */
 
 static void address_text(const struct sockaddr_storage *a, const struct shm_config *cfg, char *out, size_t n)
 {
@@ -156,11 +157,13 @@ void accept_return(struct worker *w)
     }
 }
 
+/* As many as a queue can hold: those who come meanwhile are the successor's, and must not keep us for ever. */
 void accept_drain(struct worker *w)
 {
+    unsigned most = w->cfg->tcp_backlog < QUEUE_MOST ? (unsigned)w->cfg->tcp_backlog + 1 : QUEUE_MOST;
     for (unsigned i = 0; i < w->net->nlisten; i++)
-        while (accept_some(w, w->net->listen[i].fd))
-            ;
+        for (unsigned n = 0, some = 1; some && n < most; n += some)
+            some = accept_some(w, w->net->listen[i].fd);
 }
 
 void accept_stop(struct worker *w)

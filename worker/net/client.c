@@ -13,6 +13,9 @@
 
 #define BATCH      NET_BATCH
 #define READ_BYTES NET_READ_BYTES
+#define READ_ONCE_BYTES                                                                                      \
+    (256u << 10) /* of a long request: the socket may hold megabytes, which others would wait for */
+#define OUTPUT_LOOK_BYTES (64u << 10)
 /* How far one look ahead is behind, or before, the other. Asking for all the memory of a batch at once loses
  * requests: a core follows some twenty misses at a time, and drops hints beyond that. */
 #define BUCKET_LAG  4u
@@ -65,16 +68,6 @@ struct client *client_create(struct worker *w, int fd, struct shm_session *s)
     return cl;
 }
 
-static void leave_waiting(struct client *cl)
-{
-    for (struct client **at = &cl->w->net->waiting; *at; at = &(*at)->next_waiting)
-        if (*at == cl) {
-            *at = cl->next_waiting;
-            break;
-        }
-    cl->in_waiting_list = false;
-}
-
 /* Takes the socket out of libev and out of its epoll set by hand: the master's duplicate would keep it there,
  * and libev would then rebuild the whole set on the first stray event. */
 void client_detach(struct client *cl)
@@ -94,10 +87,10 @@ void client_detach(struct client *cl)
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
-    if (cl->in_waiting_list)
-        leave_waiting(cl);
+    client_leave_waiting(cl);
     if (cl->need_lsn)
         hold_forget(cl);
+    lane_feed_forget(cl);
     cl->closed = true;
     cl->next = net->dead;
     net->dead = cl;
@@ -112,6 +105,7 @@ void client_close(struct client *cl)
     if (cl->wait == WAIT_LANE)
         lane_cancel(cl);
     client_detach(cl);
+    cl->w->net->closed++;
     __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
     shutdown(cl->fd, SHUT_RDWR); /* the master's duplicate would delay the FIN */
     control_send(cl->w, &m, -1);
@@ -130,8 +124,9 @@ void clients_bury(struct worker *w)
         struct client *cl = w->net->dead;
         w->net->dead = cl->next;
         parser_reset(&cl->parser);
-        free(cl->in);
-        free(cl->out);
+        buffer_free(&w->net->scrap, cl->in, cl->in_cap);
+        buffer_free(&w->net->scrap, cl->out, cl->out_cap);
+        free(cl->told);
         free(cl);
     }
 }
@@ -158,26 +153,33 @@ void client_measure(struct client *cl)
 /* Keeps [p, p + n) for later; p may lie in cl->in. */
 static void keep_input(struct client *cl, const char *p, size_t n)
 {
-    if (!n) {
-        free(cl->in);
-        cl->in = NULL;
-        cl->in_len = cl->in_cap = 0;
-        return;
-    }
-    if (cl->in && p >= cl->in && p < cl->in + cl->in_cap) {
+    bool inside = cl->in && p >= cl->in && p < cl->in + cl->in_cap;
+    /* What a long request leaves behind is short, and does not keep its memory. */
+    bool shrinks = cl->in_cap >= BUFFER_PAGES_BYTES && n < cl->in_cap / 8;
+    if (inside && n && !shrinks) {
         if (p != cl->in)
             memmove(cl->in, p, n);
         cl->in_len = n;
         return;
     }
-    if (cl->in_cap < n) {
-        free(cl->in);
-        cl->in = malloc(n);
-        CHECK(cl->in);
-        cl->in_cap = n;
+    char *old = cl->in;
+    size_t old_cap = cl->in_cap;
+    if (shrinks || cl->in_cap < n || !n) {
+        cl->in = NULL;
+        cl->in_cap = 0;
+        if (n)
+            cl->in = buffer_grow(NULL, &cl->in_cap, n);
     }
-    memcpy(cl->in, p, n);
+    if (n)
+        memcpy(cl->in, p, n);
     cl->in_len = n;
+    if (old && old != cl->in)
+        buffer_free(&cl->w->net->scrap, old, old_cap);
+}
+
+void client_input_drop(struct client *cl, size_t n)
+{
+    keep_input(cl, cl->in + n, cl->in_len - n);
 }
 
 /* Room for what the command still wants, but never for more than has arrived already: who claims 512 MB and
@@ -189,10 +191,7 @@ static void grow_input(struct client *cl)
     if (cl->in_cap - cl->in_len >= 16384 || cl->in_cap - cl->in_len >= cl->parser.want)
         if (cl->in_cap > cl->in_len)
             return;
-    size_t cap = cl->in_len + (more < most ? more : most);
-    cl->in = realloc(cl->in, cap);
-    CHECK(cl->in);
-    cl->in_cap = cap;
+    cl->in = buffer_grow(cl->in, &cl->in_cap, cl->in_len + (more < most ? more : most));
 }
 
 void client_readable(struct client *cl)
@@ -204,17 +203,18 @@ void client_readable(struct client *cl)
     if (cl->in_len) {
         grow_input(cl);
         to = cl->in + cl->in_len;
-        room = cl->in_cap - cl->in_len;
+        room = cl->in_cap - cl->in_len < READ_ONCE_BYTES ? cl->in_cap - cl->in_len : READ_ONCE_BYTES;
     }
     __atomic_store_n(&cl->session->state, SESSION_BUSY, __ATOMIC_RELEASE);
     ssize_t n = recv(cl->fd, to, room, MSG_DONTWAIT);
     cl->w->ctx.slot->stats.total_reads++;
     if (UNLIKELY(n <= 0)) {
-        if (n == 0 || (errno != EAGAIN && errno != EINTR))
-            client_close(cl);
-        else
+        bool over = n == 0 || (errno != EAGAIN && errno != EINTR);
+        if (!over)
             client_settle(cl);
-        return;
+        else if (cl->w->net->closed < NET_PARTINGS)
+            client_close(cl);
+        return; /* thousands leave at once: those beyond the turn's share say so again in the next one */
     }
     cl->session->last_ms = cl->w->now_ms;
     cl->session->net_in += (size_t)n;
@@ -260,13 +260,15 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
         }
         net->start[b->n] = b->end - used;
         execute_ahead(cl, rq, &net->ahead[b->n]);
+        net->ahead[b->n].is_long = used > NET_LONG_REQUEST || rq->argc > NET_LONG_ARGS;
         if (b->n >= BUCKET_LAG)
             execute_ahead_bucket(&net->ahead[b->n - BUCKET_LAG]);
         b->n++;
     }
 }
 
-/* Runs the batch; returns where the bytes begin that have not been dealt with. */
+/* Runs the batch; returns where the bytes begin that have not been dealt with. Its replies are put into the client's
+ * output when they are large, not only at the end: or a batch of large values were built before any limit is seen. */
 static size_t run_batch(struct client *cl, const struct batch *b)
 {
     struct net *net = cl->w->net;
@@ -280,17 +282,23 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         if (i + ENTRY_AHEAD < b->n)
             execute_ahead_entry(&net->ahead[i + ENTRY_AHEAD]);
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
-        if (LIKELY(rc == RC_OK) && LIKELY(!cl->close_after_reply))
-            continue;
-        if (rc == RC_BUSY || rc == RC_MISSING) {
-            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : WAIT_PAUSED);
-            done = net->start[i];
-        } else {
-            done = i + 1 < b->n ? net->start[i + 1] : b->end;
+        if (UNLIKELY(cl->w->out.len - mark > OUTPUT_LOOK_BYTES)) {
+            output_end(cl, mark);
+            mark = cl->batch_mark = output_begin(cl);
         }
+        if (LIKELY(rc == RC_OK) && LIKELY(!(cl->close_after_reply | cl->wait | cl->closed)))
+            continue;
+        size_t next = i + 1 < b->n ? net->start[i + 1] : b->end;
+        bool again = rc == RC_BUSY || rc == RC_MISSING || rc == RC_AWAIT;
+        if (again)
+            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : rc == RC_AWAIT ? WAIT_MASTER : WAIT_PAUSED);
+        if (cl->feed_len) /* its bytes are sent from where they are */
+            cl->feed_len = next - net->start[i];
+        done = again || cl->feed_len ? net->start[i] : next;
         break;
     }
-    output_end(cl, mark);
+    if (!cl->closed)
+        output_end(cl, mark);
     return done;
 }
 
@@ -346,44 +354,4 @@ void client_process(struct client *cl, char *buf, size_t len)
     client_settle(cl);
     if (cl->close_after_reply && !cl->in_flush_list)
         client_close(cl);
-}
-
-/* ---- waiting ---- */
-
-void client_wait(struct client *cl, enum client_wait why)
-{
-    struct net *net = cl->w->net;
-    cl->wait = (uint8_t)why;
-    client_read_stop(cl);
-    if (why == WAIT_LANE || why == WAIT_DISK || cl->in_waiting_list)
-        return;
-    cl->in_waiting_list = true;
-    cl->next_waiting = net->waiting;
-    net->waiting = cl;
-}
-
-void client_resume(struct client *cl)
-{
-    if (cl->closed)
-        return;
-    cl->wait = WAIT_NONE;
-    if (cl->in_len)
-        client_process(cl, cl->in, cl->in_len);
-    if (!cl->wait && !cl->closed)
-        client_read_start(cl);
-}
-
-/* Tries all who wait once more. True: some still wait for a lock. */
-bool clients_retry(struct worker *w)
-{
-    struct client *list = w->net->waiting;
-    bool parked = false;
-    w->net->waiting = NULL;
-    for (struct client *cl = list, *next; cl; cl = next) {
-        next = cl->next_waiting;
-        cl->in_waiting_list = false;
-        client_resume(cl);
-        parked |= cl->wait == WAIT_PARKED;
-    }
-    return parked;
 }

@@ -10,19 +10,27 @@
 
 #include <ev.h>
 
+#include "include/control.h"
+#include "worker/net/buffer.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
 
 #define NET_BATCH      32u         /* commands parsed, and their memory fetched, before the first runs */
 #define NET_READ_BYTES (64u << 10) /* one read */
+#define NET_PARTINGS   400u /* clients closed or handed over in a turn: some 4 ms. The others come next */
+/* A command of a key and of more bytes than this goes to the slow lane, which has the time to copy them. */
+#define NET_LONG_REQUEST (2u << 20)
+#define NET_LONG_ARGS    8192 /* likewise of so many arguments: to plan and latch 100,000 keys takes 60 ms */
 
 /* Why a client's next command is not being run. */
 enum client_wait {
     WAIT_NONE = 0,
     WAIT_PARKED, /* a lock or the gate was closed: soon again */
     WAIT_PAUSED, /* CLIENT PAUSE */
+    WAIT_ASLEEP, /* DEBUG SLEEP: its reply comes at wake_ms */
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
+    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
 };
 
 struct client {
@@ -44,6 +52,7 @@ struct client {
     bool monitor;
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
+    int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
     uint64_t lane_serial;      /* WAIT_LANE: of the request */
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
@@ -55,6 +64,13 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
+    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
+    bool lane_hurry;            /* its reply is fetched though it does not read */
+    /* A long request goes to the lane in pieces: it stands at the beginning of in. */
+    size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
+    bool feed_starved;        /* the arena had no room for a piece of it */
+    bool in_feed_list;
+    struct client *next_feeding;
     struct client *prev, *next; /* all clients of the worker */
     struct client *next_waiting;
     bool in_waiting_list;
@@ -64,15 +80,18 @@ struct net {
     struct client *clients; /* all */
     struct client *flush;   /* those with a reply of this turn */
     struct client **flush_tail;
-    struct client *waiting;     /* parked or paused: tried again after the turn */
-    struct client *held;        /* need_lsn is set */
-    struct client **by_session; /* by session index */
+    struct client *parked;           /* tried again after the turn */
+    struct client *resting;          /* paused or asleep: tried when it is time */
+    bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
+    int64_t wake_ms;                 /* no sleeper wakes before */
+    struct client *held;             /* need_lsn is set */
+    struct client **by_session;      /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */
     unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
     struct ev_prepare prepare;
     struct ev_check check;
-    struct ev_timer tick, retry;
+    struct ev_timer tick, retry, slice;
     struct ev_io wake, control;
     char *rbuf; /* shared by all reads */
     int epoll_fd;
@@ -86,10 +105,13 @@ struct net {
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
+    unsigned closed;     /* in this turn */
     struct lane_cancel {
         uint32_t slot;
         uint64_t serial;
     } * cancels;
+    struct client *feeding; /* those whose request goes to the lane in pieces */
+    struct scrap scrap;
     size_t ncancels, cancels_cap; /* requests whose client has gone, not told to the lane yet */
 };
 
@@ -100,17 +122,26 @@ void client_close_soon(struct client *cl); /* when its replies are written */
 void client_readable(struct client *cl);
 /* Runs what stands in [buf, buf + len); what is left is kept in cl->in. buf may be cl->in itself. */
 void client_process(struct client *cl, char *buf, size_t len);
-void client_resume(struct client *cl); /* it has waited; go on with its bytes */
-void client_wait(struct client *cl, enum client_wait why);
+void client_input_drop(struct client *cl, size_t n); /* the first n bytes of in are done with */
 size_t client_memory(const struct client *cl);
 void client_measure(struct client *cl); /* tells its session what it takes: for CLIENT LIST, now and then */
 void client_settle(struct client *cl);  /* says in the session what a death of the worker would mean now */
 void client_detach(struct client *cl);  /* out of the loop and the lists; the socket stays open */
 void clients_limit_memory(struct worker *w); /* client_evict.c: ten times a second */
 void clients_bury(struct worker *w);         /* after the turn */
-bool clients_retry(struct worker *w);
 void client_read_start(struct client *cl);
 void client_read_stop(struct client *cl);
+
+/* waiting.c */
+void client_wait(struct client *cl, enum client_wait why);
+void client_sleep(struct client *cl, int64_t ms); /* +OK, and what stands behind the command, come later */
+void client_resume(struct client *cl);            /* it has waited; go on with its bytes */
+void client_leave_waiting(struct client *cl);
+void clients_retry(struct worker *w); /* after the turn */
+/* The master's answer for a session of ours: whoever waits for it goes on. */
+void client_told(struct worker *w, const struct control_msg *m);
+/* The reply to the command that has waited, if the client wants one. */
+void client_reply_late(struct client *cl, const char *text, size_t n);
 
 /* output.c: a reply is begun in the worker's shared buffer and belongs to the client when it is ended. */
 size_t output_begin(struct client *cl);
@@ -138,12 +169,20 @@ void accept_return(struct worker *w); /* gives up what was lent */
 void accept_drain(struct worker *w);  /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
-void handover_all(struct worker *w);
+bool handover_some(struct worker *w); /* true: there are more who can be moved at once */
 bool handover_one(struct client *cl);
 void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
+void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
+bool lane_choose(struct worker *w, uint32_t *slot);
+/* Long requests: lane_feed.c. */
+void lane_feed_begin(struct client *cl, uint32_t lane); /* how long it is, client_process says */
+void lane_feed_end(struct client *cl);                  /* drops what is left of it, if one goes */
+void lane_feed_forget(struct client *cl);               /* the client goes */
+bool lane_feed_all(struct worker *w);                   /* once a turn; true: there is more to send */
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
 void lane_acknowledge(struct client *cl);
 void lane_cancel(struct client *cl);

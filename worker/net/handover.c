@@ -11,6 +11,7 @@
 
 struct parcel {
     uint64_t in_len, out_len;
+    int64_t wake_ms; /* of a sleeper; 0: it is none */
     uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
 };
 
@@ -20,6 +21,7 @@ static enum rc parcel_store(struct client *cl)
     struct parcel p = {
         .in_len = cl->in_len,
         .out_len = cl->out_len - cl->out_at,
+        .wake_ms = cl->wait == WAIT_ASLEEP ? cl->wake_ms : 0,
         .reply_off = cl->reply_off,
         .reply_skip = cl->reply_skip,
         .reply_skip_next = cl->reply_skip_next,
@@ -65,12 +67,14 @@ bool handover_one(struct client *cl)
     return true;
 }
 
-void handover_all(struct worker *w)
+bool handover_some(struct worker *w)
 {
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+    unsigned moved = 0;
+    for (struct client *cl = w->net->clients, *next; cl && moved < NET_PARTINGS; cl = next) {
         next = cl->next;
-        handover_one(cl);
+        moved += handover_one(cl);
     }
+    return moved == NET_PARTINGS;
 }
 
 static void parcel_drop(struct worker *w, struct shm_session *s)
@@ -88,6 +92,9 @@ static void unpack(struct client *cl, const char *from)
 {
     struct parcel p;
     memcpy(&p, from, sizeof(p));
+    cl->wake_ms = p.wake_ms;
+    if (p.wake_ms)
+        client_wait(cl, WAIT_ASLEEP);
     cl->reply_off = p.reply_off;
     cl->reply_skip = p.reply_skip;
     cl->reply_skip_next = p.reply_skip_next;
@@ -95,10 +102,9 @@ static void unpack(struct client *cl, const char *from)
     if (p.monitor)
         monitor_start(cl);
     if (p.in_len) {
-        cl->in = malloc(p.in_len);
-        CHECK(cl->in);
+        cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);
         memcpy(cl->in, from + sizeof(p), p.in_len);
-        cl->in_len = cl->in_cap = p.in_len;
+        cl->in_len = p.in_len;
     }
     if (p.out_len)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
@@ -138,7 +144,7 @@ void handover_take(struct worker *w, uint32_t session, int fd)
         parcel_drop(w, s);
     }
     __atomic_store_n(&s->state, SESSION_BUSY, __ATOMIC_RELEASE);
-    if (!cl->closed)
+    if (!cl->closed && !cl->wait)
         client_resume(cl);
     client_settle(cl);
 }

@@ -4,11 +4,13 @@
 #include "worker/net/client.h"
 
 #include <stdlib.h>
+#include <sys/ioctl.h>
 
-#define OUTPUT_ENOUGH (256u << 10) /* the client has so much to read that the next piece can wait */
+#define OUTPUT_ENOUGH      (256u << 10) /* the client has so much to read that the next piece can wait */
+#define WRITES_FIRST_BYTES (16 << 10)   /* unread, it is so near to blocking that we take it for blocked */
 
 /* The running lane with the fewest requests of ours is not known; taking turns comes close. */
-static bool choose_lane(struct worker *w, uint32_t *slot)
+bool lane_choose(struct worker *w, uint32_t *slot)
 {
     uint32_t n = w->ctx.root->nslots;
     for (uint32_t i = 0; i < n; i++) {
@@ -28,16 +30,34 @@ static void wake_if(struct worker *w, uint32_t slot, bool wake)
         worker_wake(w, slot);
 }
 
+void lane_wait(struct client *cl, uint32_t lane, uint64_t serial)
+{
+    cl->lane_serial = serial;
+    cl->lane_slot = lane;
+    cl->lane_generation = slot_at(lane)->generation;
+    cl->lane_begun = cl->lane_lost = cl->lane_hurry = false;
+    cl->session->flags |= SESSION_F_LANE;
+    client_wait(cl, WAIT_LANE);
+}
+
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
 {
     struct worker *w = cl->w;
     uint32_t lane;
     bool wake = false;
     size_t bytes = sizeof(struct lane_request) + (size_t)argc * 8, at = bytes;
-    if (!choose_lane(w, &lane))
+    if (!lane_choose(w, &lane))
         return RC_BUSY;
     for (int i = 0; i < argc; i++)
         bytes += argv[i].n;
+    if (UNLIKELY(cl->feed_starved)) {
+        cl->feed_starved = false;
+        return RC_NOMEM;
+    }
+    if (UNLIKELY(bytes > LANE_REQUEST_ONCE)) {
+        lane_feed_begin(cl, lane);
+        return RC_OK;
+    }
     char *block = malloc(bytes);
     CHECK(block);
     struct lane_request *rq = (struct lane_request *)block;
@@ -53,12 +73,7 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
     free(block);
     if (rc)
         return rc;
-    cl->lane_serial = m.x;
-    cl->lane_slot = lane;
-    cl->lane_generation = slot_at(lane)->generation;
-    cl->lane_begun = cl->lane_lost = false;
-    cl->session->flags |= SESSION_F_LANE;
-    client_wait(cl, WAIT_LANE);
+    lane_wait(cl, lane, m.x);
     wake_if(w, lane, wake);
     return RC_OK;
 }
@@ -76,7 +91,7 @@ static bool acknowledge(struct worker *w, uint32_t lane, uint64_t serial, uint32
 void lane_acknowledge(struct client *cl)
 {
     /* Who hands its clients over fetches their replies at any speed: they travel as parcels. */
-    bool room = output_pending(cl) < OUTPUT_ENOUGH || cl->w->net->stopping;
+    bool room = output_pending(cl) < OUTPUT_ENOUGH || cl->lane_hurry || cl->w->net->stopping;
     if (cl->lane_owed && room && acknowledge(cl->w, cl->lane_slot, cl->lane_serial, cl->lane_owed))
         cl->lane_owed = 0;
 }
@@ -109,8 +124,9 @@ void lane_flush_cancels(struct worker *w)
     }
 }
 
-static void finished(struct client *cl)
+void lane_finished(struct client *cl)
 {
+    lane_feed_end(cl);
     cl->session->flags &= ~SESSION_F_LANE;
     cl->w->ctx.slot->stats.commands++;
     cl->session->commands++;
@@ -125,13 +141,10 @@ static void starved(struct client *cl)
         client_close(cl);
         return;
     }
-    if (!cl->reply_off && !cl->reply_skip)
-        output_append(cl, text, sizeof(text) - 1);
-    cl->reply_skip = cl->reply_skip_next;
-    cl->reply_skip_next = false;
+    client_reply_late(cl, text, sizeof(text) - 1);
     cl->lane_owed = 0;
     if (!cl->closed)
-        finished(cl);
+        lane_finished(cl);
 }
 
 void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
@@ -158,11 +171,20 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
         cl->reply_skip = cl->reply_skip_next;
         cl->reply_skip_next = false;
         cl->lane_owed = 0;
-        finished(cl);
+        lane_finished(cl);
         return;
     }
     cl->lane_owed++;
     lane_acknowledge(cl);
+}
+
+/* A client that writes its whole pipeline before it reads a reply waits for us to read, while its reply waits for it.
+ * Such a one gets the reply put aside, whatever it takes, as any other reply is. */
+static bool writes_first(const struct client *cl)
+{
+    int waits = 0;
+    return cl->lane_owed && output_pending(cl) >= OUTPUT_ENOUGH && !ioctl(cl->fd, FIONREAD, &waits) &&
+           waits >= WRITES_FIRST_BYTES;
 }
 
 bool lane_lost(struct worker *w)
@@ -174,6 +196,7 @@ bool lane_lost(struct worker *w)
         const struct shm_slot *s = slot_at(cl->lane_slot);
         cl->lane_lost = s->generation != cl->lane_generation || s->state == SLOT_FREE;
         any |= cl->lane_lost;
+        cl->lane_hurry = cl->lane_hurry || writes_first(cl);
         lane_acknowledge(cl); /* where the ring was full, nothing else comes back to it */
     }
     return any;
@@ -192,11 +215,8 @@ void lane_check(struct worker *w)
             client_close(cl);
             continue;
         }
-        if (!cl->reply_off && !cl->reply_skip)
-            output_append(cl, text, sizeof(text) - 1);
-        cl->reply_skip = cl->reply_skip_next;
-        cl->reply_skip_next = false;
+        client_reply_late(cl, text, sizeof(text) - 1);
         if (!cl->closed)
-            finished(cl);
+            lane_finished(cl);
     }
 }

@@ -46,9 +46,7 @@ static void keep(struct client *cl, const void *p, size_t n)
     if (cl->out_cap - cl->out_len < n) {
         size_t cap = cl->out_len + n;
         cap += cap / 4 + 1024;
-        cl->out = realloc(cl->out, cap);
-        CHECK(cl->out);
-        cl->out_cap = cap;
+        cl->out = buffer_grow(cl->out, &cl->out_cap, cap);
     }
     memcpy(cl->out + cl->out_len, p, n);
     cl->out_len += n;
@@ -167,7 +165,7 @@ static void drained(struct client *cl)
 {
     watch_writable(cl, false);
     if (cl->out_cap) {
-        free(cl->out);
+        buffer_free(&cl->w->net->scrap, cl->out, cl->out_cap);
         cl->out = NULL;
         cl->out_at = cl->out_len = cl->out_cap = 0;
     }

@@ -33,6 +33,9 @@ struct parse_limits {
 
 #define PARSE_LIMITS_DEFAULT ((struct parse_limits){512u << 20, 2147483647, 64u << 10, true})
 
+/* For a command that was within its limits when it came. */
+#define PARSE_LIMITS_ANY ((struct parse_limits){SIZE_MAX >> 1, 2147483647, SIZE_MAX >> 1, true})
+
 /* One command. Zeroed it is fresh; the memory stays for the next command that is read into it. The arguments
  * point into the caller's buffer, or into the scratch (inline and streamed ones): they live until either
  * changes. */

@@ -1,0 +1,292 @@
+/* Loading: at the start, and for DEBUG RELOAD and LOADAOF. Workers serve meanwhile, with -LOADING. The order at the
+ * end is what counts: the log works, and a base that it follows is on disk, before the first write. */
+#include "master/supervise.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "master/process.h"
+#include "shm/base/log.h"
+
+#define TRIES_MAX    3u
+#define TELL_EVERY_S 5.0
+
+static struct shm_load *load(const struct master *m)
+{
+    return &persist(m->root)->load;
+}
+
+/* Before anybody serves: on standard error as well, like every refusal of a start. */
+void start_failed(struct master *m, const char *why)
+{
+    fprintf(stderr, "skep: %s\n", why);
+    log_warning("%s", why);
+    children_kill(m);
+    end_now(m, 1);
+}
+
+/* ---- the files ---- */
+
+static void begin_files(struct master *m, enum load_what what)
+{
+    struct shm_load *l = load(m);
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    memset(l, 0, sizeof(*l));
+    l->nloaders = m->nworkers < LOADERS_MAX ? m->nworkers : LOADERS_MAX;
+    l->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    l->what = what;
+    __atomic_store_n(&l->state, LOAD_RUNNING, __ATOMIC_RELEASE);
+    heed_set(persist(m->root), HEED_LOADING, true);
+    m->durable.step = AT_FILES;
+    m->durable.told_at = now_s();
+}
+
+void loading_prepare(struct master *m)
+{
+    struct durable *d = &m->durable;
+    persist(m->root)->snap.last_save_s = (int64_t)time(NULL);
+    persist(m->root)->snap.last_s = persist(m->root)->snap.base_last_s = -1;
+    if (d->load_tries >= TRIES_MAX)
+        start_failed(m, "loading was broken off three times by crashes; the server does not start");
+    /* Whatever else is wrong with the file, the loaders say. */
+    if (m->cfg->appendonly || !access(m->cfg->dbfilename, F_OK) || errno != ENOENT)
+        begin_files(m, LOAD_AT_START);
+    else
+        d->load_tries = 0;
+}
+
+static bool fork_loader(struct master *m, uint32_t index)
+{
+    struct post p = {
+        .role = ROLE_LOADER, .index = index, .slot = -1, .next = -1, .last_slot = -1, .lent_to = -1};
+    return spawn_child(m, &p) >= 0;
+}
+
+static bool fork_loaders(struct master *m, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        if (!fork_loader(m, i))
+            return false;
+    return true;
+}
+
+/* They may be waiting for the one that has failed. */
+static void kill_loaders(struct master *m)
+{
+    for (uint32_t i = 0; i < m->nslots; i++)
+        if (m->child[i].phase != CHILD_NONE && m->child[i].role == ROLE_LOADER && m->child[i].pid)
+            kill(m->child[i].pid, SIGKILL);
+}
+
+void loading_children(struct master *m)
+{
+    if (m->durable.step == AT_FILES && !fork_loaders(m, load(m)->nloaders))
+        start_failed(m, "a loader could not be started");
+}
+
+/* ---- the steps ---- */
+
+static void end_loading(struct master *m)
+{
+    struct durable *d = &m->durable;
+    bool failed = d->load_failed;
+    d->step = LOADED;
+    d->load_tries = 0;
+    load(m)->state = failed ? LOAD_FAILED : LOAD_NONE;
+    log_follow(m);
+    heed_set(persist(m->root), HEED_LOADING, false);
+    if (d->again) {
+        ask_answer(m, ASK_RELOAD, failed ? "-ERR Error trying to load the RDB dump" : "+OK");
+        ask_answer(m, ASK_LOADAOF, failed ? "-ERR Error trying to load the AOF files" : "+OK");
+    }
+    d->again = d->load_failed = false;
+    started_check(m);
+}
+
+static void files_loaded(struct master *m)
+{
+    struct durable *d = &m->durable;
+    persist(m->root)->snap.dirty_saved = persist_dirty(m->root);
+    if (!m->cfg->appendonly) {
+        end_loading(m);
+        return;
+    }
+    d->step = AT_LOG;
+    d->log_tries = 0;
+    log_open_writer(m, load(m)->needs_base || d->again);
+}
+
+/* The log works. Its beginning needs a base; a log that was just read has one. */
+static void log_is_open(struct master *m)
+{
+    struct shm_wal *w = &persist(m->root)->wal;
+    if (load(m)->needs_base || m->durable.again) {
+        m->durable.step = AT_BASE;
+        if (!snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOAD))
+            loading_snapshot_ended(m, false);
+        return;
+    }
+    /* Nobody writes yet, so no gate is needed. */
+    __atomic_store_n(&w->on, 1, __ATOMIC_RELEASE);
+    end_loading(m);
+}
+
+static void begin_flush(struct master *m)
+{
+    struct durable *d = &m->durable;
+    heed_set(persist(m->root), HEED_LOADING, true);
+    if (d->reload & RELOAD_NOFLUSH) {
+        begin_files(m, d->what);
+        d->load_failed = !fork_loaders(m, load(m)->nloaders);
+        return;
+    }
+    d->step = AT_FLUSH;
+    d->load_failed = !fork_loader(m, LOADER_FLUSHES);
+}
+
+void loading_go_on(struct master *m)
+{
+    struct durable *d = &m->durable;
+    struct post *log = log_post(m);
+    switch (d->step) {
+    case AT_QUIET:
+        if (log->slot < 0)
+            begin_flush(m);
+        break;
+    case AT_FLUSH:
+        if (children_any(m, ROLE_LOADER))
+            break;
+        begin_files(m, d->what);
+        if (!d->load_failed)
+            d->load_failed = !fork_loaders(m, load(m)->nloaders);
+        break;
+    case AT_FILES:
+        if (!children_any(m, ROLE_LOADER))
+            files_loaded(m);
+        break;
+    case AT_LOG:
+        if (log->slot >= 0 && m->child[log->slot].phase == CHILD_RUNNING)
+            log_is_open(m);
+        break;
+    default:
+        break;
+    }
+}
+
+/* At the start a loader that fails has said why. One that crashed leaves a half-filled keyspace: all is begun again. */
+void loading_child_ended(struct master *m, struct child *c, bool crashed)
+{
+    struct durable *d = &m->durable;
+    bool failed = crashed || WEXITSTATUS(c->status);
+    if (!failed) {
+        loading_go_on(m);
+        return;
+    }
+    if (d->again) {
+        d->load_failed = true;
+        if (crashed)
+            kill_loaders(m);
+        loading_go_on(m);
+        return;
+    }
+    if (!crashed)
+        start_failed(m, load(m)->error);
+    rebuild_begin(m, "a loader died");
+}
+
+void loading_snapshot_ended(struct master *m, bool ok)
+{
+    struct durable *d = &m->durable;
+    const struct shm_snap *s = &persist(m->root)->snap;
+    if (d->step == AT_SAVE && !ok) {
+        d->step = LOADED;
+        d->again = false;
+        heed_set(persist(m->root), HEED_LAST_SAVE, false);
+        ask_answer(m, ASK_RELOAD, "-ERR");
+    } else if (d->step == AT_SAVE) {
+        d->step = AT_QUIET;
+        heed_set(persist(m->root), HEED_LOADING, true);
+        heed_set(persist(m->root), HEED_LAST_SAVE, false);
+        log_close_writer(m);
+        loading_go_on(m);
+    } else if (d->step == AT_BASE && !ok && !d->again) {
+        char why[sizeof(s->error) + 64];
+        snprintf(why, sizeof(why), "the log cannot begin: %s", s->error);
+        start_failed(m, why);
+    } else if (d->step == AT_BASE) {
+        end_loading(m); /* at run time a failed one is tried again every second */
+    }
+}
+
+/* ---- again, at run time ---- */
+
+/* Writes wait while the snapshot is made, or they would be lost with the flush that follows it. */
+void loading_again(struct master *m, const struct control_msg *msg)
+{
+    struct durable *d = &m->durable;
+    bool aof = msg->ask == ASK_LOADAOF;
+    if (d->step == LOADED && !d->again && !m->ending && aof && !m->cfg->appendonly) {
+        log_warning("DEBUG LOADAOF: there is no log (appendonly is no)");
+        ask_reply(m, msg, "-ERR Error trying to load the AOF files");
+        return;
+    }
+    if (m->ending || (d->step != LOADED && !d->again)) {
+        ask_reply(m, msg, "-LOADING Redis is loading the dataset in memory");
+        return;
+    }
+    if (d->again || d->why) {
+        ask_reply(m, msg, "-ERR Background save already in progress");
+        return;
+    }
+    ask_note(m, msg);
+    ask_begin(m, msg->ask);
+    d->again = true;
+    d->load_failed = false;
+    d->reload = msg->options;
+    d->what = aof ? LOAD_LOG : LOAD_DUMP;
+    d->step = AT_SAVE;
+    if (aof || msg->options & RELOAD_NOSAVE) {
+        loading_snapshot_ended(m, true);
+        return;
+    }
+    heed_set(persist(m->root), HEED_LAST_SAVE, true);
+    if (!snap_begin(m, SNAP_RDB, false, SNAP_FOR_LOAD))
+        loading_snapshot_ended(m, false);
+}
+
+/* ---- while it lasts ---- */
+
+static void tell_progress(struct master *m)
+{
+    const struct shm_load *l = load(m);
+    uint64_t done = l->loaded_bytes_before, least = UINT64_MAX;
+    for (uint32_t i = 0; i < l->nloaders; i++)
+        least = l->loader[i].bytes_done < least ? l->loader[i].bytes_done : least;
+    done += least == UINT64_MAX ? 0 : least;
+    if (l->total_bytes)
+        log_notice("Loading: %.0f%% of %llu MB", (double)done * 100 / (double)l->total_bytes,
+                   (unsigned long long)(l->total_bytes >> 20));
+}
+
+void loading_tick(struct master *m)
+{
+    struct durable *d = &m->durable;
+    if (d->step == LOADED)
+        return;
+    if (d->step == AT_FILES && d->load_failed && !children_any(m, ROLE_LOADER))
+        files_loaded(m); /* it could not be begun */
+    loading_go_on(m);
+    if (now_s() - d->told_at < TELL_EVERY_S)
+        return;
+    d->told_at = now_s();
+    if (d->step == AT_FILES)
+        tell_progress(m);
+    if (!m->started)
+        notify_systemd("EXTEND_TIMEOUT_USEC=%d\nSTATUS=Loading", (int)(6 * TELL_EVERY_S * 1e6));
+}

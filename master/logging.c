@@ -1,0 +1,134 @@
+/* The log's writer: a post that is filled while the log is on. Replaced when it dies, never killed for being slow. */
+#include "master/supervise.h"
+
+#include <stdio.h>
+
+#include "shm/base/log.h"
+#include "shm/config.h"
+
+#define GRANT_S   10.0 /* from the word that the log works until the configuration must say so */
+#define TRIES_MAX 3u
+
+#define NO_LOG                                                                                               \
+    "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
+    "server logs."
+
+static struct shm_wal *wal(const struct master *m)
+{
+    return &persist(m->root)->wal;
+}
+
+struct post *log_post(struct master *m)
+{
+    return post_find(m, ROLE_WAL, 0);
+}
+
+/* The writer sees by the state whether the log that it finds goes on, or another one begins behind it. */
+void log_open_writer(struct master *m, bool begins)
+{
+    struct post *p = log_post(m);
+    wal(m)->state = begins ? WAL_BEGINS : WAL_ON;
+    p->off = false;
+    if (p->slot < 0 && !p->start_at) {
+        p->start_at = now_s();
+        post_start_due(m);
+    }
+}
+
+/* From here on no record is made; those that were made are written before the writer ends. */
+void log_close_writer(struct master *m)
+{
+    struct post *p = log_post(m);
+    __atomic_store_n(&wal(m)->on, 0, __ATOMIC_RELEASE);
+    wal(m)->state = WAL_OFF;
+    wal(m)->waits = 0;
+    p->off = true;
+    p->start_at = 0;
+    if (p->slot >= 0)
+        child_stop(m, &m->child[p->slot], false);
+}
+
+static bool works(struct master *m)
+{
+    const struct post *p = log_post(m);
+    return !p->off && p->slot >= 0 && m->child[p->slot].phase == CHILD_RUNNING;
+}
+
+/* The cut of this snapshot turns the log on. One that failed is made again, once a second. */
+bool log_begin(struct master *m)
+{
+    if (!works(m) || wal(m)->state == WAL_ON || m->durable.why)
+        return false;
+    return snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOG);
+}
+
+static void grant_log(struct master *m)
+{
+    log_begin(m);
+    ask_begin(m, ASK_LOG);
+    ask_answer(m, ASK_LOG, "+OK");
+}
+
+static void refuse_log(struct master *m)
+{
+    log_warning("The log cannot be written: %s",
+                wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
+    m->durable.log_granted = 0;
+    log_close_writer(m);
+    ask_begin(m, ASK_LOG);
+    ask_answer(m, ASK_LOG, NO_LOG);
+}
+
+void log_writer_ready(struct master *m)
+{
+    m->durable.log_tries = 0;
+    if (m->durable.step != LOADED)
+        loading_go_on(m);
+    else if (ask_waits(m, ASK_LOG) && wal(m)->fault)
+        refuse_log(m);
+    else
+        grant_log(m);
+}
+
+/* The post has been given to the next one already, if there is to be one. */
+void log_writer_ended(struct master *m, bool was_ready)
+{
+    struct durable *d = &m->durable;
+    if (log_post(m)->off)
+        wal(m)->dir[0] = '\0'; /* the next log may lie elsewhere */
+    else if (!was_ready && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
+        start_failed(m, "the log's writer does not start; its log lines say why");
+    else if (!was_ready && ask_waits(m, ASK_LOG))
+        refuse_log(m);
+    loading_go_on(m);
+}
+
+void log_follow(struct master *m)
+{
+    bool wanted = m->cfg->appendonly || now_s() < m->durable.log_granted;
+    if (m->durable.step != LOADED || m->ending)
+        return;
+    if (m->cfg->appendonly)
+        m->durable.log_granted = 0; /* the word was taken */
+    if (wanted && log_post(m)->off)
+        log_open_writer(m, true);
+    else if (!wanted && !log_post(m)->off)
+        log_close_writer(m);
+    wal(m)->waits = wal(m)->on && m->cfg->appendfsync == FSYNC_ALWAYS;
+}
+
+void log_ask(struct master *m, const struct control_msg *msg)
+{
+    if (m->durable.step != LOADED || m->ending) {
+        ask_reply(m, msg, NO_LOG);
+        return;
+    }
+    m->durable.log_granted = now_s() + GRANT_S;
+    if (works(m)) {
+        log_begin(m);
+        ask_reply(m, msg, "+OK");
+        return;
+    }
+    ask_note(m, msg);
+    log_follow(m);
+}

@@ -1,0 +1,243 @@
+/* The log's writer: takes what transactions did from the ring and writes it to segments. See persist/README.md. */
+#include "persist/wal/writer.h"
+#include "shm/repair.h"
+
+#include <errno.h>
+#include <linux/futex.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+#define STUCK_MS   1   /* a transaction under way, or a latch, stands before what could be written */
+#define BUSY_MS    20  /* between looks while there is something to write, unless somebody waits for it */
+#define IDLE_MS    320 /* when nothing happens */
+#define PUBLISH_MS 1000
+#define DRAIN_MS   10000 /* for transactions that hold back the ring's end */
+#define ALIVE_MS   10000 /* for workers whose master has gone to be gone, too */
+
+static int64_t published_ms;
+
+static void publish_now_and_then(struct writer *w)
+{
+    int64_t now = writer_clock_ms();
+    struct rusage u;
+    w->ctx.slot->heartbeat_ms = (uint64_t)now;
+    if (now - published_ms < PUBLISH_MS || getrusage(RUSAGE_SELF, &u))
+        return;
+    published_ms = now;
+    w->ctx.slot->cpu_user_us = (uint64_t)u.ru_utime.tv_sec * 1000000 + (uint64_t)u.ru_utime.tv_usec;
+    w->ctx.slot->cpu_sys_us = (uint64_t)u.ru_stime.tv_sec * 1000000 + (uint64_t)u.ru_stime.tv_usec;
+}
+
+static void drain_control(struct writer *w)
+{
+    struct control_msg m;
+    int passed;
+    bool closed = false;
+    while (channel_receive(&w->control, &m, &passed, &closed)) {
+        if (m.kind == CTL_STOP)
+            w->stop_asked = true;
+        if (passed >= 0 && m.kind == CTL_LOG_REOPEN)
+            log_use_fd(passed);
+        else if (passed >= 0)
+            close(passed);
+    }
+    if (closed)
+        w->orphan = true;
+}
+
+/* ---- sleeping ---- */
+
+/* Says that it sleeps, then looks once more: who makes a record does it the other way round. */
+static bool ring_has_more(struct writer *w)
+{
+    bool waited_for = writer_sync_wanted(w);
+    __atomic_store_n(&w->wal->asleep, 1, __ATOMIC_SEQ_CST);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
+        const struct shm_wal_ring *ring = &slot_at(i)->wal;
+        uint64_t n = __atomic_load_n(&ring->tail, __ATOMIC_ACQUIRE) - ring->head;
+        if (n && (waited_for || n >= WAL_RING_BYTES / 4))
+            return true;
+    }
+    return false;
+}
+
+static void wake_up(struct writer *w, int wakefd)
+{
+    uint64_t n;
+    ssize_t got = read(wakefd, &n, sizeof(n));
+    (void)got;
+    (void)w;
+    __atomic_store_n(&w->ctx.slot->wake, 0,
+                     __ATOMIC_SEQ_CST); /* in this order: who comes next writes again */
+}
+
+/* held: what there is cannot be written now, and nobody will say when it can. */
+static void rest(struct writer *w, bool any, bool held)
+{
+    int wakefd = w->wakefd[w->ctx.id];
+    struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = w->control.fd, .events = POLLIN}};
+    w->rest_ms = any ? BUSY_MS : w->rest_ms < IDLE_MS ? w->rest_ms * 2 : IDLE_MS;
+    unsigned ms = !held ? w->rest_ms : writer_sync_wanted(w) && !w->wal->fault ? STUCK_MS : BUSY_MS;
+    if (held || !ring_has_more(w))
+        poll(p, w->orphan ? 1 : 2, (int)ms);
+    __atomic_store_n(&w->wal->asleep, 0, __ATOMIC_RELEASE);
+    if (p[0].revents)
+        wake_up(w, wakefd);
+    if (p[1].revents)
+        drain_control(w);
+}
+
+/* ---- the end ---- */
+
+/* What was shown is written; what is under way gets a while to be shown. */
+static void drain(struct writer *w, int64_t patience_ms)
+{
+    int64_t until = writer_clock_ms() + patience_ms;
+    bool stuck, any;
+    do {
+        stuck = true;
+        any = false;
+        if (w->wal->fault)
+            writer_heal(w);
+        if (!w->wal->fault)
+            any = writer_turn(w, &stuck);
+        struct timespec nap = {0, STUCK_MS * 1000000};
+        if (!any && stuck)
+            nanosleep(&nap, NULL);
+    } while ((any || stuck) && writer_clock_ms() < until);
+}
+
+static bool process_gone(const struct shm_slot *s)
+{
+    return __atomic_load_n(&s->life, __ATOMIC_ACQUIRE) & FUTEX_OWNER_DIED ||
+           (kill(s->pid, 0) && errno == ESRCH);
+}
+
+static bool repairable(const struct writer *w, uint32_t i)
+{
+    return i != w->ctx.id && slot_at(i)->state != SLOT_FREE && process_gone(slot_at(i));
+}
+
+/* Without master and workers: their last transactions are completed or taken back here, since nobody else will. */
+static void repair_all(struct writer *w)
+{
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        if (repairable(w, i))
+            slot_repair_nested(i);
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        if (repairable(w, i))
+            slot_repair(i);
+}
+
+/* Workers, lanes and the others get their death signal at once; whoever holds the pipe's other end still lives. */
+static bool wait_for_workers(struct writer *w)
+{
+    struct pollfd p = {.fd = w->alive, .events = POLLIN};
+    int64_t until = writer_clock_ms() + ALIVE_MS;
+    while (w->alive >= 0 && writer_clock_ms() < until) {
+        bool stuck;
+        if (poll(&p, 1, BUSY_MS) > 0 && p.revents & (POLLHUP | POLLERR))
+            return true;
+        if (!w->wal->fault)
+            writer_turn(w, &stuck);
+    }
+    return w->alive < 0;
+}
+
+static void end_helper(struct writer *w)
+{
+    pthread_mutex_lock(&w->list);
+    w->ending = true;
+    pthread_cond_signal(&w->work);
+    pthread_mutex_unlock(&w->list);
+    pthread_join(w->helper, NULL);
+}
+
+__attribute__((noreturn)) static void leave(struct writer *w)
+{
+    bool gone = !w->orphan || wait_for_workers(w);
+    w->ctx.slot->state = SLOT_STOPPING;
+    if (w->orphan && gone)
+        repair_all(w);
+    end_helper(w);
+    drain(w, DRAIN_MS);
+    if (w->wal->pending_from && w->wal->state != WAL_ON)
+        writer_forget_pending(w);
+    else
+        writer_close(w);
+    __atomic_store_n(&w->wal->writer, 0, __ATOMIC_SEQ_CST);
+    bool good = !w->wal->fault;
+    if (w->orphan)
+        log_warning("The master has gone. The log is %s up to record %llu.", good ? "complete" : "incomplete",
+                    (unsigned long long)w->wal->durable);
+    mags_drain(&w->ctx);
+    struct control_msg left = {.kind = CTL_LEFT};
+    channel_send(&w->control, &left, -1);
+    _exit(good ? 0 : 1);
+}
+
+/* ---- the beginning ---- */
+
+static void ignore_signals(void)
+{
+    static const int ignored[] = {SIGTERM, SIGINT, SIGHUP, SIGPIPE, SIGUSR1, SIGUSR2, SIGXFSZ};
+    for (unsigned i = 0; i < ARRAY_LEN(ignored); i++)
+        signal(ignored[i], SIG_IGN);
+}
+
+static void open_locks(struct writer *w)
+{
+    pthread_condattr_t attr;
+    pthread_mutex_init(&w->file, NULL);
+    pthread_mutex_init(&w->list, NULL);
+    pthread_condattr_init(&attr);
+    pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+    pthread_cond_init(&w->work, &attr);
+}
+
+static void open_writer(struct writer *w, const struct child_start *start)
+{
+    slot_adopt(&w->ctx, start->slot, ROLE_WAL, start->index);
+    w->wal = &persist(w->ctx.root)->wal;
+    w->snap = &persist(w->ctx.root)->snap;
+    w->cfg = shm_at(w->ctx.root->config);
+    w->wakefd = start->wakefd;
+    w->alive = start->alive;
+    w->segment.fd = w->next.fd = -1;
+    w->rest_ms = BUSY_MS;
+    open_locks(w);
+    channel_open(&w->control, start->control);
+    frame_open(&w->frame);
+    wal_reader_open(&w->reader, w->ctx.root);
+    w->ctx.slot->heartbeat_ms = (uint64_t)writer_clock_ms();
+    if (writer_open(w))
+        _exit(1);
+    CHECK(pthread_create(&w->helper, NULL, writer_helper, w) == 0);
+    __atomic_store_n(&w->wal->writer, w->ctx.id + 1, __ATOMIC_SEQ_CST);
+    __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
+    struct control_msg ready = {.kind = CTL_READY};
+    channel_send(&w->control, &ready, -1);
+}
+
+void wal_main(const struct child_start *start)
+{
+    static struct writer writer;
+    struct writer *w = &writer;
+    ignore_signals();
+    open_writer(w, start);
+    while (!w->stop_asked && !w->orphan) {
+        bool stuck = false, any = false;
+        if (w->wal->fault)
+            writer_heal(w);
+        else
+            any = writer_turn(w, &stuck);
+        publish_now_and_then(w);
+        rest(w, any, stuck || w->wal->fault);
+    }
+    leave(w);
+}

@@ -1,0 +1,65 @@
+/* shm/snapshot.h - the keyspace as it was at one moment, while everybody goes on changing it.
+ * Owner     entries that were handed over belong to the ring of the slot that did, then to the snapshotter.
+ * Locks     the walk takes one bucket's latch at a time; the cut wants the gate closed.
+ * Crash     cut, step and end are transactions each. What a dead snapshotter had shown is forgotten: its successor
+ *           only ends the walk (shm/README.md, "The snapshot").
+ * Survives  worker death: yes. The snapshotter's: the walk goes on without a file.
+ * Fails     snapshot_hand: RC_BUSY while the ring is full, RC_NOMEM. snapshot_cut: RC_BUSY, RC_NOMEM.
+ * Tests     tests/unit/threads_snapshot.c  tests/crash/crash_points.c */
+#ifndef SKEP_SNAPSHOT_H
+#define SKEP_SNAPSHOT_H
+
+#include "shm/persist.h"
+#include "shm/table.h"
+
+/* ---- who changes the keyspace ----
+ *
+ * key_put and key_del do what is needed for whole entries. A type that changes a value in place calls key_own
+ * before, and builds what shall replace an entry by key_renew. A type whose value is a tree or list of blocks
+ * will do with each block what these do with an entry: it carries the flag FRESH when it was born while its key lay
+ * ahead of the walk; without it, while the key is pending, it is copied instead of changed, and handed over instead
+ * of freed, when its key's entry is. So entry_clone copies the head and the first block, and shares the rest. */
+
+/* Gives the entry of k, which is pending and leaves the keyspace with this transaction, to the snapshot. */
+enum rc snapshot_hand(struct tx *tx, const struct key_ref *k);
+
+/* ---- the snapshotter ---- */
+
+/* Shows an entry as it was at the cut; db: its database's number then. Each is shown once. It does not change
+ * until the function returns, which may take its time: no latch is held. */
+typedef enum rc snapshot_fn(void *arg, uint32_t db, const struct shm_entry *e);
+
+/* Private to the snapshotter's process. */
+struct snapshot {
+    struct shm_ctx *ctx;
+    snapshot_fn *fn; /* NULL: everything is passed over, which ends a snapshot that failed */
+    void *arg;
+    enum rc rc;       /* what fn came back with, if it failed */
+    unsigned buckets; /* to walk in one step */
+    char *stage;      /* copies of entries that were passed and not shown yet */
+    size_t staged, stage_room;
+    shm_ref *noted; /* entries with long values, which are shown where they lie before they are passed */
+    unsigned nnoted, noted_room;
+    uint64_t noted_last; /* the last hash of the bucket that they stand in */
+    uint32_t db;
+    uint64_t walked; /* entries that were not handed over */
+};
+
+/* The cut: from here on every entry of every table is pending. Sets state, lsn, tables, dirty_at_cut and keys_total;
+ * with snap.log_begins the log is on from the same moment. The gate must be closed. */
+enum rc snapshot_cut(struct shm_ctx *ctx);
+/* fn NULL: to discard. */
+void snapshot_open(struct snapshot *s, struct shm_ctx *ctx, snapshot_fn *fn, void *arg);
+/* Shows what was handed over, then walks on by some buckets. False: all entries have been shown. When fn fails the
+ * state becomes SNAP_DISCARDING, and the steps go on without it. Waits while the gate is closed. */
+bool snapshot_step(struct snapshot *s);
+/* Only what was handed over: for a snapshotter that takes its time between two steps. */
+void snapshot_drain(struct snapshot *s);
+/* When there are no more steps: the state is SNAP_IDLE again. */
+void snapshot_end(struct shm_ctx *ctx);
+void snapshot_close(struct snapshot *s);
+
+/* The blocks in a slot's ring, for the checker: their entries. */
+void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_ref r), void *arg);
+
+#endif

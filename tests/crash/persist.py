@@ -1,0 +1,455 @@
+#!/usr/bin/env python3
+"""What is on disk when the server, or one of the processes that write it, is ended or killed, and what a start makes
+of it."""
+
+import os
+import shutil
+import signal
+import sys
+import time
+
+from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, wait_for
+import resp
+import server
+
+WRITER, SNAPSHOTTER = "skep: log writer", "skep: snapshotter"
+
+
+class Lasting(server.Server):
+    """A server that is ended and started again in the same folder."""
+
+    def __init__(self, command, extra=()):
+        super().__init__(command, extra)
+        self.status = None
+
+    def end(self, sig=signal.SIGTERM, wait=True):
+        """Ends the master; its other processes may outlive it for a while."""
+        family = list(children_of(self.proc.pid))
+        self.proc.send_signal(sig)
+        self.status = self.proc.wait(30)
+        if wait:
+            wait_for("all processes end", lambda: not any(exists(p) for p in family), 30)
+        self.proc = None
+
+    def again(self, *extra):
+        self.extra += list(extra)
+        self.start()
+
+    def try_start(self, *extra):
+        """A start that is expected to fail; answers its exit code."""
+        was, self.extra = self.extra, self.extra + list(extra)
+        try:
+            self.start()
+        except server.StartFailed:
+            return self.proc.returncode if self.proc else None
+        finally:
+            self.extra = was
+        return 0
+
+    def path(self, name):
+        return os.path.join(self.dir, name)
+
+    def said(self, text):
+        with open(self.log, errors="replace") as f:
+            return f.read().count(text)
+
+
+def info(c, name, section="persistence"):
+    for line in c.command("INFO", section).value.decode().splitlines():
+        if line.startswith(name + ":"):
+            return line.partition(":")[2]
+    return None
+
+
+def pid_of(s, title):
+    return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t.strip("\0 ") == title])[0]
+
+
+def expect(c, wanted, *argv):
+    got = "\n".join(resp.show(c.command(*argv, timeout=30)))
+    if got != wanted:
+        raise Failure("%r: wanted %r, got %r" % (argv, wanted, got))
+
+
+def crowded(s, seconds, n=8, depth=8, may_lose=False):
+    with Crowd(s.port, n, depth, may_lose) as crowd:
+        time.sleep(seconds)
+    return crowd
+
+
+def run_to_the_end(s):
+    """Clients at work, each of which stops at the first error: what it had sent and was told then is its ledger."""
+    crowd = Crowd(s.port, 8, 8, may_lose=False)
+    for client in crowd.clients:
+        client.start()
+    wait_for("work is done", lambda: crowd.acked() > 2000)
+    return crowd
+
+
+def check_span(crowd, c):
+    """After the server was killed: all that was acknowledged, and nothing that was never sent."""
+    for client in crowd.clients:
+        value = int(c.command("GET", client.key).value or 0)
+        if not client.acked <= value <= client.sent:
+            raise Failure("%s is %d; acknowledged %d, sent %d" % (client.key, value, client.acked, client.sent))
+
+
+# ---- ended and started ----
+
+
+def restart(start):
+    """With a log: everything is there after a stop, twice, and after CONFIG SET appendonly yes alone."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        crowd = crowded(s, 0.5)
+        s.connect().command("SET", "kept", "1")
+        s.end()
+        if s.status != 0:
+            raise Failure("exit code %r" % s.status)
+        s.again()
+        c = s.connect()
+        crowd.check_ledger(c)
+        c.command("SET", "second", "2")
+        s.end()
+        s.again()
+        c = s.connect()
+        crowd.check_ledger(c)
+        expect(c, '"2"', "GET", "second")
+        expect(c, '"1"', "GET", "kept")
+        check_arena(c)
+
+
+def snapshots(start):
+    """Without a log: what was saved is there, what was not is not; SHUTDOWN saves when it is told to."""
+    with start("--workers", "2") as s:
+        c = s.connect()
+        c.command("SET", "saved", "1")
+        expect(c, "+OK", "SAVE")
+        c.command("SET", "lost", "1")
+        s.end()
+        s.again()
+        c = s.connect()
+        expect(c, '"1"', "GET", "saved")
+        if c.command("EXISTS", "lost").value != b"0":
+            raise Failure("a key came back that had not been saved")
+        c.command("SET", "last", "1")
+        c.send([b"SHUTDOWN", b"SAVE"])
+        s.proc.wait(30)
+        s.proc = None
+        s.again("--save", "3600", "1")
+        c = s.connect()
+        expect(c, '"1"', "GET", "last")
+        c.command("SET", "by_signal", "1")
+        s.end()
+        s.again()
+        c = s.connect()
+        expect(c, '"1"', "GET", "by_signal")
+        c.command("SET", "forgotten", "1")
+        c.send([b"SHUTDOWN", b"NOSAVE"])
+        s.proc.wait(30)
+        s.proc = None
+        s.again()
+        if s.connect().command("EXISTS", "forgotten").value != b"0":
+            raise Failure("SHUTDOWN NOSAVE saved")
+
+
+def save_points(start):
+    with start("--workers", "2") as s:
+        c = s.connect()
+        before = int(info(c, "rdb_saves"))
+        c.command("CONFIG", "SET", "save", "1 3")
+        for i in range(3):
+            c.command("SET", "k%d" % i, "v")
+        wait_for("a save point fires", lambda: int(info(c, "rdb_saves")) > before)
+        wait_for("nothing is unsaved", lambda: info(c, "rdb_changes_since_last_save") == "0")
+        if not s.said("3 changes in 1 seconds. Saving..."):
+            raise Failure("the log does not tell of the save point")
+        expect(c, "+OK", "CONFIG", "SET", "save", "")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), '"v"', "GET", "k2")
+
+
+# ---- the disk refuses ----
+
+
+def refused(start):
+    """A save that fails: BGSAVE stops writes and PING, SAVE and SHUTDOWN say so, and all goes on when it works again."""
+    with start("--workers", "2", "--dbfilename", "d.rdb") as s:
+        c = s.connect()
+        os.mkdir(s.path("d.rdb"))
+        c.command("SET", "a", "1")
+        expect(c, "-ERR", "SAVE")
+        expect(c, "+OK", "SET", "a", "2")
+        expect(c, "+OK", "CONFIG", "SET", "save", "3600 1000")
+        expect(c, "+Background saving started", "BGSAVE")
+        wait_for("it fails", lambda: info(c, "rdb_last_bgsave_status") == "err")
+        for argv in (("SET", "a", "3"), ("PING",)):
+            answer = c.command(*argv)
+            if answer.kind != "error" or not answer.value.startswith(
+                b"MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist to disk."
+            ):
+                raise Failure("%r: %r" % (argv, answer))
+        expect(c, '"2"', "GET", "a")
+        expect(c, "+OK", "CONFIG", "SET", "stop-writes-on-bgsave-error", "no")
+        expect(c, "+OK", "SET", "a", "3")
+        expect(c, "+OK", "CONFIG", "SET", "stop-writes-on-bgsave-error", "yes")
+        expect(c, "-ERR Errors trying to SHUTDOWN. Check logs.", "SHUTDOWN")
+        expect(s.connect(), '"3"', "GET", "a")
+        expect(c, "-ERR No shutdown in progress.", "SHUTDOWN", "ABORT")
+        all_running(c, 2)
+        if c.command("DEBUG", "SLEEP", "0").kind == "error":
+            raise Failure("the slow lane is not back")
+        os.rmdir(s.path("d.rdb"))
+        expect(c, "+OK", "SAVE")
+        expect(c, "+OK", "SET", "a", "4")
+        os.rename(s.path("d.rdb"), s.path("old"))
+        os.mkdir(s.path("d.rdb"))
+        c.send([b"SHUTDOWN", b"SAVE", b"FORCE"])
+        if s.proc.wait(30) != 0:
+            raise Failure("SHUTDOWN FORCE: exit code %r" % s.proc.returncode)
+        s.proc = None
+
+
+def damaged(start):
+    """A file that cannot be read stops the start with one line, and is left as it is."""
+    with start("--workers", "2") as s:
+        c = s.connect()
+        c.command("SET", "a", "1")
+        expect(c, "+OK", "SAVE")
+        s.end()
+        with open(s.path("dump.rdb"), "r+b") as f:
+            f.seek(9)
+            f.write(b"\x42")
+        before = open(s.path("dump.rdb"), "rb").read()
+        if s.try_start() != 1:
+            raise Failure("a damaged file did not stop the start")
+        if open(s.path("dump.rdb"), "rb").read() != before:
+            raise Failure("the damaged file was changed")
+        os.unlink(s.path("dump.rdb"))
+        s.again()
+
+
+# ---- killed ----
+
+
+def writer(start):
+    """The log's writer is killed again and again: nobody notices, and nothing is lost."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s:
+        with Crowd(s.port, 8, 4) as crowd:
+            for _ in range(4):
+                old = pid_of(s, WRITER)
+                time.sleep(0.2)
+                os.kill(old, signal.SIGKILL)
+                wait_for("another writer", lambda: pid_of(s, WRITER) != old)
+                crowd.alive()
+            done = crowd.acked()
+            wait_for("writes go on", lambda: crowd.acked() > done + 100, 30)
+        c = s.connect()
+        crowd.check_ledger(c)
+        check_arena(c)
+        s.end(signal.SIGKILL)
+        s.again()
+        crowd.check_ledger(s.connect())
+
+
+def master(start):
+    """The master is killed under load: the writer writes what was acknowledged, and ends; a start finds it."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        for _ in range(3):
+            c = s.connect()
+            c.command("FLUSHALL")
+            c.close()
+            crowd = run_to_the_end(s)
+            s.end(signal.SIGKILL)
+            crowd.stop(raising=False)
+            s.again()
+            check_span(crowd, s.connect())
+
+
+def everybody(start):
+    """All at once: what had reached the kernel is there, in order. A start afterwards needs no help."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s:
+        for _ in range(3):
+            c = s.connect()
+            c.command("FLUSHALL")
+            c.close()
+            crowd = run_to_the_end(s)
+            family = list(children_of(s.proc.pid)) + [s.proc.pid]
+            for pid in family:
+                os.kill(pid, signal.SIGKILL)
+            s.proc.wait(10)
+            s.proc = None
+            wait_for("all end", lambda: not any(exists(p) for p in family))
+            crowd.stop(raising=False)
+            s.again()
+            check_span(crowd, s.connect())
+
+
+def snapshotter(start):
+    """Killed in its walk: the save counts as failed, what it left is cleaned up, and the next one works."""
+    with start("--workers", "2", "--rdb-key-save-delay", "2000") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "2000")
+        with Crowd(s.port, 4, 4) as crowd:
+            for _ in range(3):
+                expect(c, "+Background saving started", "BGSAVE")
+                expect(c, "-ERR Background save already in progress", "BGSAVE")
+                expect(c, "-ERR Background save already in progress", "SAVE")
+                pid = pid_of(s, SNAPSHOTTER)
+                wait_for("the walk", lambda: int(info(c, "current_save_keys_total")) > 0)
+                os.kill(pid, signal.SIGKILL)
+                wait_for("it has failed", lambda: info(c, "rdb_bgsave_in_progress") == "0")
+                wait_for("it is told", lambda: info(c, "rdb_last_bgsave_status") == "err")
+            crowd.alive()
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        expect(c, "+OK", "SAVE")
+        if [n for n in os.listdir(s.dir) if n.startswith("temp-")]:
+            raise Failure("an unfinished file was left")
+        crowd.check_ledger(c)
+        check_arena(c)
+        s.end()
+        s.again()
+        crowd.check_ledger(s.connect())
+
+
+def loader(start):
+    """Killed while loading: all is begun again; three times, and the start is given up."""
+    with start("--workers", "2") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "3000")
+        expect(c, "+OK", "SAVE")
+        s.end()
+        s.extra += ["--key-load-delay", "1000"]
+        kills, ready, s.most = [], s._ready, 1
+
+        def ready_or_kill():
+            for pid, title in children_of(s.proc.pid).items():
+                if title.startswith("skep: loader") and len(kills) < s.most:
+                    os.kill(pid, signal.SIGKILL)
+                    kills.append(pid)
+                    wait_for("all begins again", lambda: s.said("a loader died") >= len(kills))
+                    break  # the others are being ended with it
+            return ready()
+
+        s._ready = ready_or_kill
+        s.again()
+        expect(s.connect(), ":3000", "DBSIZE")
+        if not kills:
+            raise Failure("no loader was killed")
+        s.end()
+        s.most = 1 + 3
+        if s.try_start() != 1:
+            raise Failure("three crashes did not end the start")
+
+
+# ---- the log switched on and off, processes replaced ----
+
+
+def switched(start):
+    """CONFIG SET appendonly under load, both ways: after the last yes a start with the log finds everything."""
+    with start("--workers", "2") as s:
+        with Crowd(s.port, 8, 8) as crowd:
+            c = s.connect()
+            for _ in range(4):
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+                wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+                time.sleep(0.2)
+                crowd.alive()
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+                if info(c, "wal_state") != "off":
+                    raise Failure("appendonly is no, but the log is on")
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes", "appendfsync", "always")
+            wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+            time.sleep(0.3)
+        crowd.check_ledger(c)
+        check_arena(c)
+        s.end(signal.SIGKILL)
+        s.again("--appendonly", "yes")
+        crowd.check_ledger(s.connect())
+
+
+def no_log(start):
+    """A log that cannot begin: CONFIG SET says so and nothing is changed; a start is refused."""
+    with start("--workers", "2") as s:
+        c = s.connect()
+        with open(s.path("skep-wal"), "w") as f:
+            f.write("in the way")
+        expect(
+            c,
+            "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. "
+            "Check server logs.",
+            "CONFIG", "SET", "appendonly", "yes",
+        )  # fmt: skip
+        expect(c, '1) "appendonly"\n2) "no"', "CONFIG", "GET", "appendonly")
+        expect(c, "+OK", "SET", "a", "1")
+        s.end()
+        if s.try_start("--appendonly", "yes") != 1:
+            raise Failure("the start was not refused")
+        os.unlink(s.path("skep-wal"))
+        s.again("--appendonly", "yes")
+        expect(s.connect(), "+OK", "SET", "a", "1")
+
+
+def replaced(start):
+    """SIGHUP replaces the log's writer, too, and no write fails or is lost."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        watch = Watch(s)
+        all_running(watch, 2)
+        with Crowd(s.port, 16, 8) as crowd:
+            for _ in range(3):
+                old = pid_of(s, WRITER)
+                done = s.said("All processes were replaced")
+                os.kill(s.proc.pid, signal.SIGHUP)
+                wait_for("all are new", lambda: s.said("All processes were replaced") > done, 30)
+                if exists(old):
+                    raise Failure("the old writer lives")
+                crowd.alive()
+        crowd.check_ledger(watch)
+        check_arena(watch)
+        s.end(signal.SIGKILL)
+        s.again()
+        crowd.check_ledger(s.connect())
+
+
+def upgraded(start):
+    """SIGUSR2 with the log on; a snapshot under way is waited for."""
+    with start("--workers", "2", "--appendonly", "yes", "--rdb-key-save-delay", "1000") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "1000")
+        with Crowd(s.port, 8, 8) as crowd:
+            expect(c, "+Background saving started", "BGSAVE")
+            os.kill(s.proc.pid, signal.SIGUSR2)
+            wait_for("it says that it waits", lambda: s.said("The upgrade waits"))
+            wait_for("it is taken over", lambda: s.said("has taken over"), 30)
+            wait_for("all are new", lambda: s.said("All processes were replaced"), 30)
+            if info(s.connect(), "rdb_last_bgsave_status") != "ok":
+                raise Failure("the snapshot was broken off")
+            time.sleep(0.2)
+        crowd.check_ledger(s.connect())
+        s.end()
+        s.again()
+        crowd.check_ledger(s.connect())
+
+
+def reload(start):
+    """DEBUG RELOAD and LOADAOF under load: other clients see LOADING at the worst, and nothing is lost."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "5000")
+        for argv in (("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF"), ("DEBUG", "RELOAD", "NOSAVE")):
+            expect(c, "+OK", "SET", "a", "-".join(argv)) if argv[-1] != "NOSAVE" else None
+            expect(c, "+OK", *argv)
+            expect(c, ":5001", "DBSIZE")
+        expect(c, '"DEBUG-RELOAD"', "GET", "a")  # as it was saved: NOSAVE loads the older file
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+        check_arena(c)
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), '"DEBUG-RELOAD"', "GET", "a")
+        expect(s.connect(), ":5001", "DBSIZE")
+
+
+if __name__ == "__main__":
+    scenarios = (restart, snapshots, save_points, refused, damaged, writer, master, everybody, snapshotter, loader,
+                 switched, no_log, replaced, upgraded, reload)
+    sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -1,0 +1,273 @@
+/* RDB files: keys are found on the way through, and put in batches so that memory is fetched ahead. */
+#include "shm/base/number.h"
+#include "shm/evict.h"
+#include "shm/format/rdb_in.h"
+#include "shm/types/string.h"
+#include "worker/load/load.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define BATCH     64u
+#define COPY_ROOM (256u << 10) /* for what was packed in the file: a batch of it */
+
+struct rdb_key {
+    struct key_ref k;
+    struct rdb_string v;
+    int64_t expiry_ms;
+    uint32_t clock;
+};
+
+struct rdb_batch {
+    struct rdb_in in;
+    bool keep_expired;
+    int64_t now_ms;
+    unsigned n;
+    size_t copied;
+    struct rdb_key key[BATCH];
+    char copy[COPY_ROOM];
+};
+
+/* ---- putting ---- */
+
+static enum rc put(struct loader *l, struct rdb_key *p)
+{
+    struct tx tx;
+    tx_begin(&tx, &l->w.ctx);
+    enum rc rc = key_latch(&tx, &p->k);
+    if (!rc && p->k.entry)
+        rc = RC_EXISTS;
+    if (!rc && p->v.is_integer)
+        rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
+    else if (!rc)
+        rc = string_set(&tx, &p->k, p->v.bytes, p->expiry_ms, p->clock);
+    if (rc)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+    return rc;
+}
+
+static void put_patiently(struct loader *l, struct rdb_key *p)
+{
+    enum rc rc = put(l, p);
+    for (unsigned tries = 0; rc == RC_BUSY; tries++) {
+        load_leave(l); /* everything located before is found again */
+        struct timespec nap = {0, 20000};
+        if (tries > 2)
+            nanosleep(&nap, NULL);
+        load_enter(l);
+        key_locate(&p->k);
+        rc = put(l, p);
+    }
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    if (rc == RC_EXISTS)
+        load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
+                  (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
+    CHECK(!rc);
+    if (UNLIKELY(p->k.overflowed) && (!(p->k.hash & 7) || dir_buckets(p->k.dir) <= 16))
+        table_adjust(&l->w.ctx, p->k.table, p->k.hash);
+}
+
+static void flush(struct loader *l)
+{
+    struct rdb_batch *b = l->rdb;
+    if (!b->n)
+        return;
+    load_enter(l);
+    for (unsigned i = 0; i < b->n; i++)
+        key_prefetch_directory(&b->key[i].k);
+    for (unsigned i = 0; i < b->n; i++) {
+        key_locate(&b->key[i].k);
+        key_prefetch_bucket(&b->key[i].k);
+    }
+    for (unsigned i = 0; i < b->n; i++)
+        put_patiently(l, &b->key[i]);
+    load_leave(l);
+    l->load->loader[l->index].keys += b->n;
+    load_tick(l, b->in.pos);
+    b->n = 0;
+    b->copied = 0;
+}
+
+/* ---- gathering ---- */
+
+/* Keeps the bytes for as long as the batch waits: those that stand in the file as they are stay where they are.
+ * False: there is no room for a copy. */
+static bool keep(struct loader *l, struct bytes *s)
+{
+    struct rdb_batch *b = l->rdb;
+    if (s->p >= l->map.p && s->p < l->map.p + l->map.n)
+        return true;
+    if (s->n > COPY_ROOM - b->copied)
+        return false;
+    char *to = b->copy + b->copied;
+    memcpy(to, s->p, s->n);
+    b->copied += s->n;
+    s->p = to;
+    return true;
+}
+
+__attribute__((noreturn)) static void bad_rdb(struct loader *l)
+{
+    const struct rdb_in *in = &l->rdb->in;
+    load_fail(l, "Loading %s: %s (at offset %zu)", l->file->path, in->error, in->error_at);
+}
+
+/* The bits that tell how the key was used, from what the file says of it. */
+static uint32_t clock_of(const struct loader *l, const struct rdb_item *it)
+{
+    int64_t now_ms = l->rdb->now_ms;
+    bool lfu = evict_is_lfu(l->w.cfg->maxmemory_policy);
+    if (lfu && it->freq >= 0)
+        return (uint32_t)(now_ms / 60000 & 0xffff) << 8 | (uint32_t)(it->freq & 0xff);
+    if (!lfu && it->idle_s >= 0)
+        return (uint32_t)(now_ms / 1000 - it->idle_s) & 0xffffff;
+    return l->w.clock;
+}
+
+/* What is too long to be kept: the batch is put, then this key from where it lies. */
+static void put_alone(struct loader *l, struct rdb_key p)
+{
+    flush(l);
+    load_enter(l);
+    key_locate(&p.k);
+    put_patiently(l, &p);
+    load_leave(l);
+    l->load->loader[l->index].keys++;
+}
+
+static struct shm_table *table_of(struct loader *l, uint32_t db)
+{
+    struct shm_table *t = db_table(l->w.ctx.root, db);
+    enum rc rc = t ? RC_OK : db_table_make(&l->w.ctx, db, &t);
+    while (rc == RC_BUSY)
+        rc = db_table_make(&l->w.ctx, db, &t);
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    CHECK(!rc);
+    return t;
+}
+
+static void take(struct loader *l, const struct rdb_item *it, uint64_t hash)
+{
+    struct rdb_batch *b = l->rdb;
+    if (b->n == BATCH)
+        flush(l);
+    struct rdb_key *p = &b->key[b->n];
+    uint32_t db = (uint32_t)it->db;
+    p->k = (struct key_ref){.key = it->key, .hash = hash, .db = db, .table = table_of(l, db)};
+    p->expiry_ms = it->expiry_ms < -1 ? 0 : it->expiry_ms;
+    p->clock = clock_of(l, it);
+    if (rdb_string_value(&b->in, &p->v))
+        bad_rdb(l);
+    if (keep(l, &p->k.key) && (p->v.is_integer || keep(l, &p->v.bytes)))
+        b->n++;
+    else
+        put_alone(l, *p);
+}
+
+/* key-load-delay: so many microseconds for each key; a negative number: one for every so many keys. */
+static void delay(const struct loader *l)
+{
+    int64_t us = l->w.cfg->key_load_delay;
+    us = us < 0 ? rand() % -us == 0 : us;
+    if (UNLIKELY(us))
+        nanosleep(&(struct timespec){us / 1000000, us % 1000000 * 1000}, NULL);
+}
+
+static void on_key(struct loader *l, const struct rdb_item *it)
+{
+    struct rdb_batch *b = l->rdb;
+    if (it->type != RDB_STRING)
+        load_fail(l, "The file %s holds the key '%.*s' of type %s, which this version cannot load yet",
+                  l->file->path, (int)(it->key.n < 128 ? it->key.n : 128), it->key.p,
+                  rdb_type_name(it->type));
+    uint64_t hash = key_hash(l->w.ctx.root, it->key);
+    bool mine = load_share(l, hash) == l->index;
+    bool over = it->expiry_ms != -1 && it->expiry_ms < b->now_ms && !b->keep_expired;
+    if (mine && !over) {
+        take(l, it, hash);
+        delay(l);
+        return;
+    }
+    l->load->loader[l->index].expired += mine;
+    if (rdb_skip_value(&b->in, it->type))
+        bad_rdb(l);
+}
+
+/* ---- the other items: the first loader tells of them ---- */
+
+static void on_aux(struct loader *l, const struct rdb_item *it)
+{
+    int64_t v;
+    if (!load_is_first(l))
+        return;
+    if (bytes_is(it->key, "redis-ver"))
+        log_notice("Loading RDB produced by version %.*s", (int)(it->text.n < 64 ? it->text.n : 64),
+                   it->text.p);
+    else if (bytes_is(it->key, "ctime") && number_to_int64(it->text, &v))
+        log_notice("RDB age %lld seconds",
+                   (long long)(l->rdb->now_ms / 1000 > v ? l->rdb->now_ms / 1000 - v : 0));
+    else if (bytes_is(it->key, "used-mem") && number_to_int64(it->text, &v))
+        log_notice("RDB memory usage when created %.2f Mb", (double)v / (1024 * 1024));
+}
+
+static void on_item(struct loader *l, const struct rdb_item *it)
+{
+    switch (it->kind) {
+    case RDB_ITEM_KEY:
+        on_key(l, it);
+        break;
+    case RDB_ITEM_AUX:
+        on_aux(l, it);
+        break;
+    case RDB_ITEM_SELECT:
+        if (it->db >= l->w.ctx.root->ndbs)
+            load_fail(
+                l,
+                "FATAL: Data file was created with a server configured to handle more than %u databases "
+                "(%s has database %llu). Exiting",
+                l->w.ctx.root->ndbs, l->file->path, (unsigned long long)it->db);
+        break;
+    case RDB_ITEM_FUNCTION:
+        if (load_is_first(l))
+            log_warning("%s holds a library of functions, which this version cannot run: it is left out",
+                        l->file->path);
+        break;
+    case RDB_ITEM_MODULE_AUX:
+        if (load_is_first(l))
+            log_warning("%s holds data of a module, which nobody here understands: they are left out",
+                        l->file->path);
+        break;
+    case RDB_ITEM_SIZES:
+    case RDB_ITEM_END:
+        break;
+    }
+}
+
+void load_rdb(struct loader *l, bool keep_expired, size_t *end)
+{
+    struct rdb_batch *b = l->rdb;
+    struct rdb_item it = {.kind = RDB_ITEM_SIZES};
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    b->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    b->keep_expired = keep_expired;
+    if (rdb_in_open(&b->in, l->map, load_is_first(l) && l->w.cfg->rdbchecksum))
+        bad_rdb(l);
+    while (it.kind != RDB_ITEM_END) {
+        if (rdb_next(&b->in, &it))
+            bad_rdb(l);
+        on_item(l, &it);
+    }
+    flush(l);
+    *end = b->in.pos;
+    rdb_in_close(&b->in);
+}
+
+struct rdb_batch *rdb_batch_new(void)
+{
+    return calloc(1, sizeof(struct rdb_batch));
+}

@@ -1,0 +1,158 @@
+/* Clients whose next command cannot run now. Those who wait for a lock are tried again after each turn; those who
+ * wait for a time, or for the end of a pause, only when it has come. */
+#include "worker/net/client.h"
+
+#include <stdlib.h>
+#include <time.h>
+
+#define PARKED_S  0.001 /* the next try, if nothing happens before */
+#define LONGEST_S 60.0  /* then there is nothing to try, and the clock is looked at again */
+
+static int64_t mono_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+static void enlist(struct client *cl, struct client **list)
+{
+    if (cl->in_waiting_list)
+        return;
+    cl->in_waiting_list = true;
+    cl->next_waiting = *list;
+    *list = cl;
+}
+
+static void unlist(struct client *cl, struct client **list)
+{
+    for (struct client **at = list; *at; at = &(*at)->next_waiting)
+        if (*at == cl) {
+            *at = cl->next_waiting;
+            cl->in_waiting_list = false;
+            return;
+        }
+}
+
+void client_leave_waiting(struct client *cl)
+{
+    if (cl->in_waiting_list)
+        unlist(cl, cl->wait == WAIT_PARKED ? &cl->w->net->parked : &cl->w->net->resting);
+}
+
+void client_wait(struct client *cl, enum client_wait why)
+{
+    struct net *net = cl->w->net;
+    cl->wait = (uint8_t)why;
+    client_read_stop(cl);
+    if (why == WAIT_PAUSED) {
+        net->anybody_paused = true;
+        net->paused_all |= cl->w->ctx.root->pause_mode != 1;
+    } else if (why == WAIT_ASLEEP && cl->wake_ms < net->wake_ms) {
+        net->wake_ms = cl->wake_ms;
+    }
+    if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER) /* these are told */
+        enlist(cl, why == WAIT_PARKED ? &net->parked : &net->resting);
+}
+
+void client_sleep(struct client *cl, int64_t ms)
+{
+    int64_t now = mono_ms();
+    cl->wake_ms = ms < INT64_MAX - now ? now + ms : INT64_MAX;
+    client_wait(cl, WAIT_ASLEEP);
+}
+
+void client_resume(struct client *cl)
+{
+    if (cl->closed)
+        return;
+    cl->wait = WAIT_NONE;
+    if (cl->in_len)
+        client_process(cl, cl->in, cl->in_len);
+    if (!cl->wait && !cl->closed)
+        client_read_start(cl);
+}
+
+void client_reply_late(struct client *cl, const char *text, size_t n)
+{
+    if (n && !cl->reply_off && !cl->reply_skip)
+        output_append(cl, text, n);
+    cl->reply_skip = cl->reply_skip_next;
+    cl->reply_skip_next = false;
+}
+
+static void wake(struct client *cl)
+{
+    static const char ok[] = "+OK\r\n";
+    client_reply_late(cl, ok, sizeof(ok) - 1);
+    client_resume(cl);
+    client_settle(cl);
+}
+
+/* Each client of the list once; those who must wait on are in it again afterwards. */
+static void try_all(struct worker *w, struct client **list)
+{
+    struct client *cl = *list;
+    *list = NULL;
+    for (struct client *next; cl; cl = next) {
+        next = cl->next_waiting;
+        cl->in_waiting_list = false;
+        if (cl->closed)
+            continue;
+        if (cl->wait != WAIT_ASLEEP)
+            client_resume(cl);
+        else if (cl->wake_ms <= w->mono_ms)
+            wake(cl);
+        else
+            client_wait(cl, WAIT_ASLEEP);
+    }
+}
+
+/* A pause may have become one of writes alone: those whom it held for another reason are free. */
+static bool pause_over(const struct worker *w)
+{
+    const struct shm_root *root = w->ctx.root;
+    uint32_t mode = root->pause_mode;
+    return !mode || root->pause_until_ms <= w->now_ms || (mode == 1 && w->net->paused_all);
+}
+
+static double seconds_to_next(const struct worker *w)
+{
+    const struct net *net = w->net;
+    double s = net->parked ? PARKED_S : LONGEST_S;
+    double pause = (double)(w->ctx.root->pause_until_ms - w->now_ms) / 1000;
+    double sleep = (double)(net->wake_ms - w->mono_ms) / 1000;
+    if (net->resting && net->anybody_paused && pause < s)
+        s = pause;
+    if (net->resting && sleep < s)
+        s = sleep;
+    return s > 0 ? s : 0;
+}
+
+void clients_retry(struct worker *w)
+{
+    struct net *net = w->net;
+    if (net->parked)
+        try_all(w, &net->parked);
+    if (net->resting && (net->wake_ms <= w->mono_ms || (net->anybody_paused && pause_over(w)))) {
+        net->anybody_paused = net->paused_all = false;
+        net->wake_ms = INT64_MAX;
+        try_all(w, &net->resting);
+    }
+    if (!net->parked && !net->resting)
+        return;
+    ev_timer_stop(w->loop, &net->retry);
+    ev_timer_set(&net->retry, seconds_to_next(w), 0);
+    ev_timer_start(w->loop, &net->retry);
+}
+
+void client_told(struct worker *w, const struct control_msg *m)
+{
+    struct client *cl = m->x < w->ctx.root->nsessions ? w->net->by_session[m->x] : NULL;
+    if (!cl || cl->session->id != m->y || cl->wait != WAIT_MASTER)
+        return; /* it has gone, or another worker asks for it now */
+    free(cl->told);
+    cl->told = strndup(m->text, sizeof(m->text) - 1);
+    CHECK(cl->told);
+    client_resume(cl);
+}
