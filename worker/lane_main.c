@@ -2,6 +2,7 @@
  * back in pieces, each client's as fast as that client takes them. */
 #include "worker/dispatch/lane.h"
 #include "shm/config.h"
+#include "shm/types/tree.h"
 #include "shm/types/string.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
@@ -21,6 +22,7 @@
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
 #define SOON_MS           5 /* while replies are on their way, or the keyspace grows */
+#define BURY_LEAVES       500u
 #define BURY_ENTRIES      2000u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
@@ -314,6 +316,7 @@ static bool housekeeping(struct lane *l)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
     bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    more |= trees_step(&l->w.ctx, BURY_LEAVES);
     l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;

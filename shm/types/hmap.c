@@ -379,3 +379,15 @@ enum rc hmap_leaf_free(struct tree *t, struct shm_node *leaf)
     }
     return RC_OK;
 }
+
+void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                      void *arg)
+{
+    for (unsigned i = 0; i < leaf->n; i++) {
+        const char *p = slot_item(leaf, i), *next;
+        item_get(p, &next);
+        item_block(p, fn, arg);
+        if (leaf->form == FORM_HMAP_PAIRS)
+            item_block(next, fn, arg);
+    }
+}

@@ -41,4 +41,8 @@ struct hmap_item hmap_item(const struct hmap *m, const struct shm_node *leaf, un
 /* Item number pos of all, for choosing at random. */
 struct hmap_item hmap_at(const struct hmap *m, uint64_t pos);
 
+/* Calls fn for the blocks of the items of a leaf. */
+void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                      void *arg);
+
 #endif

@@ -66,4 +66,12 @@ static inline shm_ref item_far(const char *p)
     return r;
 }
 
+/* Calls fn for the item's block, if it has one. */
+static inline void item_block(const char *item, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    const char *next;
+    if (item_is_far(item))
+        fn(arg, item_far(item), item_get(item, &next).n);
+}
+
 #endif

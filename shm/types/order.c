@@ -373,3 +373,13 @@ enum rc order_leaf_free(struct tree *t, struct shm_node *leaf)
     }
     return RC_OK;
 }
+
+void order_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                       void *arg)
+{
+    const char *p = leaf_at(leaf, leaf->start);
+    for (unsigned i = 0; i < leaf->n; i++) {
+        item_block(p + sizeof(double), fn, arg);
+        member_at(p, &p);
+    }
+}

@@ -42,4 +42,8 @@ enum rc order_insert(struct tree *t, struct order_place *at, double score, struc
 enum rc order_del(struct tree *t, struct order_place *at);
 enum rc order_leaf_free(struct tree *t, struct shm_node *leaf);
 
+/* Calls fn for the blocks of the items of a leaf. */
+void order_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                       void *arg);
+
 #endif

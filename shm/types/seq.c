@@ -8,20 +8,16 @@
 #define LEAF_FIRST 256u /* a new leaf at an end has room for so much, and doubles */
 #define LEAF_FEW   1024u
 
-static inline size_t back_bytes(size_t n)
-{
-    return n < ITEM_TWO ? 1 : 3;
-}
 static inline size_t whole_bytes(size_t n) /* an item of n bytes and its back */
 {
     size_t item = item_bytes(n);
-    return item + back_bytes(item);
+    return item + seq_back_bytes(item);
 }
 static inline const char *behind_item(const char *item)
 {
     const char *end;
     item_get(item, &end);
-    return end + back_bytes((size_t)(end - item));
+    return end + seq_back_bytes((size_t)(end - item));
 }
 /* The item that ends (with its back) at p. */
 static inline const char *item_before(const char *p)
@@ -409,4 +405,11 @@ enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf)
             return rc;
     }
     return RC_OK;
+}
+
+void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    const char *p = leaf_start(leaf);
+    for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p))
+        item_block(p, fn, arg);
 }

@@ -19,6 +19,10 @@ struct seq_place {
     unsigned index;   /* of the item in its leaf */
 };
 
+static inline size_t seq_back_bytes(size_t item) /* that follow an item of so many bytes in a leaf */
+{
+    return item < ITEM_TWO ? 1 : 3;
+}
 static inline struct bytes seq_item(const struct seq_place *at)
 {
     const char *next;
@@ -43,5 +47,9 @@ enum rc seq_replace(struct tree *t, struct seq_place *at, struct bytes b);
 /* This item and those behind it, n in all, as far as they stand in its leaf; *gone: how many went. */
 enum rc seq_del(struct tree *t, struct seq_place *at, uint64_t n, uint64_t *gone);
 enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf);
+
+/* Calls fn for the blocks of the items of a leaf. */
+void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                     void *arg);
 
 #endif

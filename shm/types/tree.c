@@ -1,6 +1,10 @@
 /* Inner nodes. A change of structure builds the node anew; a mere change of a child's place or count is made in place,
  * under the undo log. */
 #include "shm/types/tree.h"
+#include "shm/snapshot.h"
+#include "shm/types/hmap.h"
+#include "shm/types/order.h"
+#include "shm/types/seq.h"
 
 static inline struct shm_node *node_at(shm_ref r)
 {
@@ -172,9 +176,15 @@ enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out)
     return node_new(t, 0, form, bytes, out);
 }
 
+/* What a snapshot may still need is its own to free. */
+static enum rc block_drop(struct tree *t, shm_ref r, uint64_t bytes, bool older)
+{
+    return UNLIKELY(t->shared) && older ? snapshot_hand_block(t->tx, r) : tx_free(t->tx, r, bytes);
+}
+
 enum rc tree_node_drop(struct tree *t, struct shm_node *n)
 {
-    return tx_free(t->tx, shm_ref_of(n), n->room);
+    return block_drop(t, shm_ref_of(n), n->room, n->birth != t->birth);
 }
 
 bool tree_leaf_mine(const struct tree *t, const struct shm_node *leaf)
@@ -410,5 +420,115 @@ enum rc item_free(struct tree *t, const char *item)
     const char *next;
     if (!item_is_far(item))
         return RC_OK;
-    return tx_free(t->tx, item_far(item), item_get(item, &next).n);
+    return block_drop(t, item_far(item), item_get(item, &next).n, true); /* a block does not tell its age */
+}
+
+/* ---- trees to be freed ---- */
+
+static tree_leaf_fn *leaf_free_of(const struct shm_node *leaf)
+{
+    return leaf->form == FORM_SEQ     ? seq_leaf_free
+           : leaf->form == FORM_ORDER ? order_leaf_free
+                                      : hmap_leaf_free;
+}
+
+static enum rc leaf_free_any(struct tree *t, struct shm_node *leaf)
+{
+    return leaf_free_of(leaf)(t, leaf);
+}
+
+enum rc tree_free_leaf(struct tx *tx, shm_ref leaf)
+{
+    struct tree t = {.tx = tx};
+    enum rc rc = leaf_free_any(&t, shm_at(leaf));
+    return rc ? rc : tree_node_drop(&t, shm_at(leaf));
+}
+
+enum rc tree_bury(struct tx *tx, shm_ref root)
+{
+    struct shm_root *r = tx->ctx->root;
+    shm_ref block;
+    if (!root)
+        return RC_OK;
+    enum rc rc = tx->trees ? RC_OK : tx_latch(tx, &r->trees_latch);
+    if (rc)
+        return rc;
+    tx->trees = true;
+    rc = tx_alloc(tx, sizeof(struct shm_dead_tree), &block);
+    if (rc)
+        return rc;
+    *(struct shm_dead_tree *)shm_at(block) =
+        (struct shm_dead_tree){.next = tx_word(tx, &r->dead_trees, 0), .root = root};
+    return tx_set_word(tx, &r->dead_trees, block, 0);
+}
+
+/* A snapshot may still need what has been buried: nothing is freed while one goes on. */
+static enum rc shed_first(struct tx *tx, unsigned max)
+{
+    struct shm_root *root = tx->ctx->root;
+    enum rc rc = tx_latch(tx, &root->trees_latch);
+    if (rc || !root->dead_trees)
+        return rc ? rc : RC_MISSING;
+    struct shm_dead_tree *d = shm_at(root->dead_trees);
+    struct tree t = {.tx = tx, .root = &d->root};
+    rc = tree_shed(&t, max, leaf_free_any);
+    if (rc || d->root)
+        return rc;
+    rc = tx_redo(tx, &root->dead_trees, d->next);
+    return rc ? rc : tx_free(tx, shm_ref_of(d), sizeof(*d));
+}
+
+#define SHED_ONCE 16u /* leaves of one transaction: some 10 us */
+
+bool trees_step(struct shm_ctx *ctx, unsigned max)
+{
+    for (unsigned n = 0; n < max; n += SHED_ONCE) {
+        struct tx tx;
+        if (!__atomic_load_n(&ctx->root->dead_trees, __ATOMIC_RELAXED) || !batch_enter(ctx))
+            return false;
+        if (snapshot_goes_on(ctx->root)) {
+            batch_leave(ctx);
+            return false;
+        }
+        tx_begin(&tx, ctx);
+        enum rc rc = shed_first(&tx, SHED_ONCE);
+        if (rc)
+            tx_abort(&tx);
+        else
+            tx_commit(&tx);
+        batch_leave(ctx);
+        if (rc)
+            return rc != RC_MISSING;
+    }
+    return true;
+}
+
+struct blocks {
+    void (*fn)(void *arg, shm_ref r, uint64_t bytes);
+    void *arg;
+};
+
+static void leaf_items(const struct shm_node *leaf, const struct blocks *b)
+{
+    if (leaf->form == FORM_HMAP || leaf->form == FORM_HMAP_PAIRS)
+        hmap_leaf_blocks(leaf, b->fn, b->arg);
+    else if (leaf->form == FORM_ORDER)
+        order_leaf_blocks(leaf, b->fn, b->arg);
+    else
+        seq_leaf_blocks(leaf, b->fn, b->arg);
+}
+
+static void node_blocks(const struct shm_node *n, const struct blocks *b)
+{
+    b->fn(b->arg, shm_ref_of(n), n->room);
+    for (unsigned i = 0; n->level && i < n->n; i++)
+        node_blocks(shm_at(node_children(n)[i].ref), b);
+    if (!n->level)
+        leaf_items(n, b);
+}
+
+void tree_blocks(shm_ref root, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    if (root)
+        node_blocks(shm_at(root), &(struct blocks){fn, arg});
 }

@@ -78,6 +78,21 @@ struct shm_node *tree_neighbour(const struct tree_path *p);
 typedef enum rc tree_leaf_fn(struct tree *t, struct shm_node *leaf);
 enum rc tree_shed(struct tree *t, unsigned max, tree_leaf_fn *leaf_fn);
 
+/* Trees that nothing refers to any more wait here to be freed piece by piece. */
+struct shm_dead_tree {
+    shm_ref next;
+    uint64_t root;
+    uint64_t spare;
+};
+/* The tree at this root leaves with the transaction. */
+enum rc tree_bury(struct tx *tx, shm_ref root);
+/* The tree is one leaf, and nobody else's: it is freed at once. */
+enum rc tree_free_leaf(struct tx *tx, shm_ref leaf);
+/* Frees some of what was buried, about max leaves. True: there is more. Outside of batches. */
+bool trees_step(struct shm_ctx *ctx, unsigned max);
+/* Calls fn for every node, and every block of an item. */
+void tree_blocks(shm_ref root, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg);
+
 /* An item's block: for what is longer than ITEM_MAX. Writes 1 + 16 bytes at to. */
 enum rc item_put(struct tx *tx, char *to, struct bytes b, char **end);
 enum rc item_free(struct tree *t, const char *item); /* its block, if it has one */

@@ -27,7 +27,7 @@
 static const struct {
     const char *name;
     int number;
-} errnos[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG}, {"EROFS", EROFS},
+} errnos[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG}, {"EROFS", EROFS},
               {"EACCES", EACCES}, {"EPERM", EPERM},   {"EMFILE", EMFILE}, {"EINTR", EINTR}, {"EBADF", EBADF}};
 
 static unsigned long seen[RULES];
@@ -79,7 +79,8 @@ static int verdict(const char *call, const char *path, int *half)
         memset(seen, 0, sizeof(seen));
         text[0] = 0;
     }
-    for (char *line = strtok_r(text, "\n", &save); line && !err && i < RULES; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(text, "\n", &save); line && !err && i < RULES;
+         line = strtok_r(NULL, "\n", &save)) {
         unsigned long from = 1, count = ULONG_MAX, n;
         int halves;
         if (sscanf(line, "%127s %511s %31s %lu %lu", calls, pattern, error, &from, &count) < 3)
@@ -250,13 +251,13 @@ int renameat(int fromfd, const char *from, int tofd, const char *to)
 
 #define OPENING(dirfd, path, flags, call)                                                                    \
     int rights = 0;                                                                                          \
-    if ((flags) & O_CREAT || ((flags) & O_TMPFILE) == O_TMPFILE) {                                                                   \
+    if ((flags)&O_CREAT || ((flags)&O_TMPFILE) == O_TMPFILE) {                                               \
         va_list ap;                                                                                          \
         va_start(ap, flags);                                                                                 \
         rights = va_arg(ap, int);                                                                            \
         va_end(ap);                                                                                          \
     }                                                                                                        \
-    int err = (flags) & O_CREAT ? verdict_at("open", dirfd, path) : 0;                                       \
+    int err = (flags)&O_CREAT ? verdict_at("open", dirfd, path) : 0;                                         \
     if (err)                                                                                                 \
         FAIL(err);                                                                                           \
     return call

@@ -215,7 +215,8 @@ static void start_writer(void)
     writer = fork();
     CHECK(writer >= 0);
     if (writer == 0) {
-        struct child_start start = {.slot = WRITER_SLOT, .control = pair[1], .wakefd = wakefd, .alive = alive[0]};
+        struct child_start start = {
+            .slot = WRITER_SLOT, .control = pair[1], .wakefd = wakefd, .alive = alive[0]};
         close(pair[0]);
         if (control >= 0)
             close(control);
@@ -302,7 +303,8 @@ static void expect_record(struct reading *r, const struct wal_entry *e)
     static char value[LONG_RECORD + 100], want[LONG_RECORD + 200];
     unsigned id;
     unsigned long long n;
-    CHECKF(e->lsn > r->lsn, "record %llu comes after %llu", (unsigned long long)e->lsn, (unsigned long long)r->lsn);
+    CHECKF(e->lsn > r->lsn, "record %llu comes after %llu", (unsigned long long)e->lsn,
+           (unsigned long long)r->lsn);
     r->lsn = e->lsn;
     const char *p = memmem(e->effect.p, e->effect.n < 80 ? e->effect.n : 80, "\r\n$2\r\np", 7);
     CHECK(p && sscanf(p + 7, "%u\r\n$%*u\r\n%*u:%llu:", &id, &n) == 2 && id >= 1 && id <= PRODUCERS);
@@ -330,8 +332,9 @@ static void read_segment(struct reading *r, uint64_t number, bool first, bool la
     void *map = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     CHECK(map != MAP_FAILED);
     CHECKF(wal_cursor_open(&c, map, (uint64_t)st.st_size, last), "%s: %s", name, c.why);
-    CHECKF(first || c.head.before == r->lsn || c.head.before <= wal->base_lsn, "%s begins behind %llu, not %llu", name,
-           (unsigned long long)c.head.before, (unsigned long long)r->lsn);
+    CHECKF(first || c.head.before == r->lsn || c.head.before <= wal->base_lsn,
+           "%s begins behind %llu, not %llu", name, (unsigned long long)c.head.before,
+           (unsigned long long)r->lsn);
     bool packed = false;
     while (wal_cursor_frame(&c)) {
         packed |= c.frame.stored < c.frame.raw;
@@ -385,7 +388,8 @@ static void set_up(void)
 {
     struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = SLOTS, .ndbs = 4, .nsessions = 8};
     int fd;
-    ledgers = mmap(NULL, (PRODUCERS + 1) * sizeof(*ledgers), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    ledgers = mmap(NULL, (PRODUCERS + 1) * sizeof(*ledgers), PROT_READ | PROT_WRITE,
+                   MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ledgers != MAP_FAILED && !arena_create(&sizes, &fd));
     root = arena_root();
     wal = &persist(root)->wal;
@@ -453,7 +457,8 @@ static void kills(void)
     for (unsigned i = 0; i < 40; i++) {
         set_policy(i % 8 < 5 ? FSYNC_ALWAYS : i % 8 < 7 ? FSYNC_EVERYSEC : FSYNC_NO);
         nap_ms((unsigned)(xorshift(&r) % 40));
-        if (xorshift(&r) % 3 == 0) { /* a producer as well: what it left open is in the way until it is repaired */
+        if (xorshift(&r) % 3 ==
+            0) { /* a producer as well: what it left open is in the way until it is repaired */
             unsigned id = 1 + (unsigned)(xorshift(&r) % PRODUCERS);
             bool dead[SLOTS] = {false};
             dead[id] = dead[WRITER_SLOT] = true;
@@ -675,8 +680,9 @@ static void locked(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} scenarios[] = {{"plain", plain}, {"kills", kills},           {"orphan", orphan}, {"full", full},    {"limited", limited},
-                 {"sync", sync_fails}, {"closed", closed}, {"begins", begins}, {"locked", locked}};
+} scenarios[] = {{"plain", plain},   {"kills", kills},     {"orphan", orphan},
+                 {"full", full},     {"limited", limited}, {"sync", sync_fails},
+                 {"closed", closed}, {"begins", begins},   {"locked", locked}};
 
 /* The processes of the test end with it, however it ends. */
 static void end_children(void)
