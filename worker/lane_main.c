@@ -2,6 +2,7 @@
  * back in pieces, each client's as fast as that client takes them. */
 #include "worker/dispatch/lane.h"
 #include "shm/config.h"
+#include "shm/types/tree.h"
 #include "shm/types/string.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
@@ -23,6 +24,7 @@
 #define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
 #define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
 #define BURY_BATCHES      10u
+#define BURY_LEAVES       500u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
@@ -330,6 +332,7 @@ static bool housekeeping(struct lane *l)
         more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
         batch_leave(&l->w.ctx);
     }
+    more |= trees_step(&l->w.ctx, BURY_LEAVES);
     l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
