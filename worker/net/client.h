@@ -65,8 +65,8 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
-    char *told;                 /* the master's answer, for the command that asked and is run again; NULL: none */
-    bool lane_hurry;            /* its reply is fetched though it does not read */
+    char *told;      /* the master's answer, for the command that asked and is run again; NULL: none */
+    bool lane_hurry; /* its reply is fetched though it does not read */
     /* A long request goes to the lane in pieces: it stands at the beginning of in. */
     size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
     bool feed_starved;        /* the arena had no room for a piece of it */
