@@ -92,4 +92,10 @@ if(TARGET skep)
                                                      $<TARGET_FILE:load_dir> $<TARGET_FILE:make_wal>)
     set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
   endforeach()
+  foreach(scenario sound torn damaged gone dump locked)
+    add_test(NAME crash/wal_tool_${scenario}
+             COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/wal_tool.py ${scenario} $<TARGET_FILE:load_dir>
+                     $<TARGET_FILE:make_wal> $<TARGET_FILE:skepctl>)
+    set_tests_properties(crash/wal_tool_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
 endif()
