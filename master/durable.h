@@ -51,6 +51,7 @@ struct durable {
     bool again;          /* loading at run time: DEBUG RELOAD or LOADAOF */
     bool load_failed;    /* at run time */
     unsigned load_tries; /* starts over, after a crash while loading */
+    bool log_closed;     /* the writer that ends now is the last of its log */
     unsigned log_tries;  /* writers that ended before they were ready */
     uint32_t reload;     /* RELOAD_* */
     enum load_what what;
@@ -94,6 +95,7 @@ void rewrite_ask(struct master *m, const struct control_msg *msg);
 void log_open_writer(struct master *m, bool begins);
 void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
+void log_writer_left(struct master *m);
 void log_writer_ended(struct master *m, bool was_ready);
 void log_follow(struct master *m); /* what the configuration says */
 bool log_begin(struct master *m);  /* a base with which the log begins, unless a snapshot is under way */

@@ -207,6 +207,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
     uint32_t slot = c->slot;
     add_ghost(m, c);
     child_disconnect(m, c);
+    if (c->role == ROLE_WAL)
+        log_writer_left(m);
     for (uint32_t i = 0; i < m->nposts; i++)
         if (m->post[i].lent_to == (int)slot)
             m->post[i].lent_to = -1;
