@@ -1,5 +1,7 @@
 /* skepctl: looks after a running server. It finds the master by a pid file or by asking the server at a port,
  * sends it the signal that the command stands for, and then waits until INFO shows that it was done. */
+#include "master/wal_tool.h"
+
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -21,6 +23,7 @@
 
 static const char usage[] =
     "Usage: skepctl [options] status|reload|restart-workers|upgrade|stop|check\n"
+    "       skepctl wal check|repair|dump [--config FILE] [--yes] [--all] [DIR]\n"
     "\n"
     "  status           the processes and what they do, the last snapshot, the log\n"
     "  reload           read the configuration again and replace the workers\n"
@@ -28,6 +31,7 @@ static const char usage[] =
     "  upgrade          replace the binary in place; clients notice nothing\n"
     "  stop             finish what runs and stop\n"
     "  check            walk the whole shared memory (needs enable-debug-command)\n"
+    "  wal ...          look at the log's files, repair them, print them: skepctl wal --help\n"
     "\n"
     "  -p, --port N          the server's port (6379)\n"
     "  -h, --host NAME       where it is (127.0.0.1); signals reach this machine only\n"
@@ -526,6 +530,8 @@ int main(int argc, char **argv)
 {
     struct options o = {.host = "127.0.0.1", .password = getenv("SKEPCTL_AUTH")};
     static struct view v;
+    if (argc > 1 && !strcmp(argv[1], "wal"))
+        return wal_tool(argc - 2, argv + 2);
     read_options(argc, argv, &o);
     const char *c = o.command ? o.command : "";
     bool known = !strcmp(c, "status") || !strcmp(c, "reload") || !strcmp(c, "restart-workers") ||
