@@ -5,7 +5,7 @@
  * Crash     the master's death ends all but the writer, which drains the ring; the next start finds the rest on disk.
  * Survives  an upgrade, which waits until nothing of this is under way.
  * Fails     a start that cannot load, or cannot log, ends with code 1; at run time the log says what failed.
- * Tests     tests/crash/persist.py  tests/crash/persist_deaths.py */
+ * Tests     tests/crash/persist.py  tests/crash/disk.py */
 #ifndef SKEP_DURABLE_H
 #define SKEP_DURABLE_H
 
@@ -114,6 +114,7 @@ void ask_reply(struct master *m, const struct control_msg *msg, const char *text
 void ending_step(struct master *m);
 void ending_saved(struct master *m, bool ok);
 void ending_ask(struct master *m, const struct control_msg *msg);
+bool ending_needs(struct master *m, const struct post *p, bool crashed);
 bool ending_stops(const struct master *m, uint32_t role);
 __attribute__((noreturn)) void end_now(struct master *m, int code);
 

@@ -371,6 +371,25 @@ def master(start):
             check_span(crowd, s.connect())
 
 
+def drained(start):
+    """The writer is killed while the end waits for it alone: another one writes what the ring holds."""
+    with start("--workers", "2", "--appendonly", "yes", "--worker-watchdog-ms", "60000") as s:
+        c = s.connect()
+        pid = pid_of(s, WRITER)
+        os.kill(pid, signal.SIGSTOP)
+        for i in range(1000):
+            expect(c, ":%d" % (i + 1), "INCR", "n")
+        s.proc.send_signal(signal.SIGTERM)
+        wait_for("the writer is alone", lambda: list(children_of(s.proc.pid)) == [pid])
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        if s.proc.wait(30) != 0:
+            raise Failure("exit code %r" % s.proc.returncode)
+        s.proc = None
+        s.again()
+        expect(s.connect(), '"1000"', "GET", "n")
+
+
 def everybody(start):
     """All at once: what had reached the kernel is there, in order. A start afterwards needs no help."""
     with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s:
@@ -596,6 +615,6 @@ def reload(start):
 
 
 if __name__ == "__main__":
-    scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, everybody,
+    scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, no_log, replaced, upgraded, reload)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
