@@ -62,6 +62,7 @@ struct durable {
     double snap_restart, snap_delay;
     bool bgsave_scheduled;
     int64_t tried_s;    /* when the last background save began */
+    double base_at;     /* when the last base was complete, or had failed */
     double second;      /* when the next look at what is due is taken */
     double log_granted; /* until when the log is open although appendonly is not yes yet */
 

@@ -65,6 +65,9 @@ double notify_watchdog_s(void)
     return atof(usec) / 2e6;
 }
 
+/* The log's writer may outlive the server until it has written what there is. */
+#define DRAIN_S 60
+
 /* Waits for signals and passes them on; answers the server's exit status. */
 static int mind(int server, const sigset_t *all)
 {
@@ -88,7 +91,7 @@ static int mind(int server, const sigset_t *all)
         clock_gettime(CLOCK_MONOTONIC, &now);
         double t = (double)now.tv_sec + (double)now.tv_nsec / 1e9;
         if (ended && !until)
-            until = t + 10;
+            until = t + DRAIN_S;
         if (ended && t > until)
             return status; /* what remains is not ours to wait for */
     }

@@ -7,7 +7,8 @@
 
 #include "shm/base/log.h"
 
-#define RETRY_S       5 /* after a failed background save, as in Redis */
+#define SETTLE_S      5.0 /* from a new base until the writer has removed what it covers, and counted anew */
+#define RETRY_S       5   /* after a failed background save, as in Redis */
 #define DELAY_FIRST_S 0.1
 #define DELAY_MAX_S   10.0
 
@@ -94,6 +95,8 @@ void snap_call_off(struct master *m)
 static void log_outcome(const struct master *m, bool ok)
 {
     const struct shm_snap *s = snap(m);
+    if (!ok && m->durable.why == SNAP_FOR_LOG && persist(m->root)->rewrite_failures)
+        return; /* told when it began: this is repeated every second */
     if (!ok)
         log_warning("%s error: %s", kind_name(s), s->error[0] ? s->error : "it was called off");
     else if (s->kind != SNAP_RDB || m->durable.why == SNAP_FOR_POINT)
@@ -103,6 +106,7 @@ static void log_outcome(const struct master *m, bool ok)
 static void count_rewrite(struct master *m, bool ok)
 {
     struct shm_persist *p = persist(m->root);
+    m->durable.base_at = now_s();
     p->rewrites += ok;
     p->rewrite_failures = ok ? 0 : p->rewrite_failures + 1;
 }
@@ -185,11 +189,11 @@ static void rewrite_by_size(struct master *m)
 {
     const struct shm_wal *w = &persist(m->root)->wal;
     const struct shm_config *cfg = m->cfg;
-    uint64_t base = w->base_bytes ? w->base_bytes : 1, size = w->base_bytes + w->bytes;
-    if (w->state != WAL_ON || !cfg->auto_aof_rewrite_percentage ||
-        size <= (uint64_t)cfg->auto_aof_rewrite_min_size)
+    uint64_t size = w->base_bytes + w->bytes;
+    if (w->state != WAL_ON || !cfg->auto_aof_rewrite_percentage || !w->base_bytes ||
+        size <= (uint64_t)cfg->auto_aof_rewrite_min_size || now_s() - m->durable.base_at < SETTLE_S)
         return;
-    uint64_t growth = w->bytes * 100 / base;
+    uint64_t growth = w->bytes * 100 / w->base_bytes;
     if (growth < (uint64_t)cfg->auto_aof_rewrite_percentage)
         return;
     log_notice("Starting automatic rewriting of AOF on %llu%% growth", (unsigned long long)growth);

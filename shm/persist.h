@@ -42,7 +42,9 @@ struct shm_loader {
 struct shm_load {
     uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
-    uint32_t what, spare;         /* enum load_what: the master */
+    uint32_t what; /* enum load_what: the master */
+    uint32_t
+        merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
     int64_t start_ms;             /* wall clock: the master */
     uint64_t total_bytes;         /* of all files, for the progress; from here on the first loader */
     uint64_t loaded_bytes_before; /* of files that are done */
@@ -74,6 +76,8 @@ struct shm_snap {
     uint64_t state;      /* enum snap_state: the master sets STARTING, the snapshotter the others */
     uint32_t kind;       /* enum snap_kind: the master, before the fork */
     uint32_t log_begins; /* the cut turns the log on */
+    uint64_t shares;     /* 1: what is older than this cut may be in use by the snapshot as well */
+    uint64_t serial;     /* how many cuts there have been: nodes of collections carry the last one's */
     uint64_t lsn;        /* the log's position at the cut */
     uint64_t tables;     /* shm_ref of the list of tables being walked, one word for each database; 0: none */
     int64_t start_ms;

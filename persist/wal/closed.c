@@ -209,7 +209,8 @@ void *writer_helper(void *arg)
         unsigned nap = prepare_step(h.w);
         if (!nap)
             nap = pack_step(&h);
-        sleep_until_work(h.w, nap ? nap : SYNC_EVERY_MS);
+        int64_t left = h.sync_ms - writer_clock_ms();
+        sleep_until_work(h.w, nap ? nap : left > 0 ? (unsigned)left : 0);
     }
     packing_drop(&h.packing);
     segment_prepare_drop(&h.w->next, h.w->dirfd);

@@ -108,7 +108,6 @@ static void add_frame(struct packing *p)
     memcpy(p->raw + p->raw_bytes, wal_cursor_payload(&p->cursor).p, f->raw);
     p->raw_bytes += f->raw;
     p->frame.last = f->last;
-    p->frame.synced = f->synced;
 }
 
 /* False: nothing was replaced. */

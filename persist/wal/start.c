@@ -18,10 +18,10 @@
 
 /* ---- the directory ---- */
 
-static enum rc refuse(const struct writer *w, const char *what)
+static enum rc refuse(struct writer *w, const char *what)
 {
-    log_warning("Can't open or create append-only dir %s/%s: %s: %s", w->wal->dir, WAL_DIR_NAME, what,
-                strerror(errno));
+    snprintf(w->wal->error, sizeof(w->wal->error), "%s: %s", what, strerror(errno));
+    log_warning("Can't open or create append-only dir %s/%s: %s", w->wal->dir, WAL_DIR_NAME, w->wal->error);
     return RC_IO;
 }
 
@@ -45,9 +45,10 @@ static enum rc open_directory(struct writer *w)
 static enum rc lock_directory(struct writer *w)
 {
     enum rc rc = wal_dir_lock(w->dirfd, LOCK_WAIT_MS, &w->lockfd);
-    if (rc == RC_BUSY)
+    if (rc == RC_BUSY) {
         log_warning("Another server writes its log to %s/%s: this one cannot.", w->wal->dir, WAL_DIR_NAME);
-    else if (rc)
+        snprintf(w->wal->error, sizeof(w->wal->error), "another server writes its log there");
+    } else if (rc)
         refuse(w, "lock");
     return rc;
 }
@@ -315,5 +316,6 @@ enum rc writer_open(struct writer *w)
     if (!writer_next_segment(w) && was)
         writer_healed(w);
     pthread_mutex_unlock(&w->file);
+    writer_wake(w); /* the predecessor may have died between a sync and telling of it */
     return RC_OK;
 }

@@ -116,8 +116,9 @@ enum rc writer_settle_names(struct writer *w)
     return RC_OK;
 }
 
-static void note_time(struct shm_wal *wal, int64_t us)
+void writer_note_sync(struct shm_wal *wal, int64_t from_us)
 {
+    int64_t us = writer_clock_us() - from_us;
     uint64_t t = us > 0 ? (uint64_t)us : 0;
     wal->syncs++;
     wal->sync_us_sum += t;
@@ -135,7 +136,7 @@ static bool sync_file(struct writer *w, uint64_t last)
             writer_fault(w, errno, "a segment cannot be synced", true);
             return false;
         }
-        note_time(w->wal, writer_clock_us() - from);
+        writer_note_sync(w->wal, from);
         __atomic_store_n(&w->synced, last, __ATOMIC_RELEASE);
     }
     if (writer_settle_names(w)) {

@@ -49,12 +49,14 @@ static enum rc finish_segment(struct writer *w)
 {
     struct segment *s = &w->segment;
     uint64_t bytes = s->at;
+    int64_t from = writer_clock_us();
     if (s->fd < 0)
         return RC_OK;
     if (segment_close(s)) {
         writer_fault(w, errno, "a segment cannot be synced", true);
         return RC_IO;
     }
+    writer_note_sync(w->wal, from);
     __atomic_store_n(&w->synced, w->last, __ATOMIC_RELEASE);
     writer_add_closed(w, s->head.number, bytes, w->last, s->pending);
     return RC_OK;
@@ -149,14 +151,16 @@ static enum rc write_records(struct writer *w, bool *any)
     return rc ? rc : write_frame(w);
 }
 
+/* Counts each time that nothing was synced for too long although there was something to sync. */
 static void note_delay(struct writer *w)
 {
     int64_t now = writer_clock_ms();
-    if (!writer_unsynced(w))
-        w->unsynced_ms = w->delayed = 0;
-    else if (!w->unsynced_ms)
+    uint64_t synced = __atomic_load_n(&w->synced, __ATOMIC_ACQUIRE);
+    if (synced != w->seen_synced || !writer_unsynced(w) || w->cfg->appendfsync != FSYNC_EVERYSEC) {
+        w->seen_synced = synced;
         w->unsynced_ms = now;
-    else if (!w->delayed && w->cfg->appendfsync == FSYNC_EVERYSEC && now - w->unsynced_ms > DELAYED_MS) {
+        w->delayed = false;
+    } else if (!w->delayed && now - w->unsynced_ms > DELAYED_MS) {
         w->wal->delayed_syncs++;
         w->delayed = true;
     }

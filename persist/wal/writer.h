@@ -38,8 +38,9 @@ struct writer {
     struct wal_reader reader;
     struct frame frame;
     bool stop_asked, orphan;
-    int64_t retry_ms;    /* when to try again to begin a segment */
-    int64_t unsynced_ms; /* since when there is something to sync, 0: there is nothing */
+    int64_t retry_ms; /* when to try again to begin a segment */
+    uint64_t seen_synced;
+    int64_t unsynced_ms; /* when synced moved, or there was nothing to sync */
     bool delayed;        /* that this sync is late has been counted */
     unsigned rest_ms;    /* how long the last sleep was */
     /* under file */
@@ -80,6 +81,7 @@ void writer_close(struct writer *w); /* drained: syncs and closes the segment */
 
 /* sync.c, both threads */
 bool writer_sync(struct writer *w);
+void writer_note_sync(struct shm_wal *wal, int64_t from_us); /* figures for INFO */
 bool writer_unsynced(const struct writer *w);
 bool writer_sync_wanted(const struct writer *w); /* by policy, at the next occasion */
 bool writer_syncs_suspended(const struct writer *w);

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -191,7 +192,11 @@ int main(int argc, char **argv)
     for (unsigned i = 0; i < loaders; i++)
         pid[i] = start_loader(i, wakefd);
     int end = wait_for_loaders(pid);
-    fprintf(stderr, "%.3f s\n", (double)(now_ms(CLOCK_MONOTONIC) - from) / 1000);
+    struct rusage u;
+    getrusage(RUSAGE_CHILDREN, &u);
+    fprintf(stderr, "%.3f s; user %.3f s, system %.3f s\n", (double)(now_ms(CLOCK_MONOTONIC) - from) / 1000,
+            (double)u.ru_utime.tv_sec + (double)u.ru_utime.tv_usec / 1e6,
+            (double)u.ru_stime.tv_sec + (double)u.ru_stime.tv_usec / 1e6);
     if (end > 1) {
         printf("died\n");
         return 2;

@@ -187,7 +187,9 @@ def check_against_redis(what, f, aof="yes", **files):
 def multipart(program):
     """What redis-server 7 writes: a base with and without preamble, increments, several of them."""
     for preamble in ("yes", "no"):
-        with Redis("--appendonly", "yes", "--aof-use-rdb-preamble", preamble, "--aof-timestamp-enabled", "yes") as r:
+        # always: with everysec a write is put off while a sync is under way, and the copy would be too old.
+        words = ("--appendonly", "yes", "--appendfsync", "always", "--aof-timestamp-enabled", "yes")
+        with Redis(*words, "--aof-use-rdb-preamble", preamble) as r:
             with Folder(program) as f:
                 r.pipe(every_command())
                 r.copy(f.dir)

@@ -87,7 +87,7 @@ class Redis:
         shutil.copy(os.path.join(self.dir, "dump.rdb"), to)
 
     def copy(self, to):
-        """All its files: the log's are complete, since it is written before the reply."""
+        """All its files: with appendfsync always the log's are complete, since it is written before the reply."""
         shutil.copytree(self.dir, to, dirs_exist_ok=True, ignore=shutil.ignore_patterns("server.log"))
 
 

@@ -55,13 +55,13 @@ if(TARGET skep)
   foreach(scenario crowded broken moved ended full flushed)
     server_test(slow_lane ${scenario})
   endforeach()
-  foreach(scenario reopened crowded addresses refused_late reloaded asleep)
+  foreach(scenario reopened crowded addresses refused_late reloaded asleep watched watched_moving)
     server_test(talk ${scenario})
   endforeach()
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points refused damaged writer master everybody snapshotter loader switched
+  foreach(scenario restart snapshots save_points refused damaged waiting aborted writer master everybody snapshotter loader switched
           no_log replaced upgraded reload)
     server_test(persist ${scenario})
   endforeach()
@@ -73,6 +73,9 @@ if(TARGET skep)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
   server_test(second_instance second_instance)
+  foreach(scenario acknowledged imported reloaded refused everysec)
+    server_test(recovery ${scenario})
+  endforeach()
 endif()
 
 # Files of redis-server and of ours, sound, cut and damaged, into keyspaces.
@@ -91,5 +94,11 @@ if(TARGET skep)
     add_test(NAME crash/load_log_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_log.py ${scenario}
                                                      $<TARGET_FILE:load_dir> $<TARGET_FILE:make_wal>)
     set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+  endforeach()
+  foreach(scenario sound torn damaged gone dump locked)
+    add_test(NAME crash/wal_tool_${scenario}
+             COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/wal_tool.py ${scenario} $<TARGET_FILE:load_dir>
+                     $<TARGET_FILE:make_wal> $<TARGET_FILE:skepctl>)
+    set_tests_properties(crash/wal_tool_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
   endforeach()
 endif()

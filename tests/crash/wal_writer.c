@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -172,6 +173,7 @@ static void start_producer(unsigned id)
     producer[id] = fork();
     CHECK(producer[id] >= 0);
     if (producer[id] == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         if (alive[0] >= 0)
             close(alive[0]);
         produce(id);
@@ -192,9 +194,11 @@ static void settle(unsigned id)
     l->want = l->is;
 }
 
-/* What the master does: nested actions of all the dead first. */
+/* What the master does: nested actions of all the dead first; in the end everybody is woken, since the dead may have
+ * been about to. */
 static void repair(const bool *dead)
 {
+    uint64_t one = 1;
     for (unsigned i = 1; i < SLOTS; i++)
         if (dead[i])
             slot_repair_nested(i);
@@ -204,6 +208,10 @@ static void repair(const bool *dead)
     for (unsigned i = 1; i <= PRODUCERS; i++)
         if (dead[i])
             settle(i);
+    for (unsigned i = 1; i < SLOTS; i++) {
+        slot_wake(i);
+        CHECK(write(wakefd[i], &one, 8) == 8);
+    }
 }
 
 /* ---- the writer ---- */
@@ -701,6 +709,7 @@ static void run(void (*scenario)(void))
     CHECK(pid >= 0);
     if (pid == 0) {
         setpgid(0, 0);
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         set_up();
         scenario();
         end_children();

@@ -122,9 +122,6 @@ void load_aof(struct loader *l)
         if (load_is_first(l))
             log_notice("Reading RDB preamble from AOF file %s...", l->file->path);
         load_rdb(l, true, &a.at);
-        /* What the commands find must be there, whoever has read it. */
-        load_meet(l);
-        load_go_on(l);
         if (a.at < a.n && load_is_first(l))
             log_notice("Reading the remaining AOF tail...");
     }

@@ -4,7 +4,7 @@
  * Crash     a loader's death fails the loading: the keyspace is then incomplete.
  * Survives  no.
  * Fails     load_fail: says why in shm_load.error, and ends the process with 1.
- * Tests     tests/crash/load_files.py  tests/crash/load_shares.py */
+ * Tests     tests/crash/load_files.py  tests/crash/load_log.py  tests/crash/recovery.py */
 #ifndef SKEP_LOAD_H
 #define SKEP_LOAD_H
 

@@ -4,7 +4,7 @@
  * Crash     nothing is changed.
  * Survives  no.
  * Fails     RC_INVALID or RC_IO with a sentence in why.
- * Tests     tests/crash/load_files.py */
+ * Tests     tests/crash/load_files.py  tests/crash/load_log.py */
 #ifndef SKEP_LOAD_PLAN_H
 #define SKEP_LOAD_PLAN_H
 

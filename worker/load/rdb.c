@@ -35,7 +35,7 @@ static enum rc put(struct loader *l, struct rdb_key *p)
     struct tx tx;
     tx_begin(&tx, &l->w.ctx);
     enum rc rc = key_latch(&tx, &p->k);
-    if (!rc && p->k.entry)
+    if (!rc && p->k.entry && !l->load->merge)
         rc = RC_EXISTS;
     if (!rc && p->v.is_integer)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
@@ -115,18 +115,6 @@ __attribute__((noreturn)) static void bad_rdb(struct loader *l)
     load_fail(l, "Loading %s: %s (at offset %zu)", l->file->path, in->error, in->error_at);
 }
 
-/* The bits that tell how the key was used, from what the file says of it. */
-static uint32_t clock_of(const struct loader *l, const struct rdb_item *it)
-{
-    int64_t now_ms = l->rdb->now_ms;
-    bool lfu = evict_is_lfu(l->w.cfg->maxmemory_policy);
-    if (lfu && it->freq >= 0)
-        return (uint32_t)(now_ms / 60000 & 0xffff) << 8 | (uint32_t)(it->freq & 0xff);
-    if (!lfu && it->idle_s >= 0)
-        return (uint32_t)(now_ms / 1000 - it->idle_s) & 0xffffff;
-    return l->w.clock;
-}
-
 /* What is too long to be kept: the batch is put, then this key from where it lies. */
 static void put_alone(struct loader *l, struct rdb_key p)
 {
@@ -159,7 +147,7 @@ static void take(struct loader *l, const struct rdb_item *it, uint64_t hash)
     uint32_t db = (uint32_t)it->db;
     p->k = (struct key_ref){.key = it->key, .hash = hash, .db = db, .table = table_of(l, db)};
     p->expiry_ms = it->expiry_ms < -1 ? 0 : it->expiry_ms;
-    p->clock = clock_of(l, it);
+    p->clock = evict_clock_told(l->w.cfg->maxmemory_policy, b->now_ms, it->idle_s, it->freq);
     if (rdb_string_value(&b->in, &p->v))
         bad_rdb(l);
     if (keep(l, &p->k.key) && (p->v.is_integer || keep(l, &p->v.bytes)))
@@ -247,6 +235,17 @@ static void on_item(struct loader *l, const struct rdb_item *it)
     }
 }
 
+static void say_done(const struct loader *l)
+{
+    uint64_t keys = 0, expired = 0;
+    for (unsigned i = 0; i < l->n; i++) {
+        keys += l->load->loader[i].keys;
+        expired += l->load->loader[i].expired;
+    }
+    log_notice("Done loading RDB, keys loaded: %llu, keys expired: %llu.", (unsigned long long)keys,
+               (unsigned long long)expired);
+}
+
 void load_rdb(struct loader *l, bool keep_expired, size_t *end)
 {
     struct rdb_batch *b = l->rdb;
@@ -265,6 +264,11 @@ void load_rdb(struct loader *l, bool keep_expired, size_t *end)
     flush(l);
     *end = b->in.pos;
     rdb_in_close(&b->in);
+    /* What follows must find everything, whoever has read it. */
+    load_meet(l);
+    if (load_is_first(l))
+        say_done(l);
+    load_go_on(l);
 }
 
 struct rdb_batch *rdb_batch_new(void)
