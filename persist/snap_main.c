@@ -23,7 +23,7 @@
 #define GATE_WAIT_US   500 /* in which all processes should be between two batches */
 #define GATE_NAP_MS    1   /* doubled at each failure: somebody is inside for long, and others want to work */
 #define GATE_NAP_MS_ON 128
-#define NICENESS       10  /* else it takes its turns from the workers: the slowest replies came twice as late */
+#define NICENESS       10 /* else it takes its turns from the workers: the slowest replies came twice as late */
 #define DELAY_PIECE_US 1000 /* of rdb-key-save-delay: between two looks at the rings */
 
 struct db_size {
