@@ -166,10 +166,23 @@ static void note_delay(struct writer *w)
     }
 }
 
+/* As soon as the base is complete the segments behind it count, synced or not: with appendfsync no there is no sync
+ * that would see to it, and what the kernel has been given outlives all of our processes. */
+static void settle_names_soon(struct writer *w)
+{
+    if (LIKELY(!w->wal->pending_from) || __atomic_load_n(&w->wal->state, __ATOMIC_ACQUIRE) != WAL_ON)
+        return;
+    pthread_mutex_lock(&w->file);
+    if (!w->wal->fault && writer_settle_names(w))
+        writer_fault(w, errno, "a segment cannot be renamed", false);
+    pthread_mutex_unlock(&w->file);
+}
+
 bool writer_turn(struct writer *w, bool *stuck)
 {
     struct shm_wal *wal = w->wal;
     bool any = false;
+    settle_names_soon(w);
     wal_reader_look(&w->reader);
     if (write_records(w, &any)) {
         wal_reader_open(&w->reader, w->ctx.root); /* nothing was taken: it is all still there */

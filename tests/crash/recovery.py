@@ -277,7 +277,24 @@ def everysec(program, *_):
             s.end()
 
 
-SCENARIOS = {s.__name__: s for s in (acknowledged, imported, reloaded, refused, everysec)}
+def written(program, *_):
+    """What the kernel has been given outlives all processes, synced or not."""
+    for policy in ("no", "everysec"):
+        with Skep(program, "--appendonly", "yes", "--appendfsync", policy) as s:
+            c = s.start()
+            for n in (2001, 3001):
+                fill(c, n - 1)
+                while info(c, "persistence", "wal_written_position") != info(c, "persistence", "wal_position"):
+                    time.sleep(0.001)
+                c.close()
+                s.kill()
+                c = s.start()
+                expect("keys with appendfsync %s" % policy, n, int(c.command("DBSIZE").value))
+            c.close()
+            s.end()
+
+
+SCENARIOS = {s.__name__: s for s in (acknowledged, imported, reloaded, refused, everysec, written)}
 
 if __name__ == "__main__":
     main(SCENARIOS, sys.argv)
