@@ -81,6 +81,10 @@ class Redis:
         self.do("SELECT", "0")
         return {k: v for k, v in found.items() if v[0] is not None}
 
+    def keep_expired(self):
+        """What has expired stays, and goes to the file, until somebody asks for it."""
+        self.do("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+
     def save(self, to):
         """A folder with the dump as it is now."""
         self.do("SAVE")
