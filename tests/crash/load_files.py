@@ -61,6 +61,16 @@ def rdb(program):
                 expect("needs_base", "0", got.words["needs_base"])
 
 
+def crowded(program):
+    """Small tables that several loaders make grow at once, again and again: the arena must be sound each time."""
+    with Redis() as r, Folder(program) as f:
+        for db in range(16):
+            r.pipe([command("SELECT", db)] + [command("SET", "k%d" % i, i) for i in range(700)])
+        r.save(f.dir)
+        for i in range(60):
+            expect("keys", "11200", f.loads(loaders=(2, 3, 5, 8)[i % 4], show="digest").words["keys"])
+
+
 def usage(program):
     """What the file says of the keys' use."""
     with Redis("--maxmemory-policy", "allkeys-lfu") as r, Folder(program) as f:
@@ -461,7 +471,7 @@ def shares(program):
 
 SCENARIOS = {
     s.__name__: s
-    for s in (rdb, usage, rdb_refused, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
+    for s in (rdb, crowded, usage, rdb_refused, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
               aof_damaged, surroundings, full, shares)
 }
 

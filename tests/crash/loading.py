@@ -167,7 +167,8 @@ class Folder:
         )
         loaded = Loaded(done)
         if loaded.code not in (0, 1):
-            raise Failed("load_dir ended with %d: %s\n%s\n%s" % (loaded.code, loaded.verdict, loaded.log, loaded.stderr))
+            last = done.stdout[-300:].decode("utf-8", "replace")
+            raise Failed("load_dir ended with %d: %s\n%s\n%s\n%s" % (loaded.code, loaded.verdict, loaded.log, last, loaded.stderr))
         if (loaded.code == 0) != (loaded.verdict == "ok"):
             raise Failed("exit code %d, but it says %s" % (loaded.code, loaded.verdict))
         return loaded
