@@ -39,6 +39,8 @@ static void begin_files(struct master *m, enum load_what what)
     clock_gettime(CLOCK_REALTIME, &now);
     memset(l, 0, sizeof(*l));
     l->nloaders = m->nworkers < LOADERS_MAX ? m->nworkers : LOADERS_MAX;
+    if (l->nloaders > m->nslots - m->nposts - 1) /* a snapshotter wants one as well */
+        l->nloaders = m->nslots - m->nposts - 1;
     l->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     l->what = what;
     l->merge = m->durable.again && m->durable.reload & RELOAD_MERGE;

@@ -36,7 +36,8 @@ static void roll_end(struct master *m, bool complete)
     m->roll = ROLL_NONE;
     /* After an upgrade to fewer workers some stand on no post. */
     for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].phase == CHILD_RUNNING && !post_find(m, m->child[i].role, m->child[i].index))
+        if (m->child[i].phase == CHILD_RUNNING && serves(m->child[i].role) &&
+            !post_find(m, m->child[i].role, m->child[i].index))
             child_stop(m, &m->child[i], true);
     listen_close_unwanted(&m->listen);
     if (complete)

@@ -95,6 +95,8 @@ void snap_call_off(struct master *m)
 static void log_outcome(const struct master *m, bool ok)
 {
     const struct shm_snap *s = snap(m);
+    if (!ok && m->durable.why == SNAP_FOR_LOG && persist(m->root)->rewrite_failures)
+        return; /* told when it began: this is repeated every second */
     if (!ok)
         log_warning("%s error: %s", kind_name(s), s->error[0] ? s->error : "it was called off");
     else if (s->kind != SNAP_RDB || m->durable.why == SNAP_FOR_POINT)

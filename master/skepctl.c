@@ -25,7 +25,7 @@ static const char usage[] =
     "Usage: skepctl [options] status|reload|restart-workers|upgrade|stop|check\n"
     "       skepctl wal check|repair|dump [--config FILE] [--yes] [--all] [DIR]\n"
     "\n"
-    "  status           the processes and what they do\n"
+    "  status           the processes and what they do, the last snapshot, the log\n"
     "  reload           read the configuration again and replace the workers\n"
     "  restart-workers  replace the workers one by one; clients notice nothing\n"
     "  upgrade          replace the binary in place; clients notice nothing\n"
@@ -51,6 +51,14 @@ struct worker {
     long long clients, commands, restarts, cpu_ms;
 };
 
+/* A process that works with the disk: the log's writer, a snapshotter, a loader. */
+#define HELPERS_MAX 72
+struct helper {
+    char name[24], state[32];
+    int index, pid;
+    long long restarts, cpu_ms;
+};
+
 /* What one look at the server shows. */
 struct view {
     int pid;
@@ -59,6 +67,11 @@ struct view {
     long long repaired, repair_us, kept, handovers;
     int nworkers;
     struct worker worker[WORKERS_MAX];
+    int nhelpers;
+    struct helper helper[HELPERS_MAX];
+    long long loading, eta_s;
+    long long changes, saved_at, log_position, log_durable, log_segments, log_waiting;
+    char loaded[16], save_status[8], log_state[16], log_fault[256];
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
@@ -181,34 +194,68 @@ static void read_worker(struct view *v, int index, const char *text)
         v->nworkers++;
 }
 
+static void read_helper(struct view *v, const char *name, const char *text)
+{
+    struct helper *h = &v->helper[v->nhelpers];
+    if (v->nhelpers == HELPERS_MAX || sscanf(name, "%23[a-z_]%d", h->name, &h->index) != 2)
+        return;
+    if (sscanf(text, "pid=%d,state=%31[^,],restarts=%lld,cpu_ms=%lld", &h->pid, h->state, &h->restarts,
+               &h->cpu_ms) == 4)
+        v->nhelpers++;
+}
+
 static void read_field(struct view *v, const char *name, const char *value)
 {
     const struct {
         const char *name;
         long long *to;
-    } numbers[] = {
-        {"tcp_port", &v->port},      {"uptime_in_seconds", &v->uptime},  {"connected_clients", &v->clients},
-        {"used_memory", &v->memory}, {"crashes_repaired", &v->repaired}, {"last_repair_us", &v->repair_us},
-        {"sessions_kept", &v->kept}, {"handovers", &v->handovers}};
+    } numbers[] = {{"tcp_port", &v->port},
+                   {"uptime_in_seconds", &v->uptime},
+                   {"connected_clients", &v->clients},
+                   {"used_memory", &v->memory},
+                   {"crashes_repaired", &v->repaired},
+                   {"last_repair_us", &v->repair_us},
+                   {"sessions_kept", &v->kept},
+                   {"handovers", &v->handovers},
+                   {"loading", &v->loading},
+                   {"loading_eta_seconds", &v->eta_s},
+                   {"rdb_changes_since_last_save", &v->changes},
+                   {"rdb_last_save_time", &v->saved_at},
+                   {"wal_position", &v->log_position},
+                   {"wal_durable_position", &v->log_durable},
+                   {"wal_segments", &v->log_segments},
+                   {"wal_ring_used", &v->log_waiting}};
+    const struct {
+        const char *name;
+        char *to;
+        size_t cap;
+    } texts[] = {{"skep_version", v->version, sizeof(v->version)},
+                 {"loading_loaded_perc", v->loaded, sizeof(v->loaded)},
+                 {"rdb_last_bgsave_status", v->save_status, sizeof(v->save_status)},
+                 {"wal_state", v->log_state, sizeof(v->log_state)},
+                 {"wal_fault", v->log_fault, sizeof(v->log_fault)}};
     int index, used = 0;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
         if (!strcmp(name, numbers[i].name))
             *numbers[i].to = atoll(value);
     if (!strcmp(name, "process_id"))
         v->pid = atoi(value);
-    if (!strcmp(name, "skep_version"))
-        snprintf(v->version, sizeof(v->version), "%s", value);
+    for (size_t i = 0; i < sizeof(texts) / sizeof(*texts); i++)
+        if (!strcmp(name, texts[i].name))
+            snprintf(texts[i].to, texts[i].cap, "%s", value);
+    if (!strncmp(value, "pid=", 4))
+        read_helper(v, name, value);
     if (sscanf(name, "worker%d%n", &index, &used) == 1 && !name[used])
         read_worker(v, index, value);
 }
 
 static bool look(const struct options *o, struct view *v)
 {
-    static const char *const sections[] = {"server", "clients", "memory", "workers"};
+    static const char *const sections[] = {"server", "clients", "memory", "workers", "persistence"};
     int fd = reach(o);
     bool ok = fd >= 0;
     memset(v, 0, sizeof(*v));
-    for (unsigned i = 0; ok && i < 4; i++) {
+    for (unsigned i = 0; ok && i < sizeof(sections) / sizeof(*sections); i++) {
         const char *const words[] = {"INFO", sections[i]};
         char *text = ask(fd, 2, words), *save = NULL;
         ok = text && text[0] != '-';
@@ -283,7 +330,40 @@ static void print_json(const struct view *v)
                "\"restarts\":%lld,\"cpu_ms\":%lld}",
                i ? "," : "", w->index, w->pid, w->state, w->clients, w->commands, w->restarts, w->cpu_ms);
     }
-    printf("]}\n");
+    printf("],\"disk_processes\":[");
+    for (int i = 0; i < v->nhelpers; i++) {
+        const struct helper *h = &v->helper[i];
+        printf(
+            "%s{\"role\":\"%s\",\"index\":%d,\"pid\":%d,\"state\":\"%s\",\"restarts\":%lld,\"cpu_ms\":%lld}",
+            i ? "," : "", h->name, h->index, h->pid, h->state, h->restarts, h->cpu_ms);
+    }
+    printf(
+        "],\"loading\":%s,\"last_save\":%lld,\"last_save_ok\":%s,\"changes_since_save\":%lld,\"log\":\"%s\","
+        "\"log_position\":%lld,\"log_durable_position\":%lld,\"log_segments\":%lld,\"log_ring_used\":%lld,"
+        "\"log_works\":%s}\n",
+        v->loading ? "true" : "false", v->saved_at, strcmp(v->save_status, "err") ? "true" : "false",
+        v->changes, v->log_state, v->log_position, v->log_durable, v->log_segments, v->log_waiting,
+        v->log_fault[0] ? "false" : "true");
+}
+
+static void print_disk(const struct view *v)
+{
+    char when[32] = "";
+    time_t saved_at = (time_t)v->saved_at;
+    struct tm tm;
+    if (localtime_r(&saved_at, &tm))
+        strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
+    if (v->loading)
+        printf("loading: %s%%, about %lld s left\n", v->loaded, v->eta_s);
+    printf("saved at %s, %lld changes since then%s\n", when, v->changes,
+           strcmp(v->save_status, "err") ? "" : "; the last save in the background FAILED");
+    if (!strcmp(v->log_state, "off"))
+        printf("log: off\n");
+    else
+        printf("log: %s, record %lld (on disk %lld), %lld segments, %lld bytes wait\n", v->log_state,
+               v->log_position, v->log_durable, v->log_segments, v->log_waiting);
+    if (v->log_fault[0])
+        printf("log: CANNOT BE WRITTEN, writes are refused: %s\n", v->log_fault);
 }
 
 static void print_table(const struct view *v)
@@ -298,7 +378,16 @@ static void print_table(const struct view *v)
         printf("worker %-3d %8d  %-9s %8lld %12lld %9lld %10lld\n", w->index, w->pid, w->state, w->clients,
                w->commands, w->restarts, w->cpu_ms);
     }
-    printf("\nrepaired crashes %lld (the last in %lld us), sessions kept %lld, handovers %lld\n", v->repaired,
+    for (int i = 0; i < v->nhelpers; i++) {
+        const struct helper *h = &v->helper[i];
+        char name[40];
+        snprintf(name, sizeof(name), !strcmp(h->name, "loader") ? "%s %d" : "%s", h->name, h->index);
+        printf("%-11s%8d  %-9s %8s %12s %9lld %10lld\n", name, h->pid, h->state, "", "", h->restarts,
+               h->cpu_ms);
+    }
+    printf("\n");
+    print_disk(v);
+    printf("repaired crashes %lld (the last in %lld us), sessions kept %lld, handovers %lld\n", v->repaired,
            v->repair_us, v->kept, v->handovers);
 }
 

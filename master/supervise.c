@@ -265,7 +265,7 @@ static bool left_clean(const struct child *c)
     uint32_t x = 0;
     bool clean =
         s->lane.commit == LANE_IDLE && !s->nest.open && !s->inside && arena_root()->gate != c->slot + 1;
-    int worst = c->role == ROLE_WORKER || c->role == ROLE_LANE ? 0 : 1;
+    int worst = serves(c->role) ? 0 : 1;
     return clean && WIFEXITED(c->status) && WEXITSTATUS(c->status) <= worst && !sessions_next(c->slot, &x);
 }
 
@@ -414,8 +414,7 @@ void watchdog_look(struct master *m)
         if (!c->pid || (!starts && c->phase != CHILD_RUNNING && c->phase != CHILD_STOPPING))
             continue;
         const char *why = limit ? why_hangs(c, limit) : NULL;
-        bool serves = c->role == ROLE_WORKER || c->role == ROLE_LANE;
-        if (starts && serves && now_s() - c->started_at > START_MAX_S)
+        if (starts && serves(c->role) && now_s() - c->started_at > START_MAX_S)
             why = "did not get ready";
         if (!why)
             continue;

@@ -10,6 +10,12 @@
 
 #include "master/master.h"
 
+/* Workers and slow lanes; the others work with the disk. */
+static inline bool serves(enum slot_role role)
+{
+    return role == ROLE_WORKER || role == ROLE_LANE;
+}
+
 /* master/spawn.c */
 /* Starts a process for the post in a free slot; answers the slot, or -1. */
 int spawn_child(struct master *m, struct post *p);

@@ -407,6 +407,7 @@ static void restore_children(struct master *m, const struct saved *s)
                             .index = from->index,
                             .sessions = from->sessions,
                             .pid = from->pid,
+                            .was_ready = true,
                             .control.fd = -1,
                             .started_at = from->started_at};
         child_connect(m, c, from->control);

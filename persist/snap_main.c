@@ -420,7 +420,10 @@ void snap_main(const struct child_start *start)
         rc = make(s);
     else
         clean_up(s);
+    while (!batch_enter(&s->ctx))
+        nap_us(100);
     mags_drain(&s->ctx);
+    batch_leave(&s->ctx);
     channel_flush(&s->control);
     _exit(rc != RC_OK);
 }

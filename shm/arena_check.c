@@ -4,6 +4,7 @@
 #include "shm/repair.h"
 #include "shm/session.h"
 #include "shm/snapshot.h"
+#include "shm/types/coll.h"
 #include "shm/wal.h"
 
 #include <stdarg.h>
@@ -138,18 +139,41 @@ static void check_units(struct inspection *c)
     }
 }
 
+static void check_block(void *arg, shm_ref r, uint64_t bytes)
+{
+    mark_used(arg, r, bytes, "a collection");
+}
+
+static void check_coll(struct inspection *c, const struct shm_entry *e)
+{
+    coll_blocks(e, check_block, c);
+}
+
+static void check_trees(struct inspection *c)
+{
+    for (shm_ref r = c->root->dead_trees; r && !c->faults;) {
+        const struct shm_dead_tree *d = shm_at(r);
+        if (!mark_used(c, r, sizeof(*d), "a tree to be freed"))
+            return;
+        tree_blocks(d->root, check_block, c);
+        r = d->next;
+    }
+}
+
 static void check_logged(void *arg, shm_ref r, uint64_t bytes)
 {
     mark_used(arg, r, bytes, "a record of the log");
 }
 
 /* Their bytes are counted by nobody: the slot that handed them over has counted them as gone. */
-static void check_handed(void *arg, shm_ref r)
+static void check_handed(void *arg, shm_ref r, bool entry)
 {
     struct inspection *c = arg;
     const struct shm_entry *e = shm_at(r);
-    if (!mark(c, r, "a ring of the snapshot"))
+    if (!mark(c, r, "a ring of the snapshot") || !entry)
         return;
+    if (e->flags & ENTRY_TREE)
+        check_coll(c, e);
     if (slab_block_bytes(r) != block_bytes(entry_bytes_total(e)))
         fault(c, "the entry at %llx, handed over, does not fill its block", (unsigned long long)r);
     if (e->flags & ENTRY_FRESH)
@@ -211,6 +235,8 @@ static void check_entry(struct inspection *c, shm_ref r, uint64_t tag, unsigned 
     c->bytes += (int64_t)slab_block_bytes(r);
     if (e->flags & ENTRY_BIG)
         mark_used(c, *entry_word_at(e), sizeof(struct shm_big) + entry_big(e)->room, "a long value");
+    if (e->flags & ENTRY_TREE)
+        check_coll(c, e);
     uint64_t hash = key_hash(c->root, key);
     if (hash << base >> (64 - TAG_BITS) != tag)
         fault(c, "the entry of '%.*s' carries another key's tag", (int)(key.n < 40 ? key.n : 40), key.p);
@@ -390,6 +416,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     check_mail(&c);
     check_sessions(&c);
     check_snapshot(&c);
+    check_trees(&c);
     for (uint32_t i = 0; i < root->ndbs; i++)
         if (db_table(root, i))
             check_table(&c, db_table(root, i), false);

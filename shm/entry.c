@@ -1,8 +1,9 @@
 #include "shm/entry.h"
+#include "shm/types/coll.h"
 
 static size_t head_bytes(const struct entry_spec *s)
 {
-    return 8 + (s->expiry_ms >= 0 ? 8 : 0) + (s->enc == ENC_INT || s->big ? 8 : 0) +
+    return 8 + (s->expiry_ms >= 0 ? 8 : 0) + (s->enc == ENC_INT || s->big || s->tree ? 8 : 0) +
            (s->key.n >= KEY_SHORT ? 4 : 0);
 }
 
@@ -16,7 +17,8 @@ enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char 
     struct shm_entry *e = shm_at(r);
     bool is_long = s->key.n >= KEY_SHORT;
     e->type_enc = (uint8_t)(s->type << 4 | s->enc);
-    e->flags = (s->expiry_ms >= 0 ? ENTRY_EXPIRES : 0) | (s->big ? ENTRY_BIG : 0);
+    e->flags =
+        (s->expiry_ms >= 0 ? ENTRY_EXPIRES : 0) | (s->big ? ENTRY_BIG : 0) | (s->tree ? ENTRY_TREE : 0);
     e->inline_len = (uint16_t)s->inline_len;
     e->meta = (is_long ? KEY_SHORT : (uint32_t)s->key.n) << 24 | (s->clock & 0xffffff);
     if (s->expiry_ms >= 0)
@@ -48,6 +50,11 @@ enum rc entry_free(struct tx *tx, shm_ref r, bool with_value)
         if (rc)
             return rc;
     }
+    if (with_value && UNLIKELY(e->flags & ENTRY_TREE)) {
+        enum rc rc = coll_free(tx, e);
+        if (rc)
+            return rc;
+    }
     return tx_free(tx, r, entry_bytes_total(e));
 }
 
@@ -59,6 +66,7 @@ enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms
         .type = entry_type(e),
         .enc = entry_enc(e),
         .big = e->flags & ENTRY_BIG,
+        .tree = e->flags & ENTRY_TREE,
         .expiry_ms = expiry_ms,
         .word = entry_has_word(e) ? *entry_word_at(e) : 0,
         .inline_len = e->inline_len,

@@ -23,11 +23,18 @@ enum value_enc {
     ENC_RAW = 0, /* bytes; OBJECT ENCODING says raw */
     ENC_EMBSTR,  /* bytes that were set as a whole and are at most 44: it says embstr */
     ENC_INT,     /* one word */
+    /* Of collections, with the names that OBJECT ENCODING gives them. What lies behind a name is shm/types/coll.h's. */
+    ENC_LISTPACK,
+    ENC_QUICKLIST,
+    ENC_HASHTABLE,
+    ENC_INTSET,
+    ENC_SKIPLIST,
 };
 
 #define ENTRY_EXPIRES 1u /* an expiry word follows the head */
 #define ENTRY_BIG     2u /* the value is a block of its own (struct shm_big) */
 #define ENTRY_FRESH   4u /* born after the cut of the running snapshot, ahead of its walk (shm/snapshot.h) */
+#define ENTRY_TREE    8u /* the word refers to the root of a tree (shm/types/tree.h), or to a struct shm_zset */
 #define EMBSTR_MAX    44u
 #define INLINE_MAX    4096u /* longer values get a block of their own, so that copying an entry stays cheap */
 #define KEY_SHORT     255u  /* such a key length means: the true length follows in four bytes */
@@ -63,7 +70,7 @@ static inline unsigned entry_enc(const struct shm_entry *e)
 }
 static inline bool entry_has_word(const struct shm_entry *e)
 {
-    return entry_enc(e) == ENC_INT || (e->flags & ENTRY_BIG);
+    return entry_enc(e) == ENC_INT || (e->flags & (ENTRY_BIG | ENTRY_TREE));
 }
 static inline int64_t *entry_expiry_at(struct shm_entry *e)
 {
@@ -116,11 +123,18 @@ static inline size_t entry_bytes_total(const struct shm_entry *e)
     return (size_t)(k.p - (const char *)e) + k.n + e->inline_len;
 }
 
+/* A sorted set of many members: both trees hold all of them. */
+struct shm_zset {
+    uint64_t order; /* by score */
+    uint64_t map;   /* from the member's hash to its score */
+};
+
 /* What an entry is made of. */
 struct entry_spec {
     struct bytes key;
     unsigned type, enc;
     bool big;          /* word is the ref of a struct shm_big */
+    bool tree;         /* word is what ENTRY_TREE says */
     int64_t expiry_ms; /* -1: none */
     uint64_t word;     /* for ENC_INT and big */
     size_t inline_len;
@@ -132,7 +146,8 @@ enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char 
 enum rc entry_free(struct tx *tx, shm_ref r, bool with_value);
 /* The same key and value with another expiry: the value's own block moves over, it is not copied. */
 enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms, shm_ref *out);
-/* Likewise, with a value of its own: the entry at r keeps what it has. */
+/* Likewise, with a value of its own: the entry at r keeps what it has. (A tree's nodes are shared; they are copied
+ * when they are changed.) */
 enum rc entry_clone(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms, shm_ref *out);
 size_t entry_memory(const struct shm_entry *e); /* what it takes from the arena, its value included */
 

@@ -10,6 +10,7 @@
 struct look {
     int64_t now_ms;
     unsigned volatiles;
+    int64_t alive, ttl_ms; /* those that have time left, and how much in sum */
 };
 
 static bool want_expired(void *arg, const struct shm_entry *e)
@@ -18,7 +19,11 @@ static bool want_expired(void *arg, const struct shm_entry *e)
     if (!(e->flags & ENTRY_EXPIRES))
         return false;
     l->volatiles++;
-    return entry_expiry(e) <= l->now_ms;
+    if (entry_expiry(e) <= l->now_ms)
+        return true;
+    l->alive++;
+    l->ttl_ms += entry_expiry(e) - l->now_ms;
+    return false;
 }
 
 unsigned expire_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t now_ms)
@@ -79,6 +84,17 @@ static bool purge_range(struct shm_ctx *ctx, uint32_t db, uint64_t pos, uint64_t
     }
 }
 
+/* A running average, in which the last look counts for a fiftieth, as in Redis. */
+static void note_ttl(struct shm_table *t, struct look *l)
+{
+    int64_t was = __atomic_load_n(&t->avg_ttl_ms, __ATOMIC_RELAXED);
+    if (l->alive) {
+        int64_t now = l->ttl_ms / l->alive;
+        __atomic_store_n(&t->avg_ttl_ms, was ? was / 50 * 49 + now / 50 : now, __ATOMIC_RELAXED);
+    }
+    l->alive = l->ttl_ms = 0;
+}
+
 unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms, unsigned effort,
                       unsigned budget_us, bool *limit_hit)
 {
@@ -95,8 +111,9 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
             struct shm_table *t = db_table(ctx->root, w->db);
             if (!t || table_expires(t) <= 0)
                 continue;
-            if (!purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed) ||
-                now_us() > until_us) {
+            bool done = purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed);
+            note_ttl(t, &l);
+            if (!done || now_us() > until_us) {
                 *limit_hit = true;
                 return removed;
             }

@@ -76,6 +76,8 @@ struct shm_snap {
     uint64_t state;      /* enum snap_state: the master sets STARTING, the snapshotter the others */
     uint32_t kind;       /* enum snap_kind: the master, before the fork */
     uint32_t log_begins; /* the cut turns the log on */
+    uint64_t shares;     /* 1: what is older than this cut may be in use by the snapshot as well */
+    uint64_t serial;     /* how many cuts there have been: nodes of collections carry the last one's */
     uint64_t lsn;        /* the log's position at the cut */
     uint64_t tables;     /* shm_ref of the list of tables being walked, one word for each database; 0: none */
     int64_t start_ms;

@@ -30,6 +30,8 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
     s->clients = 0;
     uint32_t watchers = s->watchers; /* of the previous process: its watching clients are gone */
     s->watchers = 0;
+    s->monitor_ended = s->monitor_begun;
+    s->over_since_ms = 0;
     __atomic_fetch_sub(&ctx->root->monitors, watchers, __ATOMIC_SEQ_CST);
     life_lock_take(s);
 }
@@ -99,7 +101,7 @@ bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
 
 void gate_open(struct shm_ctx *ctx)
 {
-    CHECK(ctx->root->gate == ctx->id + 1);
+    CHECK(__atomic_load_n(&ctx->root->gate, __ATOMIC_RELAXED) == ctx->id + 1);
     __atomic_store_n(&ctx->root->gate, 0, __ATOMIC_RELEASE);
 }
 

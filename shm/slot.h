@@ -171,7 +171,7 @@ struct shm_wal_ring {
 };
 
 /* Entries that this slot's transactions took out of the keyspace while the running snapshot had still to show
- * them (shm/snapshot.h): ref | database << 48. head and bytes_out are the snapshotter's, the rest the slot's own;
+ * them (shm/snapshot.h), with the database. head and bytes_out are the snapshotter's, the rest the slot's own;
  * positions and sums grow for ever. */
 struct shm_snap_ring {
     shm_ref data[2]; /* spans: one is in use; the other is made when it is too small, and takes its place */
@@ -210,6 +210,10 @@ struct shm_slot {
     uint64_t busy_since_ms; /* 0: waiting for events */
     uint64_t clients;
     uint32_t watchers, spare; /* clients that MONITOR */
+    int64_t over_since_ms;    /* since when it has seen more than maxmemory in use; 0: it does not */
+    uint64_t over_ms;         /* how long it has seen that before */
+    uint64_t monitor_begun,
+        monitor_ended; /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
     uint64_t seen_stats_epoch;
     /* Published every 100 ms by worker/publish.c: what this process costs. */
     uint64_t cpu_user_us, cpu_sys_us;

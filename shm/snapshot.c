@@ -18,6 +18,32 @@
 
 /* ---- the ring: the writers' side ---- */
 
+/* A word of the ring: a place in 8-byte units, as in a table's slot, what lies there, and an entry's database. */
+#define WORD_KIND_SHIFT 38
+#define WORD_DB_SHIFT   40
+#define WORD_DBS_MAX    (1u << (64 - WORD_DB_SHIFT))
+enum handed_kind {
+    HANDED_ENTRY = 0,
+    HANDED_SHELL, /* an entry whose value stays in use: its own block is all that is freed */
+    HANDED_BLOCK, /* a block of a value */
+};
+static inline uint64_t word_of(shm_ref block, enum handed_kind kind, uint64_t db)
+{
+    return block >> 3 | (uint64_t)kind << WORD_KIND_SHIFT | db << WORD_DB_SHIFT;
+}
+static inline shm_ref word_ref(uint64_t w)
+{
+    return SLOT_REF(w);
+}
+static inline enum handed_kind word_kind(uint64_t w)
+{
+    return (enum handed_kind)(w >> WORD_KIND_SHIFT & 3);
+}
+static inline uint32_t word_db(uint64_t w)
+{
+    return (uint32_t)(w >> WORD_DB_SHIFT);
+}
+
 static inline uint64_t *ring_words(const struct shm_snap_ring *r)
 {
     return shm_at(r->data[r->which]);
@@ -67,22 +93,47 @@ static enum rc hand_begin(struct tx *tx, struct shm_snap_ring *r)
 
 /* The bytes leave the count of used memory here, as if they were freed: so eviction sees that it gained something.
  * The snapshotter, who frees them, does not count them again. */
-enum rc snapshot_hand(struct tx *tx, const struct key_ref *k)
+static enum rc hand(struct tx *tx, uint64_t word, uint64_t bytes)
 {
     struct shm_snap_ring *r = &tx->ctx->slot->snap;
-    uint64_t bytes = entry_memory(key_entry(k));
     enum rc rc = tx->handed ? RC_OK : hand_begin(tx, r);
     if (!rc)
         rc = ring_ready(tx, r);
     if (rc)
         return rc;
-    ring_words(r)[(r->tail + tx->handed) % ring_room(r)] = k->entry | k->table->snap_db << 48;
+    ring_words(r)[(r->tail + tx->handed) % ring_room(r)] = word;
     tx->handed++;
     tx->redo[tx->handed_redo].word = r->tail + tx->handed;
     tx->redo[tx->handed_redo + 1].word += bytes;
     tx->used_delta -= (int64_t)bytes;
     STEP(tx->ctx, SNAP_HANDED);
     return RC_OK;
+}
+
+enum rc snapshot_hand(struct tx *tx, const struct key_ref *k, bool shares)
+{
+    uint64_t bytes = shares ? block_bytes(entry_bytes_total(key_entry(k))) : entry_memory(key_entry(k));
+    return hand(tx, word_of(k->entry, shares ? HANDED_SHELL : HANDED_ENTRY, k->table->snap_db), bytes);
+}
+
+enum rc snapshot_hand_block(struct tx *tx, shm_ref block)
+{
+    return hand(tx, word_of(block, HANDED_BLOCK, 0), slab_block_bytes(block));
+}
+
+/* ---- the snapshotter's transactions ---- */
+
+static void nap(void)
+{
+    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
+}
+
+/* Each is in a batch: who has closed the gate finds everything at rest. No batch holds anything up for long: files
+ * are written between them. */
+static void enter(struct shm_ctx *ctx)
+{
+    while (!batch_enter(ctx))
+        nap();
 }
 
 /* ---- the cut ---- */
@@ -116,6 +167,10 @@ static enum rc cut_words(struct tx *tx, shm_ref list)
     if (!rc)
         rc = tx_redo(tx, &p->snap.lsn, wal_lsn(tx->ctx->root));
     if (!rc)
+        rc = tx_redo(tx, &p->snap.serial, p->snap.serial + 1);
+    if (!rc)
+        rc = tx_redo(tx, &p->snap.shares, 1);
+    if (!rc)
         rc = tx_redo(tx, &p->snap.dirty_at_cut, persist_dirty(tx->ctx->root));
     if (!rc && p->snap.log_begins)
         rc = tx_redo(tx, (uint64_t *)&p->wal.on, begins);
@@ -128,6 +183,7 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     uint64_t keys = 0;
     struct tx tx;
     shm_ref list;
+    CHECK(ctx->root->ndbs <= WORD_DBS_MAX);
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc)
@@ -152,6 +208,7 @@ void snapshot_end(struct shm_ctx *ctx)
 {
     struct shm_snap *snap = &persist(ctx->root)->snap;
     struct tx tx;
+    enter(ctx);
     tx_begin(&tx, ctx);
     /* A snapshotter that died before the cut has left no list. */
     enum rc rc = snap->tables ? tx_free(&tx, snap->tables, ctx->root->ndbs * 8ull) : RC_OK;
@@ -161,20 +218,10 @@ void snapshot_end(struct shm_ctx *ctx)
         rc = tx_redo(&tx, &snap->state, SNAP_IDLE);
     CHECK(!rc); /* its lists need not grow for these few */
     tx_commit(&tx);
+    batch_leave(ctx);
 }
 
 /* ---- showing ---- */
-
-static void nap(void)
-{
-    nanosleep(&(struct timespec){.tv_nsec = 50000}, NULL);
-}
-
-static void enter(struct snapshot *s)
-{
-    while (!batch_enter(s->ctx))
-        nap();
-}
 
 static void show(struct snapshot *s, uint32_t db, const struct shm_entry *e)
 {
@@ -200,52 +247,101 @@ static bool was_shown(const struct snapshot *s, shm_ref r)
 
 /* ---- what was handed over ---- */
 
-static void ring_free(struct snapshot *s, struct shm_snap_ring *r, unsigned n)
+static enum rc free_one(struct tx *tx, uint64_t w, uint64_t *bytes)
+{
+    shm_ref r = word_ref(w);
+    switch (word_kind(w)) {
+    case HANDED_ENTRY:
+        *bytes += entry_memory(shm_at(r));
+        return entry_free(tx, r, true);
+    case HANDED_SHELL:
+        *bytes += block_bytes(entry_bytes_total(shm_at(r)));
+        return entry_free(tx, r, false);
+    default:
+        *bytes += slab_block_bytes(r);
+        return tx_free(tx, r, slab_block_bytes(r));
+    }
+}
+
+/* RC_BUSY: a latch is taken; nothing happened. */
+static enum rc ring_free(struct snapshot *s, struct shm_snap_ring *r, unsigned n)
 {
     uint64_t bytes = 0, room = ring_room(r);
     struct tx tx;
     enum rc rc = RC_OK;
-    enter(s);
+    enter(s->ctx);
     tx_begin(&tx, s->ctx);
-    for (uint64_t at = r->head; at != r->head + n && !rc; at++) {
-        shm_ref e = BLOCK_REF(ring_words(r)[at % room]);
-        bytes += entry_memory(shm_at(e));
-        rc = entry_free(&tx, e, true);
-    }
+    for (uint64_t at = r->head; at != r->head + n && !rc; at++)
+        rc = free_one(&tx, ring_words(r)[at % room], &bytes);
     if (!rc)
         rc = tx_redo(&tx, &r->head, r->head + n);
     if (!rc)
         rc = tx_redo(&tx, &r->bytes_out, r->bytes_out + bytes);
-    CHECK(!rc); /* its lists have room for as many as are freed at once */
-    tx.used_delta += (int64_t)bytes;
-    STEP(s->ctx, SNAP_TAKEN);
-    tx_commit(&tx);
+    if (rc) {
+        tx_abort(&tx);
+    } else {
+        tx.used_delta += (int64_t)bytes;
+        STEP(s->ctx, SNAP_TAKEN);
+        tx_commit(&tx);
+    }
     batch_leave(s->ctx);
+    return rc;
 }
 
-static void ring_take(struct snapshot *s, struct shm_snap_ring *r)
+static void ring_show(struct snapshot *s, const struct shm_snap_ring *r, uint64_t *at)
 {
-    uint64_t tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
-    while (r->head != tail) {
-        unsigned n = tail - r->head < FREE_AT_ONCE ? (unsigned)(tail - r->head) : FREE_AT_ONCE;
-        const uint64_t *words = ring_words(r);
-        uint64_t room = ring_room(r);
-        for (unsigned i = 0; i < n; i++)
-            __builtin_prefetch(shm_at(BLOCK_REF(words[(r->head + i) % room])));
-        for (unsigned i = 0; i < n; i++) {
-            uint64_t w = words[(r->head + i) % room];
-            if (!was_shown(s, BLOCK_REF(w)))
-                show(s, (uint32_t)(w >> 48), shm_at(BLOCK_REF(w)));
-        }
-        persist(s->ctx->root)->snap.handed += n;
-        ring_free(s, r, n);
+    uint64_t tail = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE), room = ring_room(r);
+    const uint64_t *words = ring_words(r);
+    for (; *at != tail; ++*at) {
+        uint64_t w = words[*at % room];
+        if (*at + 8 < tail)
+            __builtin_prefetch(shm_at(word_ref(words[(*at + 8) % room])));
+        if (word_kind(w) == HANDED_BLOCK)
+            continue;
+        persist(s->ctx->root)->snap.handed++;
+        if (!was_shown(s, word_ref(w)))
+            show(s, word_db(w), shm_at(word_ref(w)));
     }
+}
+
+/* A round: everything that has been handed over is shown, then what had been in the rings at the beginning of the last
+ * round is freed. A block is handed over later than the entry that the snapshot knows it by, but perhaps by another
+ * slot, whose ring is looked at sooner: a round later that entry has been shown for certain. */
+static void round_of(struct snapshot *s)
+{
+    uint64_t tails[SHM_SLOTS_MAX];
+    for (uint32_t i = 0; i < s->ctx->root->nslots; i++) {
+        const struct shm_snap_ring *r = &slot_at(i)->snap;
+        tails[i] = __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE);
+        s->shown[i] = s->shown[i] > r->head ? s->shown[i] : r->head;
+    }
+    for (uint32_t i = 0; i < s->ctx->root->nslots; i++)
+        ring_show(s, &slot_at(i)->snap, &s->shown[i]);
+    for (uint32_t i = 0; i < s->ctx->root->nslots; i++) {
+        struct shm_snap_ring *r = &slot_at(i)->snap;
+        while (r->head < s->aged[i]) {
+            uint64_t n = s->aged[i] - r->head;
+            if (ring_free(s, r, n < FREE_AT_ONCE ? (unsigned)n : FREE_AT_ONCE))
+                break; /* the next round frees it */
+        }
+        s->aged[i] = tails[i] > s->aged[i] ? tails[i] : s->aged[i];
+    }
+}
+
+static bool rings_empty(const struct snapshot *s)
+{
+    for (uint32_t i = 0; i < s->ctx->root->nslots; i++) {
+        const struct shm_snap_ring *r = &slot_at(i)->snap;
+        if (r->head != __atomic_load_n(&r->tail, __ATOMIC_ACQUIRE))
+            return false;
+    }
+    return true;
 }
 
 void snapshot_drain(struct snapshot *s)
 {
-    for (uint32_t i = 0; i < s->ctx->root->nslots; i++)
-        ring_take(s, &slot_at(i)->snap);
+    if (!rings_empty(s))
+        round_of(s);
 }
 
 /* ---- the walk ---- */
@@ -280,7 +376,7 @@ static void measure_one(void *arg, const struct shm_entry *e)
     if (!is_pending(p, e))
         return;
     p->bytes += entry_bytes_total(e) + 8;
-    p->too_long |= e->flags & ENTRY_BIG || p->bytes > COPY_MAX;
+    p->too_long |= e->flags & (ENTRY_BIG | ENTRY_TREE) || p->bytes > COPY_MAX;
 }
 
 static void copy_one(void *arg, const struct shm_entry *e)
@@ -397,7 +493,7 @@ static void show_noted(struct snapshot *s, struct shm_table *t, uint64_t *listed
     s->walked += s->nnoted;
     while (t->snap_from && t->snap_from - 1 <= s->noted_last) {
         bool last = s->noted_last == UINT64_MAX;
-        enter(s);
+        enter(s->ctx);
         enum rc rc = bucket_take(s, t, listed, s->noted_last);
         bool done = !rc && last && !*listed;
         batch_leave(s->ctx);
@@ -422,15 +518,31 @@ static uint64_t *next_table(struct snapshot *s)
     return NULL;
 }
 
+/* All tables have been walked: no entry is handed over any more, and behind the gate nobody goes on handing blocks. True:
+ * the rings are empty, and stay so. */
+static bool settle(struct snapshot *s)
+{
+    struct shm_snap *snap = &persist(s->ctx->root)->snap;
+    if (snap->shares && !gate_close(s->ctx, 1000)) {
+        nap();
+        return false;
+    }
+    if (snap->shares) {
+        snap->shares = 0;
+        gate_open(s->ctx);
+    }
+    return rings_empty(s);
+}
+
 bool snapshot_step(struct snapshot *s)
 {
     uint64_t *listed = next_table(s);
     snapshot_drain(s);
     if (!listed)
-        return false;
+        return !settle(s);
     struct shm_table *t = shm_at(*listed);
     enum rc rc = RC_OK;
-    enter(s);
+    enter(s->ctx);
     for (unsigned n = 0; n < s->buckets && *listed && !s->nnoted && s->staged < STAGE_BYTES && !rc; n++)
         rc = bucket_take(s, t, listed, UINT64_MAX);
     batch_leave(s->ctx);
@@ -457,9 +569,10 @@ void snapshot_close(struct snapshot *s)
     s->noted = NULL;
 }
 
-void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_ref r), void *arg)
+void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_ref r, bool entry), void *arg)
 {
     const struct shm_snap_ring *r = &s->snap;
     for (uint64_t at = r->head; at != r->tail; at++)
-        fn(arg, BLOCK_REF(ring_words(r)[at % ring_room(r)]));
+        fn(arg, word_ref(ring_words(r)[at % ring_room(r)]),
+           word_kind(ring_words(r)[at % ring_room(r)]) == HANDED_ENTRY);
 }

@@ -15,13 +15,21 @@
 /* ---- who changes the keyspace ----
  *
  * key_put and key_del do what is needed for whole entries. A type that changes a value in place calls key_own
- * before, and builds what shall replace an entry by key_renew. A type whose value is a tree or list of blocks
- * will do with each block what these do with an entry: it carries the flag FRESH when it was born while its key lay
- * ahead of the walk; without it, while the key is pending, it is copied instead of changed, and handed over instead
- * of freed, when its key's entry is. So entry_clone copies the head and the first block, and shares the rest. */
+ * before, and builds what shall replace an entry by key_renew. Collections (shm/types/tree.h) are shared rather than copied:
+ * a node that is older than the snapshot is copied instead of changed, and handed over instead of freed. So entry_clone copies the
+ * entry alone, and shares the rest. */
 
-/* Gives the entry of k, which is pending and leaves the keyspace with this transaction, to the snapshot. */
-enum rc snapshot_hand(struct tx *tx, const struct key_ref *k);
+/* Gives the entry of k, which is pending and leaves the keyspace with this transaction, to the snapshot. shares: its
+ * value stays in use. */
+enum rc snapshot_hand(struct tx *tx, const struct key_ref *k, bool shares);
+/* Gives a block that was part of a value to the snapshot, which may still need it for an entry that has it too: it frees
+ * the block when it has shown all entries that were handed over before. */
+enum rc snapshot_hand_block(struct tx *tx, shm_ref block);
+/* Does a snapshot go on? Then what is older than its serial is its, too. It changes behind the gate. */
+static inline bool snapshot_goes_on(const struct shm_root *root)
+{
+    return UNLIKELY(__atomic_load_n(&persist(root)->snap.shares, __ATOMIC_RELAXED));
+}
 
 /* ---- the snapshotter ---- */
 
@@ -42,7 +50,10 @@ struct snapshot {
     unsigned nnoted, noted_room;
     uint64_t noted_last; /* the last hash of the bucket that they stand in */
     uint32_t db;
-    uint64_t walked; /* entries that were not handed over */
+    uint64_t shown[SHM_SLOTS_MAX]; /* of each ring: entries up to here have been shown */
+    uint64_t aged
+        [SHM_SLOTS_MAX]; /* what stood there a round ago: all that was handed over before has been shown */
+    uint64_t walked;     /* entries that were not handed over */
 };
 
 /* The cut: from here on every entry of every table is pending. Sets state, lsn, tables, dirty_at_cut and keys_total;
@@ -60,6 +71,6 @@ void snapshot_end(struct shm_ctx *ctx);
 void snapshot_close(struct snapshot *s);
 
 /* The blocks in a slot's ring, for the checker: their entries. */
-void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_ref r), void *arg);
+void snapshot_ring_entries(const struct shm_slot *s, void (*fn)(void *arg, shm_ref r, bool entry), void *arg);
 
 #endif

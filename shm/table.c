@@ -357,7 +357,7 @@ static enum rc entry_leaves(struct tx *tx, struct key_ref *k, bool keep_value)
     if (LIKELY(!key_pending(k)))
         return entry_free(tx, k->entry, !keep_value);
     CHECK(!keep_value || !(key_entry(k)->flags & ENTRY_BIG)); /* key_renew has said so */
-    return snapshot_hand(tx, k);
+    return snapshot_hand(tx, k, keep_value);
 }
 
 enum rc key_own(struct tx *tx, struct key_ref *k)
@@ -365,14 +365,15 @@ enum rc key_own(struct tx *tx, struct key_ref *k)
     shm_ref r;
     if (LIKELY(!key_pending(k)))
         return RC_OK;
+    bool shares = key_entry(k)->flags & ENTRY_TREE;
     enum rc rc = entry_clone(tx, k->entry, k->key, entry_expiry(key_entry(k)), &r);
-    return rc ? rc : key_put(tx, k, r, false);
+    return rc ? rc : key_put(tx, k, r, shares);
 }
 
 enum rc key_renew(struct tx *tx, const struct key_ref *k, struct bytes name, int64_t expiry_ms, shm_ref *out,
                   bool *moved)
 {
-    *moved = !key_pending(k);
+    *moved = !key_pending(k) || key_entry(k)->flags & ENTRY_TREE; /* a tree is shared with the snapshot */
     return *moved ? entry_copy(tx, k->entry, name, expiry_ms, out)
                   : entry_clone(tx, k->entry, name, expiry_ms, out);
 }

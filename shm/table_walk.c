@@ -309,7 +309,7 @@ bool graveyard_step(struct shm_ctx *ctx, unsigned max)
 {
     for (unsigned freed = 0; freed < max; freed++) {
         struct tx tx;
-        if (!ctx->root->graveyard)
+        if (!__atomic_load_n(&ctx->root->graveyard, __ATOMIC_RELAXED))
             return false;
         tx_begin(&tx, ctx);
         enum rc rc = tx_latch(&tx, &ctx->root->db_latch);

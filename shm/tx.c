@@ -53,7 +53,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->used_delta = 0;
     tx->ncount = 0;
     tx->indexed = 0;
-    tx->spilled = false;
+    tx->spilled = tx->trees = false;
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;

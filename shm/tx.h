@@ -39,6 +39,7 @@ struct tx {
     uint32_t cap; /* entries that each list has room for */
     uint64_t undo_cap;
     int64_t used_delta;
+    bool trees;   /* the latch of the dead trees is held */
     bool spilled; /* some counters are redo words already */
     unsigned ncount;
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */

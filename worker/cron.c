@@ -53,6 +53,17 @@ void worker_cron(struct worker *w)
     w->expire_left_us = EXPIRE_BUDGET_US((unsigned)w->cfg->active_expire_effort);
 }
 
+static void note_excess(struct worker *w, bool over)
+{
+    struct shm_slot *s = w->ctx.slot;
+    if (over && !s->over_since_ms)
+        s->over_since_ms = w->now_ms;
+    if (over || !s->over_since_ms)
+        return;
+    s->over_ms += w->now_ms > s->over_since_ms ? (uint64_t)(w->now_ms - s->over_since_ms) : 0;
+    s->over_since_ms = 0;
+}
+
 /* Takes keys until the limit is kept, or a few at least; where none can be taken, commands that need memory
  * are refused. */
 void memory_limit(struct worker *w)
@@ -63,6 +74,7 @@ void memory_limit(struct worker *w)
     commands = now;
     if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING)) {
         w->over_maxmemory = false;
+        note_excess(w, false);
         return;
     }
     if (!batch_enter(&w->ctx))
@@ -70,5 +82,6 @@ void memory_limit(struct worker *w)
     enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
     batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;
+    note_excess(w, rc != RC_OK);
     w->ctx.slot->stats.evicted += evicted;
 }

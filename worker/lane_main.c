@@ -2,6 +2,7 @@
  * back in pieces, each client's as fast as that client takes them. */
 #include "worker/dispatch/lane.h"
 #include "shm/config.h"
+#include "shm/types/tree.h"
 #include "shm/types/string.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
@@ -20,8 +21,10 @@
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
 #define PUBLISH_EVERY_MS  100
-#define SOON_MS           5 /* while replies are on their way, or the keyspace grows */
-#define BURY_ENTRIES      2000u
+#define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
+#define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
+#define BURY_BATCHES      10u
+#define BURY_LEAVES       500u
 #define STARVED_MS        1000 /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
@@ -57,6 +60,14 @@ static int64_t clock_ms(clockid_t id)
 
 /* ---- running a command ---- */
 
+/* Outside of the gate and of a batch, in small transactions: nobody waits for it but the client, and other commands
+ * for this lane. */
+static void free_graveyard(struct shm_ctx *ctx)
+{
+    while (graveyard_step(ctx, BURY_ENTRIES))
+        ctx->slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+}
+
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
 static enum rc run_gated(struct call *c)
 {
@@ -64,6 +75,8 @@ static enum rc run_gated(struct call *c)
         if (gate_close(c->ctx, 1000)) {
             enum rc rc = call_run(c);
             gate_open(c->ctx);
+            if (!rc && c->free_first)
+                free_graveyard(c->ctx);
             if (rc != RC_BUSY)
                 return rc;
         }
@@ -313,7 +326,13 @@ static void drain_mail(struct lane *l)
 static bool housekeeping(struct lane *l)
 {
     int64_t now = clock_ms(CLOCK_MONOTONIC);
-    bool more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+    bool more = true;
+    /* In short batches: who closes the gate to look at all blocks finds them at rest, and needs not wait for long. */
+    for (unsigned i = 0; more && i < BURY_BATCHES && batch_enter(&l->w.ctx); i++) {
+        more = graveyard_step(&l->w.ctx, BURY_ENTRIES);
+        batch_leave(&l->w.ctx);
+    }
+    more |= trees_step(&l->w.ctx, BURY_LEAVES);
     l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;

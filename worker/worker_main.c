@@ -168,11 +168,17 @@ static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
 static void leave_if_done(struct worker *w)
 {
     struct net *net = w->net;
-    if (net->moving && handover_some(w))
-        turn_again(net, w->loop, 0);
+    if (net->moving) {
+        net->monitor_calm = monitor_calm(w, &net->monitor_mark);
+        drain_mail(w); /* what the watchers are to have before they go */
+        if (handover_some(w))
+            turn_again(net, w->loop, 0);
+    }
     part(w);
-    if (net->clients || control_queued(w))
+    bool late = w->now_ms - net->stopping_ms > END_PATIENCE_MS;
+    if (net->clients || control_queued(w) || (monitor_owes(w) && !late))
         return;
+    monitor_give_up(w);
     mags_drain(&w->ctx);
     struct control_msg m = {.kind = CTL_LEFT};
     control_send(w, &m, -1);
@@ -305,7 +311,8 @@ static void net_start(struct worker *w, const struct child_start *start)
     net->ahead = calloc(NET_BATCH, sizeof(*net->ahead));
     net->start = calloc(NET_BATCH, sizeof(*net->start));
     net->by_session = calloc(w->ctx.root->nsessions, sizeof(*net->by_session));
-    CHECK(net->rbuf && net->rq && net->ahead && net->start && net->by_session);
+    net->monitor_owed = calloc(w->ctx.root->nslots, sizeof(*net->monitor_owed));
+    CHECK(net->monitor_owed && net->rbuf && net->rq && net->ahead && net->start && net->by_session);
     w->loop = loop_create(&net->epoll_fd);
     /* Serials must differ from those of the slot's previous process, whose replies may still come. */
     net->lane_serial = (uint64_t)w->ctx.slot->generation << 40;

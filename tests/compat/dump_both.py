@@ -32,6 +32,15 @@ def texts(rnd):
     yield rnd.randbytes(100000)
 
 
+def narrow(rnd):
+    """A text that becomes shorter by just about as much as it must: what once was there comes again near its end."""
+    text = rnd.randbytes(rnd.randrange(12, 80))
+    for _ in range(rnd.randrange(1, 4)):
+        start = rnd.randrange(1, len(text) - 3)
+        text += text[start : start + rnd.randrange(3, 12)] + rnd.randbytes(rnd.randrange(4))
+    return text
+
+
 def made(rnd):
     """A text in which stretches come again, at any distance, among others that do not."""
     out = bytearray(rnd.randbytes(rnd.randrange(1, 40)))
@@ -97,6 +106,7 @@ def main():
             compare(a, b, text)
         for _ in range(opts.texts):
             compare(a, b, made(rnd))
+            compare(a, b, narrow(rnd))
         without_compression(a, b)
         illness = ours.health()
     sys.exit(illness or ours.bad_end or 0)

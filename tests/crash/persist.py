@@ -229,6 +229,68 @@ def damaged(start):
         s.again()
 
 
+# ---- waiting ----
+
+
+def silent(c):
+    """Nothing has been answered yet; what this shows must be true however long it is waited for."""
+    try:
+        answer = c.read(0.2)
+    except resp.Timeout:
+        return
+    raise Failure("an answer came too early: %r" % answer)
+
+
+def answered(c, wanted):
+    got = "\n".join(resp.show(c.read(30)))
+    if got != wanted:
+        raise Failure("wanted %r, got %r" % (wanted, got))
+
+
+def waiting(start):
+    """SAVE keeps its client waiting and nobody else, and the answer comes though another worker has it by then."""
+    with start("--workers", "2", "--rdb-key-save-delay", "100000") as s:
+        a, b = s.connect(), s.connect()
+        b.command("DEBUG", "POPULATE", "1000")
+        a.send([b"SAVE"])
+        wait_for("it has begun", lambda: info(b, "rdb_bgsave_in_progress") == "1")
+        silent(a)
+        expect(b, "+OK", "SET", "key:0", "new")
+        expect(b, '"new"', "GET", "key:0")
+        expect(b, "-ERR Background save already in progress", "BGSAVE")
+        os.kill(s.proc.pid, signal.SIGHUP)
+        wait_for("all are new", lambda: s.said("All processes were replaced"), 30)
+        silent(a)
+        b.command("CONFIG", "SET", "rdb-key-save-delay", "0")
+        answered(a, "+OK")
+        expect(a, "+PONG", "PING")
+        expect(b, ":1000", "DBSIZE")
+
+
+def aborted(start):
+    """While SHUTDOWN saves, writes wait and reads go on; ABORT takes all of it back."""
+    with start("--workers", "2", "--rdb-key-save-delay", "100000") as s:
+        a, b, c = s.connect(), s.connect(), s.connect()
+        b.command("DEBUG", "POPULATE", "1000")
+        a.send([b"SHUTDOWN", b"SAVE"])
+        wait_for("it has begun", lambda: info(b, "rdb_bgsave_in_progress") == "1")
+        c.send([b"SET", b"key:0", b"new"])
+        silent(c)
+        silent(a)
+        expect(b, '"value:0"', "GET", "key:0")
+        expect(b, "+OK", "SHUTDOWN", "ABORT")
+        answered(c, "+OK")
+        answered(a, "-ERR Errors trying to SHUTDOWN. Check logs.")
+        expect(b, '"new"', "GET", "key:0")
+        expect(b, "-ERR No shutdown in progress.", "SHUTDOWN", "ABORT")
+        b.command("CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for("SAVE works", lambda: b.command("SAVE", timeout=30).value == b"OK")
+        check_arena(b)
+        s.end()
+        s.again()
+        expect(s.connect(), '"new"', "GET", "key:0")
+
+
 # ---- killed ----
 
 
@@ -450,6 +512,6 @@ def reload(start):
 
 
 if __name__ == "__main__":
-    scenarios = (restart, snapshots, save_points, refused, damaged, writer, master, everybody, snapshotter, loader,
+    scenarios = (restart, snapshots, save_points, refused, damaged, waiting, aborted, writer, master, everybody, snapshotter, loader,
                  switched, no_log, replaced, upgraded, reload)
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -1,8 +1,10 @@
 /* Several processes work on the same keys while they are killed at random, repaired and replaced. Each keeps
  * a ledger in memory of its own that outlives it: what it was about to do, and what it was told is done. In
- * the end the arena must be whole and every key agree with the ledgers. random_kill [--seconds N] [--seed N]
+ * the end the arena must be whole and every key agree with the ledgers. One process more, which is killed as well,
+ * takes snapshots all the time: each must show what changes together as it was at one moment. random_kill [--seconds N] [--seed N]
  * [--processes N] */
 #include "shm/repair.h"
+#include "shm/snapshot.h"
 #include "tests/crash/keyspace.h"
 
 #include <errno.h>
@@ -36,7 +38,7 @@ struct ledger {
     uint64_t done, busy, random;
 };
 
-static struct ledger *ledgers;
+static struct ledger *ledgers; /* of the first one, which no process has: done counts snapshots */
 static unsigned processes = 4;
 
 static uint64_t xorshift(uint64_t *s)
@@ -323,6 +325,63 @@ static void work(unsigned me)
     }
 }
 
+/* ---- the snapshotter ---- */
+
+struct sight { /* of one process's keys */
+    unsigned grouped, named[PAIRS];
+    int64_t number;
+};
+
+static enum rc see(void *arg, uint32_t db, const struct shm_entry *e)
+{
+    struct sight *sights = arg;
+    struct bytes k = entry_key(e);
+    char name[48];
+    unsigned process, i;
+    snprintf(name, sizeof(name), "%.*s", (int)k.n, k.p);
+    if (sscanf(name, "group%u:%u", &process, &i) == 2 && process <= PROCESSES_MAX && !db) {
+        struct sight *s = &sights[process];
+        CHECK(entry_enc(e) == ENC_INT && i < GROUP);
+        CHECKF(!s->grouped || s->number == entry_int(e), "a snapshot shows half of a transaction: %s", name);
+        s->number = entry_int(e);
+        s->grouped++;
+    } else if (sscanf(name, "pair%u:%u", &process, &i) == 2 && process <= PROCESSES_MAX && !db) {
+        CHECKF(!sights[process].named[i / 2]++, "a snapshot shows a renamed key under both names: %s", name);
+    }
+    return RC_OK;
+}
+
+/* Takes snapshots for ever; first of all it ends one that a dead snapshotter has left. */
+static void take_snapshots(unsigned me)
+{
+    static struct sight sights[PROCESSES_MAX + 1];
+    struct shm_ctx ctx;
+    struct snapshot s;
+    slot_adopt(&ctx, me, ROLE_SNAP, 0);
+    for (;;) {
+        bool left = persist(ctx.root)->snap.state != SNAP_IDLE;
+        memset(sights, 0, sizeof(sights));
+        enum rc rc = left ? RC_OK : RC_BUSY;
+        if (!left && gate_close(&ctx, 2000)) {
+            rc = snapshot_cut(&ctx);
+            gate_open(&ctx);
+        }
+        if (rc) {
+            usleep(100);
+            continue;
+        }
+        snapshot_open(&s, &ctx, left ? NULL : see, sights);
+        while (snapshot_step(&s))
+            ;
+        snapshot_close(&s);
+        for (unsigned p = 1; p <= PROCESSES_MAX; p++)
+            CHECKF(!sights[p].grouped || sights[p].grouped == GROUP, "a snapshot shows %u keys of %u",
+                   sights[p].grouped, GROUP);
+        snapshot_end(&ctx);
+        ledgers[0].done += !left;
+    }
+}
+
 /* ---- the parent ---- */
 
 static uint64_t now_ms(void)
@@ -343,6 +402,11 @@ static pid_t spawn(void (*fn)(unsigned), unsigned arg)
     return pid;
 }
 
+static pid_t spawn_for(unsigned slot)
+{
+    return spawn(slot > processes ? take_snapshots : work, slot);
+}
+
 static void repair(unsigned slot)
 {
     slot_repair(slot);
@@ -352,19 +416,19 @@ static void repair(unsigned slot)
 static void kill_some(pid_t *pid, unsigned mask, uint64_t *r)
 {
     int status;
-    for (unsigned i = 1; i <= processes; i++)
+    for (unsigned i = 1; i <= processes + 1; i++)
         if (mask >> i & 1)
             kill(pid[i], SIGKILL);
-    for (unsigned i = 1; i <= processes; i++)
+    for (unsigned i = 1; i <= processes + 1; i++)
         if (mask >> i & 1) {
             CHECK(waitpid(pid[i], &status, 0) == pid[i]);
             CHECKF(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL,
                    "process %u ended by itself: status %x", i, (unsigned)status);
         }
-    for (unsigned i = 1; i <= processes; i++)
+    for (unsigned i = 1; i <= processes + 1; i++)
         if (mask >> i & 1)
             slot_repair_nested(i);
-    for (unsigned i = 1; i <= processes; i++) {
+    for (unsigned i = 1; i <= processes + 1; i++) {
         if (!(mask >> i & 1))
             continue;
         for (bool again = true; again;) {
@@ -378,8 +442,20 @@ static void kill_some(pid_t *pid, unsigned mask, uint64_t *r)
             CHECK(waitpid(p, &status, 0) == p);
             CHECK(again || (WIFEXITED(status) && WEXITSTATUS(status) == 0));
         }
-        pid[i] = spawn(work, i);
+        pid[i] = spawn_for(i);
     }
+}
+
+static void end_snapshot(struct shm_ctx *ctx)
+{
+    struct snapshot s;
+    if (persist(ctx->root)->snap.state == SNAP_IDLE)
+        return;
+    snapshot_open(&s, ctx, NULL, NULL);
+    while (snapshot_step(&s))
+        ;
+    snapshot_close(&s);
+    snapshot_end(ctx);
 }
 
 static void the_end(uint64_t done, unsigned kills)
@@ -392,6 +468,9 @@ static void the_end(uint64_t done, unsigned kills)
     slot_ctx(&ctx, 0);
     for (unsigned p = 1; p <= processes; p++)
         agree_all(&ctx, p);
+    end_snapshot(&ctx);
+    faults = arena_check(why, sizeof(why));
+    CHECKF(!faults, "%u faults after the end of a snapshot:\n%s", faults, why);
     for (unsigned i = 0; i < SHARED_KEYS; i++) {
         int64_t least = 0, most = 0;
         struct name n = name_of("shared", i);
@@ -406,15 +485,15 @@ static void the_end(uint64_t done, unsigned kills)
         CHECKF(is.v >= least && is.v <= most + (int64_t)kills, "counter %u is %lld, acknowledged were %lld",
                i, (long long)is.v, (long long)least);
     }
-    printf("%llu operations, %u kills, the arena is whole and the ledgers agree\n", (unsigned long long)done,
-           kills);
+    printf("%llu operations, %u kills, %llu snapshots, the arena is whole and the ledgers agree\n",
+           (unsigned long long)done, kills, (unsigned long long)ledgers[0].done);
 }
 
 int main(int argc, char **argv)
 {
     struct arena_sizes sizes = {.arena_bytes = 512ull << 20, .nslots = 10, .ndbs = 4, .nsessions = 8};
     uint64_t seconds = 8, seed = (uint64_t)time(NULL), done = 0;
-    pid_t pid[PROCESSES_MAX + 1];
+    pid_t pid[PROCESSES_MAX + 2];
     unsigned kills = 0;
     struct shm_ctx ctx;
     struct shm_table *t;
@@ -430,7 +509,7 @@ int main(int argc, char **argv)
     }
     printf("seed %llu\n", (unsigned long long)seed);
     fflush(stdout);
-    ledgers = mmap(NULL, (PROCESSES_MAX + 1) * sizeof(*ledgers), PROT_READ | PROT_WRITE,
+    ledgers = mmap(NULL, (PROCESSES_MAX + 2) * sizeof(*ledgers), PROT_READ | PROT_WRITE,
                    MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(ledgers != MAP_FAILED);
     CHECK(!arena_create(&sizes, &fd));
@@ -438,25 +517,28 @@ int main(int argc, char **argv)
     CHECK(!db_table_make(&ctx, 0, &t));
     for (unsigned i = 1; i <= processes; i++) {
         ledgers[i].random = (seed + i) * 0x9e3779b97f4a7c15ull | 1;
-        pid[i] = spawn(work, i);
+        pid[i] = spawn_for(i);
     }
+    pid[processes + 1] = spawn_for(processes + 1);
     uint64_t r = seed * 0x9e3779b97f4a7c15ull | 1, end = now_ms() + seconds * 1000;
     while (now_ms() < end) {
         usleep((useconds_t)(xorshift(&r) % 8000));
         unsigned mask = 2u << xorshift(&r) % processes;
         if (xorshift(&r) % 4 == 0)
             mask |= 2u << xorshift(&r) % processes;
+        if (xorshift(&r) % 8 == 0)
+            mask |= 2u << processes;
         kills += (unsigned)__builtin_popcount(mask);
         kill_some(pid, mask, &r);
     }
-    for (unsigned i = 1; i <= processes; i++) {
+    for (unsigned i = 1; i <= processes + 1; i++) {
         kill(pid[i], SIGKILL);
         CHECK(waitpid(pid[i], &status, 0) == pid[i]);
         CHECK(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
         slot_repair_nested(i);
         kills++;
     }
-    for (unsigned i = 1; i <= processes; i++) {
+    for (unsigned i = 1; i <= processes + 1; i++) {
         slot_repair(i);
         done += ledgers[i].done;
     }

@@ -26,8 +26,7 @@ static const struct stepped stepped[] = {
     {"dozen", true},           {"del-span", false},   {"grow", true},         {"split-root", true},
     {"split-run", false},      {"table-make", false}, {"mail-send", false},   {"mail-receive", true},
     {"refill", false},         {"databases", true},   {"drain", false},       {"reclaim", false},
-    {"change-and-free", true}, {"snap-over", true},   {"snap-expire", false}, {"snap-append-span", false},
-    {"snap-cut", false},       {"snap-walk", false},  {"snap-discard", true}};
+    {"change-and-free", true}, {"snap-over", true},   {"snap-expire", false}, {"snap-walk", true}};
 
 #define LOOKS      500u   /* at a long operation */
 #define LONG       16000u /* instructions: from here on, random places */

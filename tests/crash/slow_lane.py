@@ -125,10 +125,11 @@ def full(start):
         old = set(children_of(s.proc.pid))
         os.kill(s.proc.pid, signal.SIGHUP)
         wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 8)
-        for i in range(0, n, 16):
-            gone = c.command("DEL", *["k%d" % k for k in range(i, min(n, i + 16))], timeout=5)
-            if int(gone.value) != min(n - i, 16):
-                raise Failure("deleting does not work: %r" % gone.value)
+        steps = (("EXISTS", n, n + 1), ("DEL", 1000, 1000), ("UNLINK", 300, 0), ("TOUCH", n, n - 1000), ("DEL", n, n - 1000))
+        for word, keys, wanted in steps:
+            answer = c.command(word, "k0", "none", *["k%d" % k for k in range(keys)], timeout=20)
+            if answer.kind != "int" or int(answer.value) != wanted:
+                raise Failure("%s of %d keys: %r, not %d" % (word, keys, answer.value, wanted))
         if c.command("SET", "k", "v" * 1000000).kind != "status" or len(c.command("KEYS", "*").value) != 1:
             raise Failure("there should be room again")
         check_arena(c)

@@ -198,6 +198,82 @@ def asleep(start):
         check_arena(b)
 
 
+def worker_pids(s):
+    return [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: worker")]
+
+
+def apart(s):
+    """A connection, the worker that serves it, and a connection of the other worker."""
+    c, pids = s.connect(), worker_pids(s)
+    os.kill(pids[0], signal.SIGSTOP)
+    c.send([b"PING"])
+    mine = pids[0] if c.quiet_for(0.3) else pids[1]
+    os.kill(pids[0], signal.SIGCONT)
+    c.read(5)
+    os.kill(mine, signal.SIGSTOP)
+    others = [s.connect() for _ in range(40)]
+    for other in others:
+        other.send([b"PING"])
+    other = next(o for o in others if not o.quiet_for(0.1))
+    os.kill(mine, signal.SIGCONT)
+    for o in others:
+        o.read(5)
+    return c, mine, other
+
+
+def echoed(connection):
+    """The number in the next line that a watcher gets."""
+    return int(connection.read(10).value.decode().rpartition('" "')[2].rstrip('"'))
+
+
+def watched(start):
+    """A watcher whose worker stands still for a while gets every line, once and in order."""
+    with start("--workers", "2") as s:
+        m, its, other = apart(s)
+        m.command("MONITOR")
+        os.kill(its, signal.SIGSTOP)
+        for i in range(300):
+            other.command("ECHO", "%d" % i)
+        os.kill(its, signal.SIGCONT)
+        got = [echoed(m) for _ in range(300)]
+        if got != list(range(300)):
+            raise Failure("%d lines of 300 in a row" % next(i for i, g in enumerate(got + [-1]) if g != i))
+        check_arena(other)
+
+
+def watched_moving(start):
+    """A watcher changes its worker: idle, it goes on; beside others' commands it is disconnected before it misses one."""
+    with start("--workers", "2") as s:
+        m, b = s.connect(), s.connect()
+        m.command("MONITOR")
+        for i in range(3):
+            old = set(children_of(s.proc.pid))
+            os.kill(s.proc.pid, signal.SIGHUP)
+            wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 15)
+            b.command("ECHO", "%d" % i)
+            if echoed(m) != i:
+                raise Failure("another line")
+        ended = 0
+        for _ in range(5):
+            m = s.connect()
+            m.command("MONITOR")
+            os.kill(s.proc.pid, signal.SIGHUP)
+            for i in range(3000):
+                b.command("ECHO", "%d" % i)
+            try:
+                got = [echoed(m) for _ in range(3000)]
+            except resp.Closed:
+                ended += 1
+                continue
+            # The other client moves, too: its lines come from two workers, so their order is not fixed.
+            if sorted(got) != list(range(3000)):
+                lost, doubled = set(range(3000)) - set(got), len(got) - len(set(got))
+                raise Failure("the watcher was not told that lines were lost: %s, %d doubled" % (sorted(lost)[:9], doubled))
+            m.close()
+        check_arena(b)
+        print("%d of 5 watchers were disconnected" % ended)
+
+
 SCENARIOS = {
     "reopened": reopened,
     "crowded": crowded,
@@ -205,6 +281,8 @@ SCENARIOS = {
     "refused_late": refused_late,
     "reloaded": reloaded,
     "asleep": asleep,
+    "watched": watched,
+    "watched_moving": watched_moving,
 }
 
 if __name__ == "__main__":

@@ -281,7 +281,7 @@ static void loading(struct shm_config *cfg)
     for (int i = 0; i < r.nwarnings; i++)
         warned |= !strcmp(r.warnings[i].file, conf) && r.warnings[i].line == 16 &&
                   strstr(r.warnings[i].text, "'replica-priority'");
-    CHECK(warned && r.nwarnings == 3); /* save, masteruser, replica-priority */
+    CHECK(warned && r.nwarnings == 2); /* masteruser, replica-priority */
     conf_report_free(&r);
     CHECK(LOAD(cfg, &r, "--save", "--port", "1")[0] == '\0' && cfg->nsaves == 0 && cfg->port == 1 &&
           r.nwarnings == 0);

@@ -126,13 +126,29 @@ static void info_server(struct info *in)
 
 /* ---- clients ---- */
 
+/* Of the clients as each worker measured them last, within the last second. */
+static void put_largest_buffers(struct info *in)
+{
+    uint64_t input = 0, output = 0;
+    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
+        const struct shm_session *s = session_at(i);
+        uint64_t qbuf = (uint64_t)s->qbuf + s->qbuf_free;
+        if (s->state == SESSION_FREE)
+            continue;
+        input = qbuf > input ? qbuf : input;
+        output = s->rbp > output ? s->rbp : output;
+    }
+    put_u64(in, "client_recent_max_input_buffer", input);
+    put_u64(in, "client_recent_max_output_buffer", output);
+}
+
 static void info_clients(struct info *in)
 {
     put_u64(in, "connected_clients", in->f.clients);
     PUT_FIXED(in, {"cluster_connections", "0"});
     put_u64(in, "maxclients", in->c->cfg->maxclients);
-    PUT_FIXED(in, {"client_recent_max_input_buffer", "0"}, {"client_recent_max_output_buffer", "0"},
-              {"blocked_clients", "0"}, {"tracking_clients", "0"}, {"clients_in_timeout_table", "0"},
+    put_largest_buffers(in);
+    PUT_FIXED(in, {"blocked_clients", "0"}, {"tracking_clients", "0"}, {"clients_in_timeout_table", "0"},
               {"total_blocking_keys", "0"}, {"total_blocking_keys_on_nokey", "0"});
 }
 
@@ -342,6 +358,26 @@ static void put_traffic(struct info *in)
     put_u64(in, "rejected_connections", f->stats.rejected);
 }
 
+/* All workers see the same excess, each at its own moments: the one that has seen most of it is told. */
+static void put_excess(struct info *in)
+{
+    uint64_t total = 0, current = 0;
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
+        const struct shm_slot *s = slot_at(i);
+        if (!slot_lives(s))
+            continue;
+        int64_t since = s->over_since_ms;
+        uint64_t now = since && in->c->now_ms > since ? (uint64_t)(in->c->now_ms - since) : 0;
+        uint64_t sum = now + (stats_count(s) ? s->over_ms : 0);
+        current = now > current ? now : current;
+        total = sum > total ? sum : total;
+    }
+    put_u64(in, "total_eviction_exceeded_time", total);
+    /* A worker without anything to do notices the end of it late. */
+    bool over = in->c->cfg->maxmemory && slots_used_bytes() > (int64_t)in->c->cfg->maxmemory;
+    put_u64(in, "current_eviction_exceeded_time", over ? current : 0);
+}
+
 static void info_stats(struct info *in)
 {
     const struct shm_stats *s = &in->f.stats;
@@ -353,7 +389,7 @@ static void info_stats(struct info *in)
     put_u64(in, "expire_cycle_cpu_milliseconds", s->active_expire_us / 1000);
     put_u64(in, "evicted_keys", s->evicted);
     put_u64(in, "evicted_clients", s->evicted_clients);
-    PUT_FIXED(in, {"total_eviction_exceeded_time", "0"}, {"current_eviction_exceeded_time", "0"});
+    put_excess(in);
     put_u64(in, "keyspace_hits", s->hits);
     put_u64(in, "keyspace_misses", s->misses);
     PUT_FIXED(in, {"pubsub_channels", "0"}, {"pubsub_patterns", "0"}, {"pubsubshard_channels", "0"},
@@ -420,8 +456,8 @@ static void info_keyspace(struct info *in)
         const struct shm_table *t = db_table(r, db);
         int64_t keys = t ? table_keys(t) : 0, expires = t ? table_expires(t) : 0;
         if (keys > 0)
-            put(in, "db%u:keys=%lld,expires=%lld,avg_ttl=0", db, (long long)keys,
-                (long long)(expires > 0 ? expires : 0));
+            put(in, "db%u:keys=%lld,expires=%lld,avg_ttl=%lld", db, (long long)keys,
+                (long long)(expires > 0 ? expires : 0), (long long)(expires > 0 ? t->avg_ttl_ms : 0));
     }
 }
 

@@ -1,4 +1,5 @@
 /* worker/commands/keyspace.c - commands on whole databases. FLUSH* and SWAPDB run behind the closed gate. */
+#include "shm/config.h"
 #include "worker/commands/args.h"
 
 #include <stdlib.h>
@@ -8,14 +9,17 @@ void cmd_dbsize(struct call *c)
     reply_int(c->reply, table_keys(db_table(c->ctx->root, c->db)));
 }
 
-/* SYNC or ASYNC: the tables are cut off at once and freed piece by piece, so both are the same to us. */
+/* The tables are cut off at once and freed piece by piece. With SYNC the reply comes when that is done. */
 static bool flush_mode(struct call *c)
 {
-    bool fine =
-        c->argc == 1 || (c->argc == 2 && (bytes_is(c->argv[1], "sync") || bytes_is(c->argv[1], "async")));
-    if (!fine)
+    bool async = c->argc == 2 && bytes_is(c->argv[1], "async"),
+         sync = c->argc == 2 && bytes_is(c->argv[1], "sync");
+    if (c->argc > 1 && !async && !sync) {
         reply_error(c->reply, ERR_SYNTAX);
-    return fine;
+        return false;
+    }
+    c->free_first = sync || (!async && !c->cfg->lazyfree_lazy_user_flush);
+    return true;
 }
 
 static void flush(struct call *c, const uint32_t *dbs, unsigned n)

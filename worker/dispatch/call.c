@@ -457,5 +457,5 @@ enum rc call_run(struct call *c)
         free(keys);
         free(index);
     }
-    return rc;
+    return UNLIKELY(rc == RC_NOMEM) && call_has_pieces(c) ? call_run_pieces(c) : rc;
 }

@@ -51,6 +51,7 @@ struct call {
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
+    bool free_first;   /* FLUSHALL SYNC: the lane replies when the memory that was cut off is free */
     enum rc rc;
 };
 
@@ -82,6 +83,9 @@ static inline bool call_defer(struct call *c)
 /* Runs one command whose row is known and whose arity fits: plan, latches, handler, commit.
  * RC_OK: the reply is complete. RC_BUSY: nothing happened, run it again later. RC_DEFER: for the lane. */
 enum rc call_run(struct call *c);
+/* After RC_NOMEM: the keys in transactions that need no memory (pieces.c). */
+bool call_has_pieces(const struct call *c);
+enum rc call_run_pieces(struct call *c);
 /* The same for a command of one key that has been located ahead. */
 enum rc call_run_located(struct call *c, struct key_ref *k);
 

@@ -246,7 +246,7 @@ static enum rc run_starved(struct client *cl, struct request *rq, const struct c
     struct call c = call_of(cl, rq, cmd);
     c.client = NULL; /* as in the lane */
     c.in_lane = true;
-    if (cmd->flags & F_DENYOOM || !(cmd->flags & F_WRITE))
+    if (cmd->flags & F_DENYOOM || !(cmd->flags & (F_WRITE | F_SUMS)))
         return refuse_oom(w);
     if (cmd->flags & F_GATE && !gate_close(&w->ctx, 1000))
         return RC_BUSY;

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 
+#define OWED_MOST        (16u << 20)  /* for a worker that has stood still for long */
 #define LINES_KEEP_BYTES (256u << 10) /* one huge argument must not hold four times its size for ever */
 
 static void quote(struct reply *r, struct bytes s)
@@ -49,22 +50,119 @@ void monitor_deliver(struct worker *w, const void *p, size_t n)
     }
 }
 
+/* ---- to the other workers ---- */
+
+/* Its watchers would miss lines. They are disconnected, which they notice, unlike a gap. */
+static void sever(struct worker *w, uint32_t slot)
+{
+    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
+        struct shm_session *s = session_at(i);
+        uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+        if (state != SESSION_FREE && s->owner == slot && s->flags & SESSION_F_MONITOR)
+            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+    }
+    worker_wake(w, slot);
+}
+
+static bool watches(const struct worker *w, uint32_t slot)
+{
+    const struct shm_slot *s = slot_at(slot);
+    return slot != w->ctx.id && s->role == ROLE_WORKER && s->watchers && slot_lives(s);
+}
+
+static enum rc send_lines(struct worker *w, uint32_t slot, const struct reply *lines)
+{
+    struct mail m = {.kind = MAIL_MONITOR, .bytes = lines->len};
+    bool wake = false;
+    enum rc rc = mail_send(&w->ctx, slot, &m, lines->buf, &wake);
+    if (!rc && wake)
+        worker_wake(w, slot);
+    return rc;
+}
+
+/* What its ring, or the arena, has no room for is owed, and goes first next time. */
+static void tell(struct worker *w, uint32_t slot, const struct reply *lines)
+{
+    struct reply *owed = &w->net->monitor_owed[slot];
+    if (!watches(w, slot)) {
+        reply_free(owed);
+        return;
+    }
+    if (!owed->len && lines->len && !send_lines(w, slot, lines))
+        return;
+    if (lines->len)
+        reply_raw(owed, lines->buf, lines->len);
+    if (owed->len && !send_lines(w, slot, owed)) {
+        reply_free(owed);
+    } else if (owed->len > OWED_MOST) {
+        reply_free(owed);
+        sever(w, slot);
+    }
+}
+
+bool monitor_owes(const struct worker *w)
+{
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        if (w->net->monitor_owed[i].len)
+            return true;
+    return false;
+}
+
+void monitor_give_up(struct worker *w)
+{
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        if (w->net->monitor_owed[i].len && watches(w, i))
+            sever(w, i);
+}
+
 void monitor_flush(struct worker *w)
 {
     struct reply *r = &w->net->monitor_lines;
-    if (!r->len)
+    struct shm_slot *own = w->ctx.slot;
+    if (!r->len && LIKELY(!w->net->monitor_behind))
         return;
+    own->monitor_begun += r->len > 0;
+    __atomic_thread_fence(
+        __ATOMIC_SEQ_CST); /* who begins to watch either is seen here, or sees that we have begun */
     monitor_deliver(w, r->buf, r->len);
-    for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
-        struct shm_slot *s = slot_at(i);
-        bool wake = false;
-        if (i == w->ctx.id || s->role != ROLE_WORKER || s->state != SLOT_RUNNING || !s->watchers)
-            continue;
-        struct mail m = {.kind = MAIL_MONITOR, .bytes = r->len};
-        if (!mail_send(&w->ctx, i, &m, r->buf, &wake) && wake)
-            worker_wake(w, i);
-    }
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        tell(w, i, r);
+    __atomic_store_n(&own->monitor_ended, own->monitor_begun, __ATOMIC_RELEASE);
+    w->net->monitor_behind = monitor_owes(w);
     if (r->cap > LINES_KEEP_BYTES)
         reply_free(r);
     r->len = 0;
+}
+
+/* ---- a watcher changes its worker ---- */
+
+static uint64_t begun_everywhere(const struct worker *w)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        n += __atomic_load_n(&slot_at(i)->monitor_begun, __ATOMIC_ACQUIRE);
+    return n;
+}
+
+bool monitor_calm(struct worker *w, uint64_t *mark)
+{
+    uint64_t ended = 0;
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        ended += __atomic_load_n(&slot_at(i)->monitor_ended, __ATOMIC_ACQUIRE);
+    *mark = begun_everywhere(w);
+    return *mark == ended;
+}
+
+void monitor_depart(struct client *cl)
+{
+    cl->monitor = false;
+    cl->w->ctx.slot->watchers--; /* the root's count stays: the lines must be made, or nobody knew of a gap */
+}
+
+bool monitor_arrive(struct client *cl, uint64_t mark)
+{
+    cl->monitor = true;
+    cl->w->ctx.slot->watchers++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    return begun_everywhere(cl->w) == mark;
 }

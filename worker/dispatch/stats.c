@@ -17,6 +17,7 @@ void stats_clear(struct shm_ctx *ctx)
     memset(s->cmd, 0, sizeof(s->cmd));
     memset(s->hist, 0, sizeof(s->hist));
     memset(s->err, 0, sizeof(s->err));
+    s->over_ms = 0;
     memset(s->metric, 0, sizeof(s->metric));
     __atomic_store_n(&s->seen_stats_epoch, epoch, __ATOMIC_RELEASE);
 }

@@ -145,6 +145,9 @@ void client_measure(struct client *cl)
     s->argv_mem = (uint32_t)parser_memory(&cl->parser);
     s->oll = unsent > 0;
     s->omem = cl->out_cap;
+    s->rbs = cl->out_cap;
+    s->rbp = cl->out_peak;
+    cl->out_peak = cl->out_len; /* the next second's */
     s->tot_mem = client_memory(cl);
 }
 

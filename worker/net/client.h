@@ -43,6 +43,7 @@ struct client {
     size_t in_len, in_cap;
     char *out;                       /* bytes that the socket did not take */
     size_t out_at, out_len, out_cap; /* [at, len) is unsent */
+    size_t out_peak;                 /* the most that was kept there since the client was measured last */
     size_t seg_at, seg_len;          /* this turn's reply in the worker's shared buffer */
     struct client *next_flush;       /* the turn's list of those who have one */
     bool in_flush_list;
@@ -97,10 +98,14 @@ struct net {
     int epoll_fd;
     uint32_t session_hint;
     uint64_t lane_serial;
-    int64_t measured_ms;   /* when the clients were last measured */
-    bool stopping, moving; /* CTL_STOP: end, or hand everybody over first */
-    int64_t stopping_ms;   /* since when */
-    struct reply monitor_lines;
+    int64_t measured_ms;        /* when the clients were last measured */
+    bool stopping, moving;      /* CTL_STOP: end, or hand everybody over first */
+    int64_t stopping_ms;        /* since when */
+    struct reply monitor_lines; /* of this turn */
+    struct reply *monitor_owed; /* by slot: what could not be sent yet */
+    bool monitor_behind;        /* there is some */
+    bool monitor_calm;          /* see monitor_calm; mark is of that moment */
+    uint64_t monitor_mark;
     struct request *rq; /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */

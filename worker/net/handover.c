@@ -2,8 +2,8 @@
  * in the arena, and the master, which holds the socket too, passes a duplicate to the new one. */
 #include "worker/net/client.h"
 #include "shm/base/log.h"
-#include "worker/commands/server_cmds.h"
 #include "worker/control.h"
+#include "worker/dispatch/monitor.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -11,7 +11,8 @@
 
 struct parcel {
     uint64_t in_len, out_len;
-    int64_t wake_ms; /* of a sleeper; 0: it is none */
+    int64_t wake_ms;       /* of a sleeper; 0: it is none */
+    uint64_t monitor_mark; /* of a watcher */
     uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
 };
 
@@ -26,6 +27,7 @@ static enum rc parcel_store(struct client *cl)
         .reply_skip = cl->reply_skip,
         .reply_skip_next = cl->reply_skip_next,
         .monitor = cl->monitor,
+        .monitor_mark = cl->monitor ? cl->w->net->monitor_mark : 0,
         .close_after_reply = cl->close_after_reply,
     };
     static const struct parcel nothing;
@@ -58,8 +60,11 @@ bool handover_one(struct client *cl)
 {
     struct shm_session *s = cl->session;
     struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
-    if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || parcel_store(cl))
-        return false; /* soon: its reply is under way, or there is no room */
+    if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || (cl->monitor && !cl->w->net->monitor_calm) ||
+        parcel_store(cl))
+        return false; /* soon: its reply, or a line, is under way, or there is no room */
+    if (cl->monitor)
+        monitor_depart(cl);
     client_detach(cl);
     __atomic_store_n(&s->state, SESSION_MOVING, __ATOMIC_RELEASE);
     control_send(cl->w, &m, -1);
@@ -88,7 +93,8 @@ static void parcel_drop(struct worker *w, struct shm_session *s)
     tx_commit(&tx);
 }
 
-static void unpack(struct client *cl, const char *from)
+/* False: it watches, and has missed something. */
+static bool unpack(struct client *cl, const char *from)
 {
     struct parcel p;
     memcpy(&p, from, sizeof(p));
@@ -99,8 +105,7 @@ static void unpack(struct client *cl, const char *from)
     cl->reply_skip = p.reply_skip;
     cl->reply_skip_next = p.reply_skip_next;
     cl->close_after_reply = p.close_after_reply;
-    if (p.monitor)
-        monitor_start(cl);
+    bool whole = !p.monitor || monitor_arrive(cl, p.monitor_mark);
     if (p.in_len) {
         cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);
         memcpy(cl->in, from + sizeof(p), p.in_len);
@@ -108,6 +113,20 @@ static void unpack(struct client *cl, const char *from)
     }
     if (p.out_len)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
+    return whole;
+}
+
+/* Private memory from now on: the client may be closed at any moment, and its session then be another one's. */
+static void take_parcel(struct client *cl)
+{
+    struct shm_session *s = cl->session;
+    char *copy = malloc(s->parcel_bytes);
+    CHECK(copy);
+    memcpy(copy, shm_at(s->parcel), s->parcel_bytes);
+    parcel_drop(cl->w, s);
+    if (!unpack(cl, copy))
+        client_close(cl);
+    free(copy);
 }
 
 /* No descriptor was free for its socket, so it cannot be served: the master has the other one, and closes it. */
@@ -116,6 +135,8 @@ static void refuse_session(struct worker *w, struct shm_session *s)
     struct control_msg m = {.kind = CTL_CLOSED, .x = session_index(s), .y = s->id};
     log_warning("Client %llu cannot be taken over and is closed: too many open files",
                 (unsigned long long)s->id);
+    if (s->flags & SESSION_F_MONITOR)
+        __atomic_fetch_sub(&w->ctx.root->monitors, 1, __ATOMIC_ACQ_REL);
     if (s->parcel)
         parcel_drop(w, s);
     __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
@@ -139,11 +160,10 @@ void handover_take(struct worker *w, uint32_t session, int fd)
     int flags = fcntl(fd, F_GETFL);
     fcntl(fd, F_SETFL, flags | O_NONBLOCK);
     struct client *cl = client_create(w, fd, s);
-    if (s->parcel) {
-        unpack(cl, shm_at(s->parcel));
-        parcel_drop(w, s);
-    }
+    /* Before the parcel goes: whoever else is given the session would not know that there was one. */
     __atomic_store_n(&s->state, SESSION_BUSY, __ATOMIC_RELEASE);
+    if (s->parcel)
+        take_parcel(cl);
     if (!cl->closed && !cl->wait)
         client_resume(cl);
     client_settle(cl);

@@ -50,6 +50,8 @@ static void keep(struct client *cl, const void *p, size_t n)
     }
     memcpy(cl->out + cl->out_len, p, n);
     cl->out_len += n;
+    if (cl->out_len > cl->out_peak)
+        cl->out_peak = cl->out_len;
 }
 
 void output_again(struct client *cl)

@@ -6,15 +6,16 @@ CONFIG SET appendonly yes nosuch 1
 CONFIG GET appendonly
 CONFIG SET appendonly yes
 CONFIG GET appendonly
-@sleep 500
-@match aof_enabled:1\r\naof_rewrite_in_progress:0\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:0\r\naof_current_rewrite_time_sec:-1\r\naof_last_bgrewrite_status:ok\r\n
+@until +Background append only file rewriting started
+BGREWRITEAOF
+@until +OK
+SAVE
+@match aof_enabled:1\r\naof_rewrite_in_progress:[01]\r\naof_rewrite_scheduled:0\r\naof_last_rewrite_time_sec:\d+\r\naof_current_rewrite_time_sec:-?\d+\r\naof_last_bgrewrite_status:ok\r\n
 INFO persistence
 SET b 2
 @match aof_current_size:\d+\r\naof_base_size:\d+\r\naof_pending_rewrite:0\r\naof_buffer_length:\d+\r\naof_pending_bio_fsync:\d\r\naof_delayed_fsync:\d+\r\n
 INFO persistence
 BGREWRITEAOF x
-BGREWRITEAOF
-@sleep 500
 @match aof_last_bgrewrite_status:ok\r\n
 INFO persistence
 CONFIG SET appendfsync always
@@ -23,19 +24,26 @@ CONFIG SET appendfsync sometimes
 CONFIG SET appendfsync no
 SET d 4
 CONFIG SET appendfsync everysec
+@until +Background saving started
+BGSAVE
+@until +OK
+SAVE
 # a snapshot under way
-CONFIG SET rdb-key-save-delay 200000
+CONFIG SET rdb-key-save-delay 500000
 BGSAVE
 BGREWRITEAOF
 @match aof_rewrite_scheduled:1\r\n
 INFO persistence
 CONFIG SET rdb-key-save-delay 0
-@sleep 2500
-@match aof_rewrite_scheduled:0\r\n
-INFO persistence
+@until +Background append only file rewriting started
+BGREWRITEAOF
 @match aof_last_bgrewrite_status:ok\r\n
 INFO persistence
-CONFIG SET rdb-key-save-delay 200000
+@until +Background saving started
+BGSAVE
+@until +OK
+SAVE
+CONFIG SET rdb-key-save-delay 500000
 BGREWRITEAOF
 BGREWRITEAOF
 @match aof_rewrite_in_progress:1\r\n
@@ -45,7 +53,10 @@ BGSAVE SCHEDULE
 @match rdb_bgsave_in_progress:0\r\n
 INFO persistence
 CONFIG SET rdb-key-save-delay 0
-@sleep 2500
+@until +Background saving started
+BGSAVE
+@until +OK
+SAVE
 @match rdb_last_bgsave_status:ok\r\n
 INFO persistence
 @match rdb_changes_since_last_save:0\r\n

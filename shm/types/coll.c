@@ -1,0 +1,165 @@
+#include "shm/types/coll.h"
+#include "shm/snapshot.h"
+#include "shm/types/seq.h"
+
+struct tree coll_tree_at(struct tx *tx, uint64_t *root)
+{
+    const struct shm_snap *snap = &persist(tx->ctx->root)->snap;
+    return (struct tree){
+        .tx = tx, .root = root, .birth = (uint32_t)snap->serial, .shared = snapshot_goes_on(tx->ctx->root)};
+}
+
+struct tree coll_tree_read(struct shm_ctx *ctx, const struct shm_entry *e)
+{
+    (void)ctx;
+    return (struct tree){.root = entry_word_at((struct shm_entry *)(uintptr_t)e)};
+}
+
+enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out)
+{
+    enum rc rc = key_own(tx, k);
+    if (rc)
+        return rc;
+    *out = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    k->logged = true;
+    return RC_OK;
+}
+
+enum rc coll_zset(struct tx *tx, struct key_ref *k, struct shm_zset **out)
+{
+    enum rc rc = key_own(tx, k);
+    uint64_t *word = rc ? NULL : entry_word_at(key_entry(k));
+    if (rc)
+        return rc;
+    k->logged = true;
+    *out = shm_at(*word);
+    if (LIKELY(!snapshot_goes_on(tx->ctx->root)))
+        return RC_OK;
+    /* The block does not tell whether it is older than the snapshot: each change copies it. */
+    shm_ref old = *word, fresh;
+    rc = tx_alloc(tx, sizeof(**out), &fresh);
+    if (!rc)
+        rc = tx_log(tx, word, sizeof(*word));
+    if (rc)
+        return rc;
+    *(struct shm_zset *)shm_at(fresh) = **out;
+    *word = fresh;
+    *out = shm_at(fresh);
+    return snapshot_hand_block(tx, old);
+}
+
+/* ---- putting ---- */
+
+static enum rc put(struct tx *tx, struct key_ref *k, struct entry_spec *s, struct bytes items, bool keep)
+{
+    shm_ref r;
+    char *value;
+    s->key = k->key;
+    s->expiry_ms = k->entry ? entry_expiry(key_entry(k)) : -1;
+    enum rc rc = entry_new(tx, s, &r, &value);
+    if (rc)
+        return rc;
+    bytes_copy(value, items.p, items.n);
+    return key_put(tx, k, r, keep);
+}
+
+enum rc coll_put_packed(struct tx *tx, struct key_ref *k, const struct coll_shape *s, struct bytes items)
+{
+    struct entry_spec e = {.type = s->type, .enc = s->enc, .inline_len = items.n, .clock = s->clock};
+    return put(tx, k, &e, items, false);
+}
+
+enum rc coll_put_tree(struct tx *tx, struct key_ref *k, const struct coll_shape *s, uint64_t word, bool keep)
+{
+    struct entry_spec e = {.type = s->type, .enc = s->enc, .tree = true, .word = word, .clock = s->clock};
+    return put(tx, k, &e, (struct bytes){"", 0}, keep);
+}
+
+/* ---- freeing ---- */
+
+static enum rc free_tree(struct tx *tx, shm_ref root)
+{
+    const struct shm_node *n = root ? shm_at(root) : NULL;
+    if (!n)
+        return RC_OK;
+    if (n->level || snapshot_goes_on(tx->ctx->root))
+        return tree_bury(tx, root);
+    return tree_free_leaf(tx, root);
+}
+
+enum rc coll_free(struct tx *tx, const struct shm_entry *e)
+{
+    uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
+    if (entry_enc(e) != ENC_SKIPLIST)
+        return free_tree(tx, word);
+    const struct shm_zset *z = shm_at(word);
+    enum rc rc = free_tree(tx, z->order);
+    if (!rc)
+        rc = free_tree(tx, z->map);
+    if (rc)
+        return rc;
+    return snapshot_goes_on(tx->ctx->root) ? snapshot_hand_block(tx, word) : tx_free(tx, word, sizeof(*z));
+}
+
+void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
+    if (entry_enc(e) != ENC_SKIPLIST) {
+        tree_blocks(word, fn, arg);
+        return;
+    }
+    const struct shm_zset *z = shm_at(word);
+    fn(arg, word, sizeof(*z));
+    tree_blocks(z->order, fn, arg);
+    tree_blocks(z->map, fn, arg);
+}
+
+/* ---- walking ---- */
+
+static void at_leaf(struct coll_walk *w)
+{
+    const struct shm_node *leaf = w->path.leaf;
+    w->at = leaf ? (const char *)leaf + leaf->start : NULL;
+    w->end = leaf ? (const char *)leaf + leaf->end : NULL;
+}
+
+void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)
+{
+    w->tree = coll_is_tree(e);
+    if (w->tree) {
+        struct tree t = coll_tree_read(ctx, e);
+        tree_first(&t, &w->path);
+        at_leaf(w);
+        return;
+    }
+    struct bytes b = coll_packed(e);
+    w->at = b.p;
+    w->end = b.p + b.n;
+}
+
+bool coll_next(struct coll_walk *w, struct bytes *item)
+{
+    const char *from;
+    while (w->at == w->end) {
+        if (!w->tree || !w->at || !tree_next(&w->path))
+            return false;
+        at_leaf(w);
+    }
+    from = w->at;
+    *item = item_get(from, &w->at);
+    if (w->tree) /* behind each item of a leaf stands its length once more */
+        w->at += seq_back_bytes((size_t)(w->at - from));
+    return true;
+}
+
+uint64_t coll_items(const struct shm_entry *e)
+{
+    struct coll_walk w;
+    struct bytes item;
+    uint64_t n = 0;
+    if (coll_is_tree(e))
+        return tree_count(*entry_word_at((struct shm_entry *)(uintptr_t)e));
+    for (coll_walk(NULL, e, &w); coll_next(&w, &item);)
+        n++;
+    return n;
+}

@@ -1,0 +1,393 @@
+/* A leaf's items stand one behind the other as they came; from the block's end downwards, a slot for each says where it
+ * begins and shows 16 bits of its hash. So adding a key moves nothing: behind the end, and below the slots, the bytes are
+ * nobody's, and only the head is saved. Removing one leaves a hole (spare counts them) until the leaf is built anew.
+ *
+ *  head | item item item ... |  free  | ... slot 1 | slot 0 |       slot: hash (2), offset (2)
+ *
+ * Leaves are ordered by hash, their items are not. */
+#include "shm/types/hmap.h"
+#include "shm/base/hash.h"
+
+#include <stdlib.h>
+
+#if defined(__SSE2__)
+#include <emmintrin.h>
+#endif
+
+#define LEAF_MAX   1024u /* a longer leaf is split: some 40 items */
+#define LEAF_FEW   256u  /* a shorter one looks for a neighbour to join */
+#define SLOT_BYTES 4u
+#define ITEMS_MAX  (NODE_MAX / (SLOT_BYTES + 2) + 2)
+
+static uint64_t hash_of(const struct hmap *m, struct bytes key)
+{
+    return siphash13(m->tree.tx->ctx->root->seed, key.p, key.n);
+}
+
+static inline uint32_t *slot_of(const struct shm_node *leaf, unsigned i)
+{
+    return (uint32_t *)(uintptr_t)((const char *)leaf + leaf->room) - 1 - i;
+}
+static inline uint32_t slot_make(uint64_t hash, size_t offset)
+{
+    return (uint32_t)(hash & 0xffff) | (uint32_t)offset << 16;
+}
+static inline const char *slot_item(const struct shm_node *leaf, unsigned i)
+{
+    return (const char *)leaf + (*slot_of(leaf, i) >> 16);
+}
+
+static inline struct hmap_item item_at(const struct hmap *m, const char *p, const char **next)
+{
+    struct hmap_item it = {.key = item_get(p, &p), .value = {NULL, 0}};
+    if (m->pairs)
+        it.value = item_get(p, &p);
+    *next = p;
+    return it;
+}
+
+struct hmap_item hmap_item(const struct hmap *m, const struct shm_node *leaf, unsigned i)
+{
+    const char *next;
+    return item_at(m, slot_item(leaf, i), &next);
+}
+
+struct hmap_item hmap_at(const struct hmap *m, uint64_t pos)
+{
+    struct tree_path p;
+    uint64_t within;
+    tree_find_at(&m->tree, pos, &p, &within);
+    return hmap_item(m, p.leaf, (unsigned)within);
+}
+
+static bool is_key(const struct shm_node *leaf, unsigned i, struct bytes key)
+{
+    const char *next;
+    return bytes_equal(item_get(slot_item(leaf, i), &next), key);
+}
+
+#if defined(__SSE2__)
+static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
+{
+    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
+    for (unsigned i = 0; i < leaf->n; i += 4) { /* what stands below the last slot is no slot: checked by i */
+        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(slot_of(leaf, i) - 3));
+        unsigned m =
+            (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(v, low), want)));
+        for (unsigned k = 0; m && k < 4; k++)
+            if (m >> (3 - k) & 1 && i + k < leaf->n && is_key(leaf, i + k, key))
+                return (int)(i + k);
+    }
+    return -1;
+}
+#else
+static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
+{
+    for (unsigned i = 0; i < leaf->n; i++)
+        if ((*slot_of(leaf, i) & 0xffff) == (hash & 0xffff) && is_key(leaf, i, key))
+            return (int)i;
+    return -1;
+}
+#endif
+
+bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value)
+{
+    at->hash = hash_of(m, key);
+    tree_find(&m->tree, at->hash, &at->path);
+    at->slot = at->path.leaf ? find_in_leaf(at->path.leaf, at->hash, key) : -1;
+    if (at->slot < 0)
+        return false;
+    if (value)
+        *value = hmap_item(m, at->path.leaf, (unsigned)at->slot).value;
+    return true;
+}
+
+/* ---- building leaves ---- */
+
+struct piece { /* an item that is to stand in a new leaf; p NULL: the one that is being added */
+    const char *p;
+    uint32_t bytes;
+    uint16_t print;
+    uint64_t hash;
+};
+
+struct build {
+    struct hmap *m;
+    struct bytes key, value; /* of the item that is added */
+    uint64_t hash;
+    struct piece piece[ITEMS_MAX];
+    unsigned n;
+    size_t bytes; /* all of them, with their slots */
+};
+
+static size_t pair_bytes(const struct hmap *m, struct bytes key, struct bytes value)
+{
+    return item_bytes(key.n) + (m->pairs ? item_bytes(value.n) : 0);
+}
+
+static void take(struct build *b, const char *p, size_t bytes, uint16_t print)
+{
+    b->piece[b->n++] = (struct piece){p, (uint32_t)bytes, print, 0};
+    b->bytes += bytes + SLOT_BYTES;
+}
+
+static void take_leaf(struct build *b, const struct shm_node *leaf, int but)
+{
+    for (unsigned i = 0; i < leaf->n; i++) {
+        const char *p = slot_item(leaf, i), *next;
+        if ((int)i == but)
+            continue;
+        item_at(b->m, p, &next);
+        take(b, p, (size_t)(next - p), (uint16_t)*slot_of(leaf, i));
+    }
+}
+
+static void take_new(struct build *b, struct bytes key, struct bytes value, uint64_t hash)
+{
+    b->key = key;
+    b->value = value;
+    b->hash = hash;
+    take(b, NULL, pair_bytes(b->m, key, value), (uint16_t)hash);
+}
+
+static enum rc write_item(struct build *b, char *to, char **end)
+{
+    enum rc rc = item_put(b->m->tree.tx, to, b->key, end);
+    return rc || !b->m->pairs ? rc : item_put(b->m->tree.tx, *end, b->value, end);
+}
+
+/* Pieces [from, to) in a leaf that has some room to grow. */
+static enum rc leaf_build(struct build *b, unsigned from, unsigned to, struct tree_child *out)
+{
+    size_t bytes = sizeof(struct shm_node);
+    for (unsigned i = from; i < to; i++)
+        bytes += b->piece[i].bytes + SLOT_BYTES;
+    size_t room = bytes + bytes / 16;
+    enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP,
+                               room < NODE_MAX ? room : bytes, &out->ref);
+    if (rc)
+        return rc;
+    struct shm_node *leaf = shm_at(out->ref);
+    char *at = (char *)(leaf + 1);
+    for (unsigned i = from; i < to; i++) {
+        const struct piece *p = &b->piece[i];
+        *slot_of(leaf, leaf->n++) = slot_make(p->print, (size_t)(at - (char *)leaf));
+        if (p->p) {
+            bytes_copy(at, p->p, p->bytes);
+            at += p->bytes;
+        } else if ((rc = write_item(b, at, &at))) {
+            return rc;
+        }
+    }
+    leaf->end = (uint16_t)(at - (char *)leaf);
+    out->count = to - from;
+    return RC_OK;
+}
+
+static int by_hash(const void *a, const void *b)
+{
+    const struct piece *x = a, *y = b;
+    return x->hash < y->hash ? -1 : x->hash > y->hash;
+}
+
+/* Where to cut so that both halves take about as many bytes, between two different hashes. 0: nowhere. */
+static unsigned cut_of(struct build *b)
+{
+    size_t sum = 0;
+    unsigned best = 0;
+    for (unsigned i = 0; i < b->n; i++) {
+        const char *next;
+        b->piece[i].hash = b->piece[i].p ? hash_of(b->m, item_at(b->m, b->piece[i].p, &next).key) : b->hash;
+    }
+    qsort(b->piece, b->n, sizeof(*b->piece), by_hash);
+    for (unsigned i = 0; i + 1 < b->n && (sum < b->bytes / 2 || !best); i++) {
+        sum += b->piece[i].bytes + SLOT_BYTES;
+        if (b->piece[i].hash != b->piece[i + 1].hash)
+            best = i + 1;
+    }
+    return best;
+}
+
+/* What was taken stands in place of the path's leaf, and of its neighbour if had is 2. */
+static enum rc put_built(struct build *b, struct tree_path *p, unsigned had)
+{
+    struct tree *t = &b->m->tree;
+    struct shm_node *old[2] = {p->leaf, had > 1 ? tree_neighbour(p) : NULL};
+    struct tree_child with[2] = {{.low = tree_low(p)}};
+    unsigned n = b->n ? 1 : 0, cut = 0;
+    enum rc rc = RC_OK;
+    if (b->bytes > LEAF_MAX - sizeof(struct shm_node) && b->n > 1)
+        cut = cut_of(b);
+    if (cut) {
+        with[1].low = b->piece[cut].hash;
+        n = 2;
+        rc = leaf_build(b, 0, cut, &with[0]);
+        if (!rc)
+            rc = leaf_build(b, cut, b->n, &with[1]);
+    } else if (n) {
+        rc = b->bytes + sizeof(struct shm_node) > NODE_MAX ? RC_NOMEM : leaf_build(b, 0, b->n, &with[0]);
+    }
+    if (!rc && had)
+        rc = tree_replace(t, p, had, with, n);
+    else if (!rc)
+        rc = tree_replace(t, p, 1, with, n);
+    for (unsigned i = 0; i < 2 && !rc; i++)
+        if (old[i])
+            rc = tree_node_drop(t, old[i]);
+    return rc;
+}
+
+/* ---- changing ---- */
+
+static bool has_room(const struct shm_node *leaf, size_t bytes, unsigned slots)
+{
+    return leaf->end + bytes + SLOT_BYTES * (leaf->n + slots) <= leaf->room;
+}
+
+/* Writes the item behind the others, and the slot that leads to it. */
+static enum rc append(struct hmap *m, struct shm_node *leaf, struct build *b, uint32_t *slot)
+{
+    char *end;
+    enum rc rc = tree_leaf_touch(&m->tree, leaf);
+    if (!rc)
+        rc = write_item(b, (char *)leaf + leaf->end, &end);
+    if (rc)
+        return rc;
+    *slot = slot_make(b->hash, leaf->end);
+    leaf->end = (uint16_t)(end - (char *)leaf);
+    return RC_OK;
+}
+
+/* The old item's own blocks. */
+static enum rc blocks_free(struct hmap *m, const char *item, size_t *bytes)
+{
+    const char *next;
+    struct bytes key = item_get(item, &next);
+    enum rc rc = item_free(&m->tree, item);
+    (void)key;
+    if (!rc && m->pairs) {
+        rc = item_free(&m->tree, next);
+        item_get(next, &next);
+    }
+    *bytes = (size_t)(next - item);
+    return rc;
+}
+
+static enum rc add(struct hmap *m, struct hmap_place *at, struct build *b)
+{
+    struct shm_node *leaf = at->path.leaf;
+    if (leaf && tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 1)) {
+        enum rc rc = append(m, leaf, b, slot_of(leaf, leaf->n));
+        if (rc)
+            return rc;
+        leaf->n++;
+        return tree_count_add(&m->tree, &at->path, 1);
+    }
+    if (leaf)
+        take_leaf(b, leaf, -1);
+    take_new(b, b->key, b->value, at->hash);
+    return put_built(b, &at->path, leaf ? 1 : 0);
+}
+
+static enum rc change(struct hmap *m, struct hmap_place *at, struct build *b)
+{
+    struct shm_node *leaf = at->path.leaf;
+    const char *item = slot_item(leaf, (unsigned)at->slot);
+    size_t was;
+    enum rc rc = blocks_free(m, item, &was);
+    if (rc)
+        return rc;
+    if (tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 0) &&
+        leaf->spare + was <= leaf->room / 4) {
+        uint32_t *slot = slot_of(leaf, (unsigned)at->slot);
+        rc = tx_log(m->tree.tx, slot, sizeof(*slot));
+        if (!rc)
+            rc = append(m, leaf, b, slot);
+        if (!rc)
+            leaf->spare = (uint16_t)(leaf->spare + was);
+        return rc;
+    }
+    take_leaf(b, leaf, at->slot);
+    take_new(b, b->key, b->value, at->hash);
+    return put_built(b, &at->path, 1);
+}
+
+enum rc hmap_put(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value)
+{
+    struct build b;
+    b.m = m;
+    b.n = 0;
+    b.bytes = 0;
+    b.key = key;
+    b.value = value;
+    b.hash = at->hash;
+    return at->slot < 0 ? add(m, at, &b) : change(m, at, &b);
+}
+
+/* Bytes that the leaf's items take with their slots. */
+static size_t live_bytes(const struct shm_node *leaf)
+{
+    return leaf->end - leaf->start - leaf->spare + SLOT_BYTES * leaf->n;
+}
+
+enum rc hmap_del(struct hmap *m, struct hmap_place *at)
+{
+    struct shm_node *leaf = at->path.leaf, *next = tree_neighbour(&at->path);
+    size_t was;
+    enum rc rc = blocks_free(m, slot_item(leaf, (unsigned)at->slot), &was);
+    if (rc)
+        return rc;
+    size_t left = live_bytes(leaf) - was - SLOT_BYTES;
+    bool joins = next && left < LEAF_FEW && left + live_bytes(next) < LEAF_MAX * 3 / 4;
+    bool holes = leaf->spare + was > leaf->room / 2u;
+    if (tree_leaf_mine(&m->tree, leaf) && leaf->n > 1 && !joins && !holes) {
+        /* The last slot as well: from now on its bytes are free, and this transaction may use them. */
+        uint32_t *slot = slot_of(leaf, (unsigned)at->slot), *last = slot_of(leaf, leaf->n - 1u);
+        rc = tx_log(m->tree.tx, slot, sizeof(*slot));
+        if (!rc)
+            rc = tx_log(m->tree.tx, last, sizeof(*last));
+        if (!rc)
+            rc = tree_leaf_touch(&m->tree, leaf);
+        if (rc)
+            return rc;
+        *slot = *last;
+        leaf->n--;
+        leaf->spare = (uint16_t)(leaf->spare + was);
+        return tree_count_add(&m->tree, &at->path, -1);
+    }
+    struct build b;
+    b.m = m;
+    b.n = 0;
+    b.bytes = 0;
+    take_leaf(&b, leaf, at->slot);
+    if (joins)
+        take_leaf(&b, next, -1);
+    return put_built(&b, &at->path, joins ? 2 : 1);
+}
+
+/* Holes had their blocks freed before: only what slots lead to counts. */
+enum rc hmap_leaf_free(struct tree *t, struct shm_node *leaf)
+{
+    for (unsigned i = 0; i < leaf->n; i++) {
+        const char *p = slot_item(leaf, i), *next;
+        item_get(p, &next);
+        enum rc rc = item_free(t, p);
+        if (!rc && leaf->form == FORM_HMAP_PAIRS)
+            rc = item_free(t, next);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                      void *arg)
+{
+    for (unsigned i = 0; i < leaf->n; i++) {
+        const char *p = slot_item(leaf, i), *next;
+        item_get(p, &next);
+        item_block(p, fn, arg);
+        if (leaf->form == FORM_HMAP_PAIRS)
+            item_block(next, fn, arg);
+    }
+}

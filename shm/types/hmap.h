@@ -1,0 +1,48 @@
+/* shm/types/hmap.h - many keys, perhaps with values, found by their hash: large sets and hashes.
+ * Owner     the tree's root word.
+ * Locks     the key's latch.
+ * Crash     shm/types/tree.h.
+ * Survives  worker death: yes.
+ * Fails     RC_NOMEM, RC_BUSY: the caller aborts.
+ * Tests     tests/unit/test_tree.c */
+#ifndef SKEP_HMAP_H
+#define SKEP_HMAP_H
+
+#include "shm/types/tree.h"
+
+#define FORM_HMAP       1u
+#define FORM_HMAP_PAIRS 2u
+
+struct hmap {
+    struct tree tree;
+    bool pairs; /* each key has a value */
+};
+
+/* Where a key is, or would be. */
+struct hmap_place {
+    struct tree_path path;
+    uint64_t hash;
+    int slot; /* -1: it is not there */
+};
+
+struct hmap_item {
+    struct bytes key, value;
+};
+
+bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value);
+/* Adds the key that was just looked for, or gives it another value. */
+enum rc hmap_put(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value);
+/* Removes the key that was just found. */
+enum rc hmap_del(struct hmap *m, struct hmap_place *at);
+/* For tree_shed: frees the blocks of the leaf's items. */
+enum rc hmap_leaf_free(struct tree *t, struct shm_node *leaf);
+/* Item number i of the path's leaf (i < leaf->n). The order has no meaning. */
+struct hmap_item hmap_item(const struct hmap *m, const struct shm_node *leaf, unsigned i);
+/* Item number pos of all, for choosing at random. */
+struct hmap_item hmap_at(const struct hmap *m, uint64_t pos);
+
+/* Calls fn for the blocks of the items of a leaf. */
+void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
+                      void *arg);
+
+#endif

@@ -1,0 +1,77 @@
+/* shm/types/node.h - the nodes that collections are made of, and the items in them.
+ * Owner     the tree that refers to the node, or what refers to the item's block.
+ * Locks     the key's latch.
+ * Crash     a node is built aside; in place it changes only where tx_log has saved it, or behind its end.
+ * Survives  worker death: yes.
+ * Fails     RC_NOMEM, RC_BUSY before the commit.
+ * Tests     tests/unit/test_tree.c */
+#ifndef SKEP_NODE_H
+#define SKEP_NODE_H
+
+#include "shm/tx.h"
+
+#define NODE_MAX 4096u /* no node is larger: snapshots, copies and undo never meet a huge block */
+#define ITEM_MAX 1024u /* a longer item gets a block of its own, and the node refers to it */
+
+/*  0        4      6       7      8       10     12      14      16
+ *  +--------+------+-------+------+-------+------+-------+-------+----------------------------------+
+ *  | birth  | n    | level | form | start | end  | room  | spare | items, or children (24 each)     |
+ *  +--------+------+-------+------+-------+------+-------+-------+----------------------------------+
+ * Items stand in [start, end), counted from the node's front; bytes outside are nobody's. room: of the block. */
+struct shm_node {
+    uint32_t birth; /* number of the snapshot that was the last to begin when it was made */
+    uint16_t n;     /* items or children */
+    uint8_t level;  /* 0: a leaf */
+    uint8_t form;
+    uint16_t start, end, room, spare;
+};
+_Static_assert(sizeof(struct shm_node) == 16, "the head that is logged as a whole");
+
+/* An item: its length in one byte up to 250, else 251 and two bytes; 252: 16 bytes follow, place and length of a
+ * block that holds it. */
+#define ITEM_TWO 251u
+#define ITEM_FAR 252u
+
+static inline size_t item_bytes(size_t n) /* that it takes in a node */
+{
+    return n < ITEM_TWO ? 1 + n : n <= ITEM_MAX ? 3 + n : 17;
+}
+/* The item at p; *next is where the one behind it begins. */
+static inline struct bytes item_get(const char *p, const char **next)
+{
+    uint8_t c = (uint8_t)*p++;
+    struct bytes b = {p, c};
+    if (UNLIKELY(c >= ITEM_TWO)) {
+        if (c == ITEM_FAR) {
+            uint64_t far[2];
+            memcpy(far, p, sizeof(far));
+            *next = p + sizeof(far);
+            return (struct bytes){shm_at(far[0]), far[1]};
+        }
+        uint16_t n;
+        memcpy(&n, p, sizeof(n));
+        b = (struct bytes){p + 2, n};
+    }
+    *next = b.p + b.n;
+    return b;
+}
+static inline bool item_is_far(const char *p)
+{
+    return (uint8_t)*p == ITEM_FAR;
+}
+static inline shm_ref item_far(const char *p)
+{
+    shm_ref r;
+    memcpy(&r, p + 1, sizeof(r));
+    return r;
+}
+
+/* Calls fn for the item's block, if it has one. */
+static inline void item_block(const char *item, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    const char *next;
+    if (item_is_far(item))
+        fn(arg, item_far(item), item_get(item, &next).n);
+}
+
+#endif

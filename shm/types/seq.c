@@ -1,0 +1,415 @@
+/* A leaf's items stand one behind the other, each followed by its own length (back), so that both ends are open: bytes before
+ * start and behind end are nobody's. Pushing writes there and changes the head alone; popping changes the head alone.
+ *
+ *  head | free | item back | item back | ... | free |         back: one byte, or two bytes and 251 */
+#include "shm/types/seq.h"
+
+#define LEAF_MAX   NODE_MAX
+#define LEAF_FIRST 256u /* a new leaf at an end has room for so much, and doubles */
+#define LEAF_FEW   1024u
+
+static inline size_t whole_bytes(size_t n) /* an item of n bytes and its back */
+{
+    size_t item = item_bytes(n);
+    return item + seq_back_bytes(item);
+}
+static inline const char *behind_item(const char *item)
+{
+    const char *end;
+    item_get(item, &end);
+    return end + seq_back_bytes((size_t)(end - item));
+}
+/* The item that ends (with its back) at p. */
+static inline const char *item_before(const char *p)
+{
+    uint8_t c = (uint8_t)p[-1];
+    uint16_t n;
+    if (LIKELY(c < ITEM_TWO))
+        return p - 1 - c;
+    memcpy(&n, p - 3, sizeof(n));
+    return p - 3 - n;
+}
+
+static inline char *leaf_start(const struct shm_node *l)
+{
+    return (char *)(uintptr_t)l + l->start;
+}
+static inline char *leaf_end(const struct shm_node *l)
+{
+    return (char *)(uintptr_t)l + l->end;
+}
+
+/* ---- finding ---- */
+
+static bool leaf_front(struct seq_place *at)
+{
+    at->index = 0;
+    at->item = at->path.leaf ? leaf_start(at->path.leaf) : NULL;
+    return at->item;
+}
+
+static bool leaf_back(struct seq_place *at)
+{
+    at->item = NULL;
+    if (!at->path.leaf)
+        return false;
+    at->index = at->path.leaf->n - 1u;
+    at->item = item_before(leaf_end(at->path.leaf));
+    return true;
+}
+
+bool seq_first(const struct tree *t, struct seq_place *at)
+{
+    tree_first(t, &at->path);
+    return leaf_front(at);
+}
+
+bool seq_last(const struct tree *t, struct seq_place *at)
+{
+    tree_last(t, &at->path);
+    return leaf_back(at);
+}
+
+bool seq_next(struct seq_place *at)
+{
+    if (at->index + 1u < at->path.leaf->n) {
+        at->index++;
+        at->item = behind_item(at->item);
+        return true;
+    }
+    return tree_next(&at->path) && leaf_front(at);
+}
+
+bool seq_prev(struct seq_place *at)
+{
+    if (at->index) {
+        at->index--;
+        at->item = item_before(at->item);
+        return true;
+    }
+    return tree_prev(&at->path) && leaf_back(at);
+}
+
+/* From the nearer end of the leaf. */
+bool seq_at(const struct tree *t, uint64_t pos, struct seq_place *at)
+{
+    uint64_t within;
+    at->item = NULL;
+    if (pos >= tree_count(*t->root))
+        return false;
+    tree_find_at(t, pos, &at->path, &within);
+    if (within < at->path.leaf->n / 2u) {
+        for (leaf_front(at); at->index < within; at->index++)
+            at->item = behind_item(at->item);
+    } else {
+        for (leaf_back(at); at->index > within; at->index--)
+            at->item = item_before(at->item);
+    }
+    return true;
+}
+
+uint64_t seq_position(const struct seq_place *at)
+{
+    return tree_before(&at->path) + at->index;
+}
+
+/* ---- building ---- */
+
+static enum rc whole_put(struct tx *tx, char *to, struct bytes b, char **end)
+{
+    char *e;
+    enum rc rc = item_put(tx, to, b, &e);
+    if (rc)
+        return rc;
+    uint16_t n = (uint16_t)(e - to);
+    if (n >= ITEM_TWO) {
+        memcpy(e, &n, sizeof(n));
+        e[2] = (char)ITEM_TWO;
+        *end = e + 3;
+    } else {
+        *e = (char)n;
+        *end = e + 1;
+    }
+    return RC_OK;
+}
+
+/* What a leaf is to hold: runs of items that exist, and one that is added. */
+struct run {
+    const char *p;
+    size_t bytes;
+    unsigned n;
+};
+struct build {
+    struct tree *t;
+    struct run run[3]; /* p NULL and n 1: the added one */
+    unsigned runs;
+    struct bytes add;
+    size_t bytes;
+    unsigned n;
+};
+
+static void take(struct build *b, const char *from, const char *to, unsigned n)
+{
+    if (!n)
+        return;
+    b->run[b->runs++] = (struct run){from, (size_t)(to - from), n};
+    b->bytes += (size_t)(to - from);
+    b->n += n;
+}
+
+static void take_new(struct build *b, struct bytes add)
+{
+    b->add = add;
+    b->run[b->runs++] = (struct run){NULL, whole_bytes(add.n), 1};
+    b->bytes += whole_bytes(add.n);
+    b->n++;
+}
+
+/* One leaf for all of it. before, behind: bytes that stay free at the ends. */
+static enum rc leaf_build(struct build *b, size_t before, size_t behind, struct tree_child *out)
+{
+    enum rc rc =
+        tree_leaf_new(b->t, FORM_SEQ, sizeof(struct shm_node) + before + b->bytes + behind, &out->ref);
+    if (rc)
+        return rc;
+    struct shm_node *leaf = shm_at(out->ref);
+    /* What the block has beyond what was asked for is of use where room was asked for. */
+    size_t slack = leaf->room - sizeof(*leaf) - b->bytes;
+    leaf->start = (uint16_t)(sizeof(*leaf) + (before ? slack - behind : 0));
+    char *at = leaf_start(leaf);
+    for (unsigned i = 0; i < b->runs && !rc; i++) {
+        if (b->run[i].p) {
+            memcpy(at, b->run[i].p, b->run[i].bytes);
+            at += b->run[i].bytes;
+        } else {
+            rc = whole_put(b->t->tx, at, b->add, &at);
+        }
+    }
+    leaf->end = (uint16_t)(at - (char *)leaf);
+    leaf->n = (uint16_t)b->n;
+    out->low = 0;
+    out->count = b->n;
+    return rc;
+}
+
+static enum rc replace_leaf(struct tree *t, struct tree_path *p, const struct tree_child *with, unsigned n)
+{
+    struct shm_node *old = p->leaf;
+    enum rc rc = tree_replace(t, p, 1, with, n);
+    return rc || !old ? rc : tree_node_drop(t, old);
+}
+
+/* ---- the ends ---- */
+
+static enum rc push_in_place(struct tree *t, struct tree_path *p, struct bytes b, bool front)
+{
+    struct shm_node *leaf = p->leaf;
+    size_t n = whole_bytes(b.n);
+    char *end;
+    enum rc rc = tree_leaf_touch(t, leaf);
+    if (!rc)
+        rc = whole_put(t->tx, front ? leaf_start(leaf) - n : leaf_end(leaf), b, &end);
+    if (rc)
+        return rc;
+    if (front)
+        leaf->start = (uint16_t)(leaf->start - n);
+    else
+        leaf->end = (uint16_t)(leaf->end + n);
+    leaf->n++;
+    return tree_count_add(t, p, 1);
+}
+
+/* Small leaves grow by an eighth, so that small collections stay small; larger ones double. */
+static size_t room_to_grow(size_t bytes)
+{
+    size_t more = bytes < 512 ? bytes / 8 : bytes;
+    size_t left = LEAF_MAX - sizeof(struct shm_node) - bytes;
+    return more < left ? more : left;
+}
+
+enum rc seq_push(struct tree *t, struct bytes b, bool front)
+{
+    struct tree_path p;
+    struct tree_child with[2];
+    size_t n = whole_bytes(b.n);
+    if (front)
+        tree_first(t, &p);
+    else
+        tree_last(t, &p);
+    struct shm_node *leaf = p.leaf;
+    size_t free_bytes = !leaf ? 0 : front ? leaf->start - sizeof(*leaf) : (size_t)(leaf->room - leaf->end);
+    if (leaf && tree_leaf_mine(t, leaf) && free_bytes >= n)
+        return push_in_place(t, &p, b, front);
+    struct build bd = {.t = t};
+    size_t has = leaf ? (size_t)(leaf->end - leaf->start) : 0;
+    bool fits = has + n <= LEAF_MAX - sizeof(struct shm_node);
+    if (front)
+        take_new(&bd, b);
+    if (leaf && fits)
+        take(&bd, leaf_start(leaf), leaf_end(leaf), leaf->n);
+    if (!front)
+        take_new(&bd, b);
+    size_t room = !leaf ? 0 : fits ? room_to_grow(bd.bytes) : LEAF_FIRST;
+    enum rc rc = leaf_build(&bd, front ? room : 0, front ? 0 : room, &with[!front && !fits && leaf]);
+    if (rc)
+        return rc;
+    if (!leaf || fits)
+        return replace_leaf(t, &p, with, 1);
+    with[front] = (struct tree_child){0, shm_ref_of(leaf), leaf->n}; /* it stays, beside the new one */
+    return tree_replace(t, &p, 1, with, 2);
+}
+
+enum rc seq_pop(struct tree *t, bool front)
+{
+    struct seq_place at;
+    uint64_t gone;
+    if (!(front ? seq_first(t, &at) : seq_last(t, &at)))
+        return RC_MISSING;
+    return seq_del(t, &at, 1, &gone);
+}
+
+/* ---- anywhere ---- */
+
+/* Cuts what does not fit into one leaf in two, at an item near the middle. */
+static enum rc put_halves(struct build *b, struct tree_path *p)
+{
+    struct build half[2] = {{.t = b->t}, {.t = b->t}};
+    struct tree_child with[2];
+    unsigned h = 0;
+    for (unsigned i = 0; i < b->runs; i++) {
+        const char *from = b->run[i].p, *at = from;
+        if (!from) {
+            take_new(&half[h], b->add);
+            h |= half[0].bytes * 2 >= b->bytes;
+            continue;
+        }
+        unsigned n = 0;
+        while (!h && n < b->run[i].n && (half[0].bytes + (size_t)(at - from)) * 2 < b->bytes) {
+            at = behind_item(at);
+            n++;
+        }
+        if (!h)
+            take(&half[0], from, at, n);
+        h |= half[0].bytes * 2 >= b->bytes;
+        take(&half[1], at, from + b->run[i].bytes, b->run[i].n - n);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        enum rc rc = leaf_build(&half[i], 0, half[i].bytes / 16, &with[i]);
+        if (rc)
+            return rc;
+    }
+    return replace_leaf(b->t, p, with, 2);
+}
+
+static enum rc put_built(struct build *b, struct tree_path *p)
+{
+    struct tree_child with;
+    if (b->bytes + sizeof(struct shm_node) > LEAF_MAX)
+        return put_halves(b, p);
+    if (!b->n)
+        return replace_leaf(b->t, p, NULL, 0);
+    size_t left = LEAF_MAX - sizeof(struct shm_node) - b->bytes, room = b->bytes / 16;
+    enum rc rc = leaf_build(b, 0, room < left ? room : left, &with);
+    return rc ? rc : replace_leaf(b->t, p, &with, 1);
+}
+
+enum rc seq_insert(struct tree *t, struct seq_place *at, struct bytes b, bool behind)
+{
+    struct shm_node *leaf = at->path.leaf;
+    const char *cut = behind ? behind_item(at->item) : at->item;
+    unsigned before = at->index + behind;
+    struct build bd = {.t = t};
+    take(&bd, leaf_start(leaf), cut, before);
+    take_new(&bd, b);
+    take(&bd, cut, leaf_end(leaf), leaf->n - before);
+    return put_built(&bd, &at->path);
+}
+
+enum rc seq_replace(struct tree *t, struct seq_place *at, struct bytes b)
+{
+    struct shm_node *leaf = at->path.leaf;
+    const char *next = behind_item(at->item);
+    enum rc rc = item_free(t, at->item);
+    if (rc)
+        return rc;
+    struct build bd = {.t = t};
+    take(&bd, leaf_start(leaf), at->item, at->index);
+    take_new(&bd, b);
+    take(&bd, next, leaf_end(leaf), leaf->n - at->index - 1u);
+    return put_built(&bd, &at->path);
+}
+
+/* Items that stand at an end of the leaf go by its head. Their bytes are saved as well, since this transaction may push
+ * something there. */
+static enum rc shorten(struct tree *t, struct seq_place *at, const char *to, unsigned n)
+{
+    struct shm_node *leaf = at->path.leaf;
+    enum rc rc = tx_log(t->tx, (char *)(uintptr_t)at->item, (size_t)(to - at->item));
+    if (!rc)
+        rc = tree_leaf_touch(t, leaf);
+    if (rc)
+        return rc;
+    if (at->index == 0)
+        leaf->start = (uint16_t)(to - (const char *)leaf);
+    else
+        leaf->end = (uint16_t)(at->item - (const char *)leaf);
+    leaf->n = (uint16_t)(leaf->n - n);
+    return tree_count_add(t, &at->path, -(int64_t)n);
+}
+
+/* Two leaves of few items become one. */
+static enum rc join(struct build *b, struct tree_path *p, struct shm_node *next)
+{
+    struct tree_child with;
+    struct shm_node *old = p->leaf;
+    take(b, leaf_start(next), leaf_end(next), next->n);
+    enum rc rc = leaf_build(b, 0, b->bytes / 16, &with);
+    if (!rc)
+        rc = tree_replace(b->t, p, 2, &with, 1);
+    if (!rc)
+        rc = tree_node_drop(b->t, old);
+    return rc ? rc : tree_node_drop(b->t, next);
+}
+
+enum rc seq_del(struct tree *t, struct seq_place *at, uint64_t n, uint64_t *gone)
+{
+    struct shm_node *leaf = at->path.leaf, *next = tree_neighbour(&at->path);
+    const char *to = at->item;
+    unsigned count = 0;
+    for (; count < n && at->index + count < leaf->n; count++) {
+        enum rc rc = item_free(t, to);
+        if (rc)
+            return rc;
+        to = behind_item(to);
+    }
+    *gone = count;
+    struct build bd = {.t = t};
+    take(&bd, leaf_start(leaf), at->item, at->index);
+    take(&bd, to, leaf_end(leaf), leaf->n - at->index - count);
+    bool end = at->index == 0 || at->index + count == leaf->n;
+    bool joins = next && bd.n && at->index && bd.bytes < LEAF_FEW &&
+                 bd.bytes + (size_t)(next->end - next->start) < LEAF_MAX / 2;
+    if (joins)
+        return join(&bd, &at->path, next);
+    if (end && bd.n && tree_leaf_mine(t, leaf) && bd.bytes * 8 > leaf->room)
+        return shorten(t, at, to, count);
+    return put_built(&bd, &at->path);
+}
+
+enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf)
+{
+    const char *p = leaf_start(leaf);
+    for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p)) {
+        enum rc rc = item_free(t, p);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
+{
+    const char *p = leaf_start(leaf);
+    for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p))
+        item_block(p, fn, arg);
+}

@@ -1,0 +1,100 @@
+/* shm/types/tree.h - counted trees: how collections find, split and join their leaves.
+ * Owner     the word that refers to the root: a key's entry, or a block of its own.
+ * Locks     the key's latch.
+ * Crash     new nodes are built aside; counts and references change in place under tx_log.
+ * Survives  worker death: yes.
+ * Fails     RC_NOMEM, RC_BUSY: the caller aborts, and all is as it was.
+ * Tests     tests/unit/test_tree.c */
+#ifndef SKEP_TREE_H
+#define SKEP_TREE_H
+
+#include "shm/types/node.h"
+
+/* Leaves belong to a form (seq.h, hmap.h, order.h); this file knows how many items each has, and for the forms that
+ * are ordered by a key, the lowest key that may stand in it. */
+struct tree_child {
+    uint64_t low; /* keys under it are not below; in a node's first child it says nothing */
+    shm_ref ref;
+    uint64_t count; /* items under it */
+};
+#define TREE_FAN   64u /* children of an inner node at most: 1552 bytes */
+#define TREE_DEPTH 10u /* 32^10 leaves, if every node were half full */
+
+struct tree {
+    struct tx *tx;
+    uint64_t *root; /* refers to the root node, 0: the tree is empty. Changed under tx_log */
+    uint32_t birth; /* of new nodes */
+    bool
+        shared; /* a snapshot still needs the nodes that are older than birth: they are not changed in place */
+};
+
+struct tree_path {
+    unsigned depth; /* inner nodes on the way */
+    struct {
+        struct shm_node *node;
+        unsigned at;
+    } step[TREE_DEPTH];
+    struct shm_node *leaf; /* NULL: the tree is empty */
+};
+
+static inline struct tree_child *node_children(const struct shm_node *n)
+{
+    return (struct tree_child *)(uintptr_t)(n + 1);
+}
+uint64_t tree_count(shm_ref root);
+
+/* The leaf in which this key belongs. */
+void tree_find(const struct tree *t, uint64_t key, struct tree_path *p);
+/* The leaf with item number pos (0-based; below the count), *within: its number there. */
+void tree_find_at(const struct tree *t, uint64_t pos, struct tree_path *p, uint64_t *within);
+void tree_first(const struct tree *t, struct tree_path *p);
+void tree_last(const struct tree *t, struct tree_path *p);
+bool tree_next(struct tree_path *p); /* the neighbouring leaf; false: there is none */
+bool tree_prev(struct tree_path *p);
+/* How many items stand before this leaf. */
+uint64_t tree_before(const struct tree_path *p);
+/* The bounds of the leaf's keys: [low, high], as the inner nodes tell them. */
+uint64_t tree_low(const struct tree_path *p);
+uint64_t tree_high(const struct tree_path *p);
+
+/* A leaf with room for so many bytes in all (a little more: the block's size); n, start and end are the caller's. */
+enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out);
+/* Frees a node, or leaves it to the snapshot. */
+enum rc tree_node_drop(struct tree *t, struct shm_node *n);
+/* May the leaf be changed in place? If so its head is saved: the caller changes it, and bytes behind its end. */
+bool tree_leaf_mine(const struct tree *t, const struct shm_node *leaf);
+enum rc tree_leaf_touch(struct tree *t, struct shm_node *leaf);
+/* The path's leaf holds so many more items (in place). */
+enum rc tree_count_add(struct tree *t, struct tree_path *p, int64_t more);
+/* The path's leaf and, if had is 2, its neighbour give way to n others (n <= 4; they may be among them). The caller drops
+ * what is no longer referred to. The path must be found anew afterwards. */
+enum rc tree_replace(struct tree *t, struct tree_path *p, unsigned had, const struct tree_child *with,
+                     unsigned n);
+/* The leaf behind the path's, if both are children of the same node. */
+struct shm_node *tree_neighbour(const struct tree_path *p);
+
+/* Takes the tree apart from its end: drops about max leaves (leaf_fn frees what their items refer to) and the inner nodes that
+ * become empty. *root is 0 when nothing is left; in between the tree is a smaller one. */
+typedef enum rc tree_leaf_fn(struct tree *t, struct shm_node *leaf);
+enum rc tree_shed(struct tree *t, unsigned max, tree_leaf_fn *leaf_fn);
+
+/* Trees that nothing refers to any more wait here to be freed piece by piece. */
+struct shm_dead_tree {
+    shm_ref next;
+    uint64_t root;
+    uint64_t spare;
+};
+/* The tree at this root leaves with the transaction. */
+enum rc tree_bury(struct tx *tx, shm_ref root);
+/* The tree is one leaf, and nobody else's: it is freed at once. */
+enum rc tree_free_leaf(struct tx *tx, shm_ref leaf);
+/* Frees some of what was buried, about max leaves. True: there is more. Outside of batches. */
+bool trees_step(struct shm_ctx *ctx, unsigned max);
+/* Calls fn for every node, and every block of an item. */
+void tree_blocks(shm_ref root, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg);
+
+/* An item's block: for what is longer than ITEM_MAX. Writes 1 + 16 bytes at to. */
+enum rc item_put(struct tx *tx, char *to, struct bytes b, char **end);
+enum rc item_free(struct tree *t, const char *item); /* its block, if it has one */
+
+#endif
