@@ -16,7 +16,7 @@
 /* A fork takes many times longer under AddressSanitizer: fewer hits and repairers then. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HITS_OF_REPAIR 2u
-#define REPAIRS_APART  3u
+#define REPAIRS_APART  12u
 #define HITS_APART     1u
 #else
 #define HITS_OF_REPAIR 200u
