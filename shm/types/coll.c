@@ -114,6 +114,40 @@ void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uin
     tree_blocks(z->map, fn, arg);
 }
 
+static void add_bytes(void *arg, shm_ref r, uint64_t bytes)
+{
+    (void)r;
+    *(uint64_t *)arg += block_bytes(bytes);
+}
+
+/* Leaves at even distances; an inner node's word for each leaf is some 2% of it, and is not counted. */
+static uint64_t tree_memory(uint64_t root, uint64_t samples)
+{
+    uint64_t count = tree_count(root), bytes = 0, items = 0;
+    struct tree t = {.root = &root};
+    if (!samples || samples >= count) {
+        tree_blocks(root, add_bytes, &bytes);
+        return bytes;
+    }
+    for (uint64_t i = 0; i < samples; i++) {
+        struct tree_path p;
+        uint64_t within;
+        tree_find_at(&t, i * (count / samples), &p, &within);
+        tree_blocks(shm_ref_of(p.leaf), add_bytes, &bytes);
+        items += p.leaf->n;
+    }
+    return (uint64_t)((double)bytes / (double)items * (double)count);
+}
+
+uint64_t coll_memory(const struct shm_entry *e, uint64_t samples)
+{
+    uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
+    if (entry_enc(e) != ENC_SKIPLIST)
+        return tree_memory(word, samples);
+    const struct shm_zset *z = shm_at(word);
+    return block_bytes(sizeof(*z)) + tree_memory(z->order, samples) + tree_memory(z->map, samples);
+}
+
 /* ---- walking ---- */
 
 static void at_leaf(struct coll_walk *w)

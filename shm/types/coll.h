@@ -49,6 +49,9 @@ enum rc coll_zset(struct tx *tx, struct key_ref *k, struct shm_zset **out);
 enum rc coll_free(struct tx *tx, const struct shm_entry *e);
 void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg);
 
+/* What the trees of a tree's entry take, estimated from so many leaves (0: all are measured). */
+uint64_t coll_memory(const struct shm_entry *e, uint64_t samples);
+
 /* ---- walking over items, packed or in a tree of the form FORM_SEQ ---- */
 
 struct coll_walk {
