@@ -114,6 +114,20 @@ void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uin
     tree_blocks(z->map, fn, arg);
 }
 
+static void add_block(void *arg, shm_ref r, uint64_t bytes)
+{
+    (void)r;
+    *(uint64_t *)arg += block_bytes(bytes);
+}
+
+uint64_t coll_memory(const struct shm_entry *e)
+{
+    uint64_t n = 0;
+    if (coll_is_tree(e))
+        coll_blocks(e, add_block, &n);
+    return n;
+}
+
 /* ---- walking ---- */
 
 static void at_leaf(struct coll_walk *w)

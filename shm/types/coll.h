@@ -49,6 +49,9 @@ enum rc coll_zset(struct tx *tx, struct key_ref *k, struct shm_zset **out);
 enum rc coll_free(struct tx *tx, const struct shm_entry *e);
 void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg);
 
+/* What the trees of a collection take from the arena: 0 of a packed one. */
+uint64_t coll_memory(const struct shm_entry *e);
+
 /* ---- walking over items, packed or in a tree of the form FORM_SEQ ---- */
 
 struct coll_walk {

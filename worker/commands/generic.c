@@ -1,4 +1,5 @@
 /* worker/commands/generic.c - commands on keys of any type: deleting, moving, copying, naming. */
+#include "shm/types/list.h"
 #include "shm/types/string.h"
 #include "worker/commands/string_args.h"
 
@@ -175,6 +176,25 @@ int copy_wants(const struct call *c, struct key_want *out, int max)
     return 2;
 }
 
+static bool copy_defers(struct call *c, const struct shm_entry *e)
+{
+    if (e->flags & ENTRY_BIG)
+        return entry_big(e)->len > LONG_BYTES && call_defer(c);
+    if (entry_type(e) == TYPE_LIST && coll_is_tree(e))
+        return list_listpack_bytes(e) > LONG_BYTES / 4 && call_defer(c);
+    return false;
+}
+
+static enum rc copy_value(struct call *c, const struct shm_entry *e, struct key_ref *to)
+{
+    switch (entry_type(e)) {
+    case TYPE_LIST:
+        return list_copy(c->tx, e, to, c->clock);
+    default:
+        return string_copy(c->tx, e, to, c->clock);
+    }
+}
+
 void cmd_copy(struct call *c)
 {
     struct copy_options o;
@@ -189,9 +209,9 @@ void cmd_copy(struct call *c)
         reply_int(c->reply, 0);
         return;
     }
-    if (e->flags & ENTRY_BIG && entry_big(e)->len > LONG_BYTES && call_defer(c))
+    if (copy_defers(c, e))
         return;
-    enum rc rc = string_copy(c->tx, e, to, c->clock);
+    enum rc rc = copy_value(c, e, to);
     if (rc)
         call_fail(c, rc);
     else

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "shm/base/number.h"
+#include "shm/types/coll.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
 
@@ -16,7 +17,7 @@ extern void malloc_stats_print(void (*write_cb)(void *, const char *), void *arg
 
 /* ---- USAGE ---- */
 
-/* A string is measured, never sampled, so SAMPLES is only looked at. */
+/* Values are measured, never sampled, so SAMPLES is only looked at. */
 static bool parse_samples(struct call *c)
 {
     int64_t samples;
@@ -37,16 +38,18 @@ static bool parse_samples(struct call *c)
     return true;
 }
 
+#define MANY_ITEMS 100000u /* to measure so many takes some 500 us */
+
 /* The entry and what it refers to, and the word in the table that leads to it. */
 void cmd_memory_usage(struct call *c)
 {
     if (!parse_samples(c))
         return;
     const struct shm_entry *e = c->nkeys ? key_entry(call_key(c, 0)) : NULL;
-    if (e)
-        reply_int(c->reply, (long long)(entry_memory(e) + sizeof(uint64_t)));
-    else
+    if (!e)
         reply_null(c->reply);
+    else if (!coll_is_tree(e) || coll_items(e) <= MANY_ITEMS || !call_defer(c))
+        reply_int(c->reply, (long long)(entry_memory(e) + coll_memory(e) + sizeof(uint64_t)));
 }
 
 /* ---- STATS ---- */

@@ -15,10 +15,9 @@ static const struct shm_entry *entry_or_null(struct call *c)
 
 void cmd_object_encoding(struct call *c)
 {
-    static const char *const name[] = {[ENC_RAW] = "raw", [ENC_EMBSTR] = "embstr", [ENC_INT] = "int"};
     const struct shm_entry *e = entry_or_null(c);
     if (e)
-        reply_bulk_str(c->reply, name[entry_enc(e)]);
+        reply_bulk_str(c->reply, entry_enc_name(e));
 }
 
 /* We share nothing, but clients that look for the mark of a shared integer find it. */
