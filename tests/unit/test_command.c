@@ -139,7 +139,6 @@ static const char *const later[] = {
     "failover",
     "client|trackinginfo",
     "lastsave",
-    "lmpop",
     "migrate",
     "module",
     "psync",

@@ -131,7 +131,7 @@ static enum rc push(struct tx *tx, struct key_ref *k, struct model *m, const str
 {
     static struct bytes v[400];
     bool front = chance(2);
-    unsigned n = 1 + chance(chance(10) ? 4 : chance(3) ? 40 : 400);
+    unsigned n = 1 + chance(chance(4) ? 8 : chance(3) ? 40 : 400);
     if (m->n + n > ITEMS)
         return RC_OK;
     for (unsigned i = 0; i < n; i++) {
@@ -144,7 +144,7 @@ static enum rc push(struct tx *tx, struct key_ref *k, struct model *m, const str
 
 static enum rc change_there(struct tx *tx, struct key_ref *k, struct model *m, const struct list_how *how)
 {
-    unsigned w = some_word(), at = chance(m->n), n = 1 + chance(chance(20) ? 3 : m->n);
+    unsigned w = some_word(), at = chance(m->n), n = 1 + chance(chance(60) ? 3 : m->n);
     int count = (int)chance(200) - 100;
     uint64_t removed;
     enum rc rc;
@@ -169,7 +169,7 @@ static enum rc change_there(struct tx *tx, struct key_ref *k, struct model *m, c
         model_insert(m, at, w);
         return list_insert(tx, k, at, word(w), how);
     case 5:
-        if (chance(10))
+        if (chance(40))
             count = chance(2) ? 1 : -1;
         removed = 0;
         rc = list_remove(tx, k, word(w), count, how, &removed);
@@ -268,6 +268,10 @@ int main(void)
         if (i % 500 == 0)
             check();
     }
+    unsigned longest = 0;
+    for (unsigned i = 0; i < KEYS; i++)
+        longest = model[i].n > longest ? model[i].n : longest;
+    CHECKF(longest > 1500, "the longest list has %u items: they are all small", longest);
     compare_all();
     batch_leave(&ctx);
     CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));

@@ -173,7 +173,7 @@ void cmd_rpop(struct call *c)
     pop(c, false);
 }
 
-/* ---- moving ---- */
+/* ---- popping from the first of several lists ---- */
 
 bool list_end_arg(struct call *c, int i, bool *front)
 {
@@ -183,6 +183,75 @@ bool list_end_arg(struct call *c, int i, bool *front)
     reply_error(c->reply, ERR_SYNTAX);
     return false;
 }
+
+/* numkeys key ... LEFT|RIGHT [COUNT count], from argument first on, with Redis's errors. */
+bool list_mpop_arguments(struct call *c, int first, struct list_mpop *o)
+{
+    *o = (struct list_mpop){.count = 1};
+    if (!number_to_int64(c->argv[first], &o->keys) || o->keys < 1) {
+        reply_error(c->reply, "ERR numkeys should be greater than 0");
+        return false;
+    }
+    if (o->keys > c->argc - first - 2) {
+        reply_error(c->reply, ERR_SYNTAX);
+        return false;
+    }
+    int i = first + 1 + (int)o->keys;
+    if (!list_end_arg(c, i, &o->front))
+        return false;
+    if (i + 1 == c->argc)
+        return true;
+    if (i + 3 != c->argc || !bytes_is(c->argv[i + 1], "count")) {
+        reply_error(c->reply, ERR_SYNTAX);
+        return false;
+    }
+    if (number_to_int64(c->argv[i + 2], &o->count) && o->count > 0)
+        return true;
+    reply_error(c->reply, "ERR count should be greater than 0");
+    return false;
+}
+
+/* The log is told of the one list that is changed. */
+static enum rc effect_pop(struct call *c, struct bytes key, uint64_t n, bool front)
+{
+    char digits[NUMBER_INT_MAX];
+    struct bytes count = {digits, number_from_uint64(digits, n)};
+    return call_effect(c, 3, (struct bytes[]){front ? BYTES_LIT("LPOP") : BYTES_LIT("RPOP"), key, count});
+}
+
+/* Pops from the first key that is there, if there is one and it holds a list. False: there is none. */
+bool list_mpop(struct call *c, const struct list_mpop *o)
+{
+    for (unsigned i = 0; i < (unsigned)o->keys; i++) {
+        struct key_ref *k = call_key(c, i);
+        const struct shm_entry *e = key_entry(k);
+        if (!e)
+            continue;
+        if (!list_fits(c, e))
+            return true;
+        uint64_t length = list_length(e), n = (uint64_t)o->count < length ? (uint64_t)o->count : length;
+        reply_array(c->reply, 2);
+        reply_bulk(c->reply, k->key.p, k->key.n);
+        if (!list_reply(c, e, o->front ? 0 : length - 1, n, !o->front))
+            return true;
+        enum rc rc = list_pop(c, k, n, o->front);
+        if (!rc)
+            rc = effect_pop(c, k->key, n, o->front);
+        if (rc)
+            call_fail(c, rc);
+        return true;
+    }
+    return false;
+}
+
+void cmd_lmpop(struct call *c)
+{
+    struct list_mpop o;
+    if (list_mpop_arguments(c, 1, &o) && !list_mpop(c, &o))
+        reply_null_array(c->reply);
+}
+
+/* ---- moving ---- */
 
 /* The value is copied if it stands among others: popping and pushing may use its place. (A long one is a block, which
  * stays until the transaction ends.) */

@@ -22,6 +22,13 @@ static inline struct list_how list_how_of(const struct call *c, const struct key
 
 /* LEFT or RIGHT. */
 bool list_end_arg(struct call *c, int i, bool *front);
+/* What LMPOP is told. */
+struct list_mpop {
+    int64_t keys, count;
+    bool front;
+};
+bool list_mpop_arguments(struct call *c, int first, struct list_mpop *o);
+bool list_mpop(struct call *c, const struct list_mpop *o);
 /* n items from pos on, as an array. */
 bool list_reply(struct call *c, const struct shm_entry *e, uint64_t pos, uint64_t n, bool back);
 /* The n items at an end go. */
