@@ -218,7 +218,13 @@ static void put_keys(FILE *f, const struct command *c)
 {
     for (size_t i = 0; i < ARRAY_LEN(c->keys) && c->keys[i].first; i++) {
         const struct key_spec *k = &c->keys[i];
-        fprintf(f, "%s%d,%d,%d:", i ? ";" : "", k->first, k->last, k->step);
+        fputs(i ? ";" : "", f);
+        if (k->keyword)
+            fprintf(f, "%s@%d:", k->keyword, k->first);
+        else if (k->last == KEYS_COUNTED)
+            fprintf(f, "%d,counted:", k->first);
+        else
+            fprintf(f, "%d,%d,%d:", k->first, k->last, k->step);
         put_bits(f, k->flags, command_key_flag_name, "");
     }
 }

@@ -79,9 +79,11 @@ static unsigned count_specs(const struct command *cmd)
  * that lie side by side are told as one range. */
 static void put_key_range(struct reply *r, const struct command *cmd)
 {
-    int first = cmd->keys[0].first, last = 0, step = 0;
+    int first = cmd->keys[0].last == KEYS_COUNTED ? 0 : cmd->keys[0].first, last = 0, step = 0;
     for (unsigned i = 0, n = count_specs(cmd); i < n; i++) {
         const struct key_spec *k = &cmd->keys[i];
+        if (k->last == KEYS_COUNTED || k->keyword)
+            break;
         if (i > 0 && (last < 0 || k->first != last + 1))
             break;
         last = k->last >= 0 ? k->first + k->last : k->last;
@@ -90,6 +92,25 @@ static void put_key_range(struct reply *r, const struct command *cmd)
     reply_int(r, first);
     reply_int(r, last);
     reply_int(r, step);
+}
+
+/* Named integers, as a map. */
+static void put_numbers(struct reply *r, const char *const *names, const int *values, unsigned n)
+{
+    for (unsigned i = 0; i < n; i++) {
+        reply_bulk_str(r, names[i]);
+        reply_int(r, values[i]);
+    }
+}
+
+static void put_kind(struct reply *r, const char *what, const char *kind, unsigned fields)
+{
+    reply_bulk_str(r, what);
+    reply_map(r, 2);
+    reply_bulk_str(r, "type");
+    reply_bulk_str(r, kind);
+    reply_bulk_str(r, "spec");
+    reply_map(r, fields);
 }
 
 static void put_key_spec(struct reply *r, const struct key_spec *k)
@@ -102,27 +123,18 @@ static void put_key_spec(struct reply *r, const struct key_spec *k)
     reply_bulk_str(r, "flags");
     put_names(r, k->flags, command_key_flag_name, "");
 
-    reply_bulk_str(r, "begin_search");
-    reply_map(r, 2);
-    reply_bulk_str(r, "type");
-    reply_bulk_str(r, "index");
-    reply_bulk_str(r, "spec");
-    reply_map(r, 1);
-    reply_bulk_str(r, "index");
-    reply_int(r, k->first);
+    put_kind(r, "begin_search", k->keyword ? "keyword" : "index", k->keyword ? 2 : 1);
+    if (k->keyword) {
+        reply_bulk_str(r, "keyword");
+        reply_bulk_str(r, k->keyword);
+    }
+    put_numbers(r, (const char *const[]){k->keyword ? "startfrom" : "index"}, (int[]){k->first}, 1);
 
-    reply_bulk_str(r, "find_keys");
-    reply_map(r, 2);
-    reply_bulk_str(r, "type");
-    reply_bulk_str(r, "range");
-    reply_bulk_str(r, "spec");
-    reply_map(r, 3);
-    reply_bulk_str(r, "lastkey");
-    reply_int(r, k->last);
-    reply_bulk_str(r, "keystep");
-    reply_int(r, k->step);
-    reply_bulk_str(r, "limit");
-    reply_int(r, 0);
+    put_kind(r, "find_keys", k->last == KEYS_COUNTED ? "keynum" : "range", 3);
+    if (k->last == KEYS_COUNTED)
+        put_numbers(r, (const char *const[]){"keynumidx", "firstkey", "keystep"}, (int[]){0, 1, k->step}, 3);
+    else
+        put_numbers(r, (const char *const[]){"lastkey", "keystep", "limit"}, (int[]){k->last, k->step, 0}, 3);
 }
 
 static void put_tips(struct reply *r, const struct command *cmd)

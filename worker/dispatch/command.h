@@ -119,16 +119,25 @@ enum {
     A_SCRIPTING = 1u << 20,
 };
 
-/* One key spec: begin_search index + find_keys range, which is all that the groups so far need
- * (find_keys keynum and begin_search keyword are told by .kind when types need them). */
+/* One key spec. Where a number says how many keys follow it, .last is KEYS_COUNTED and .first is the number's index;
+ * where a word announces the key, .first is where the search for it begins. */
+#define KEYS_COUNTED INT16_MIN
 struct key_spec {
     int16_t first; /* index of the first key; 0: this spec is unused */
     int16_t last;  /* relative to first as COMMAND INFO counts it: 0 one key, -1 to the last argument */
     int16_t step;
     uint16_t flags; /* K_* */
-    const char *notes;
+    const char *notes, *keyword;
 };
 
+#define KEY_COUNTED(pos, f)                                                                                  \
+    {                                                                                                        \
+        .first = (pos), .last = KEYS_COUNTED, .step = 1, .flags = (f)                                        \
+    }
+#define KEY_BEHIND(word, from, f)                                                                            \
+    {                                                                                                        \
+        .first = (from), .last = 0, .step = 1, .flags = (f), .keyword = (word)                               \
+    }
 #define KEY_AT(pos, f)                                                                                       \
     {                                                                                                        \
         .first = (pos), .last = 0, .step = 1, .flags = (f)                                                   \

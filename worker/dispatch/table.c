@@ -1,5 +1,6 @@
 /* worker/dispatch/table.c - the rows of the command table, found by name. */
 #include "worker/dispatch/command.h"
+#include "shm/base/number.h"
 
 #include <ctype.h>
 
@@ -61,7 +62,7 @@ struct slot {
 };
 _Static_assert(sizeof(struct slot) == 32, "two slots a cache line");
 
-#define SLOTS 512u
+#define SLOTS 1024u
 _Static_assert(ROWS * 2 <= SLOTS && (SLOTS & (SLOTS - 1)) == 0, "the lookup table is at most half full");
 
 static struct slot slots[SLOTS] __attribute__((aligned(64)));
@@ -114,9 +115,9 @@ static inline unsigned slot_of(const struct name_key *k, size_t n, unsigned pare
 {
     uint64_t h = (k->w[0] ^ (uint64_t)parent << 56 ^ n) * 0x9e3779b97f4a7c15ull;
     h = (h ^ h >> 32 ^ k->w[1] ^ k->w[2]) * 0xd6e8feb86659fd93ull;
-    return (unsigned)(h >> 55) & (SLOTS - 1); /* 64 - 55 = 9 bits: 512 slots */
+    return (unsigned)(h >> 54) & (SLOTS - 1); /* 64 - 54 = 10 bits: 1024 slots */
 }
-_Static_assert(SLOTS == 1u << (64 - 55), "slot_of() yields as many bits as there are slots");
+_Static_assert(SLOTS == 1u << (64 - 54), "slot_of() yields as many bits as there are slots");
 
 static inline const struct command *lookup(struct bytes name, unsigned parent)
 {
@@ -202,13 +203,34 @@ const char *command_fullname(const struct command *cmd)
 
 /* ---- keys ---- */
 
+/* Where the spec's keys begin and end; false: the arguments do not fit. *first > *last: there are none. */
+static bool spec_range(const struct key_spec *spec, const struct bytes *argv, int argc, int *first, int *last)
+{
+    int64_t n;
+    *first = spec->first;
+    if (UNLIKELY(spec->last == KEYS_COUNTED)) {
+        if (*first >= argc || !number_to_int64(argv[*first], &n) || n < 1 || n > argc - *first - 1)
+            return false;
+        *last = (*first)++ + (int)n;
+        return true;
+    }
+    if (UNLIKELY(spec->keyword)) {
+        while (*first < argc - 1 && !bytes_is(argv[*first], spec->keyword))
+            ++*first;
+        *last = *first < argc - 1 ? ++*first : 0;
+        return true;
+    }
+    *last = spec->last >= 0 ? *first + spec->last : argc + spec->last;
+    return *last < argc && *last >= *first;
+}
+
 int command_keys(const struct command *cmd, const struct bytes *argv, int argc, struct key_pos *out, int max)
 {
     int found = 0;
     for (size_t s = 0; s < ARRAY_LEN(cmd->keys) && cmd->keys[s].first; s++) {
         const struct key_spec *spec = &cmd->keys[s];
-        int first = spec->first, last = spec->last >= 0 ? first + spec->last : argc + spec->last;
-        if (last >= argc || last < first)
+        int first, last;
+        if (!spec_range(spec, argv, argc, &first, &last))
             return -1;
         uint16_t flags = spec->flags;
         if (UNLIKELY(flags & K_VARIABLE) && cmd->key_flags)
