@@ -223,3 +223,37 @@ void cmd_sdiffstore(struct call *c)
 {
     store_combined(c, OP_DIFF);
 }
+
+/* ---- SINTERCARD ---- */
+
+/* How many keys there are, and how many members at most are to be counted. */
+static bool intercard_arguments(struct call *c, int64_t *keys, int64_t *limit)
+{
+    const char *error = NULL;
+    *limit = 0;
+    if (!number_to_int64(c->argv[1], keys) || *keys < 1)
+        error = "ERR numkeys should be greater than 0";
+    else if (*keys > c->argc - 2)
+        error = "ERR Number of keys can't be greater than number of args";
+    for (int i = error ? c->argc : 2 + (int)*keys; i < c->argc && !error; i += 2) {
+        if (!bytes_is(c->argv[i], "limit") || i + 1 == c->argc)
+            error = ERR_SYNTAX;
+        else if (!number_to_int64(c->argv[i + 1], limit) || *limit < 0)
+            error = "ERR LIMIT can't be negative";
+    }
+    if (error)
+        reply_error(c->reply, error);
+    return !error;
+}
+
+void cmd_sintercard(struct call *c)
+{
+    int64_t keys, limit;
+    if (!intercard_arguments(c, &keys, &limit))
+        return;
+    struct result r = {.limit = limit ? (uint64_t)limit : UINT64_MAX};
+    if (!combined(c, 0, (unsigned)keys, OP_INTER, &r))
+        return;
+    reply_int(c->reply, (long long)r.n);
+    free(r.member);
+}
