@@ -1,5 +1,6 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/snap_ops.h"
+#include "tests/crash/list_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
 #include "shm/types/string.h"
@@ -626,6 +627,15 @@ const struct crash_op crash_ops[] = {
     {"log-many", log_ready, many, true},
     {"log-end", log_end_ready, set_over, true},
     {"log-take", log_take_ready, log_take, false},
+    {"list-packed", lists_ready, list_packed_ends, true},
+    {"list-outgrows", lists_ready, list_outgrows, true},
+    {"list-ends", lists_ready, list_tree_ends, true},
+    {"list-middle", lists_ready, list_tree_middle, true},
+    {"list-trims", lists_ready, list_trims, true},
+    {"list-removes", lists_ready, list_removes, true},
+    {"list-moves", lists_ready, list_moves, true},
+    {"list-deletes", lists_ready, list_deletes, true},
+    {"list-trees", lists_dead_ready, list_frees_trees, false},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -636,6 +646,10 @@ const struct crash_op crash_ops[] = {
     {"snap-append", NULL, append_short, CALLS | SNAP_ALL},
     {"snap-append-span", NULL, append_span, CALLS | SNAP_ALL},
     {"snap-range", NULL, range_in_place, CALLS | SNAP_ALL},
+    {"snap-list-ends", lists_ready, list_tree_ends, CALLS | SNAP_ALL},
+    {"snap-list-middle", lists_ready, list_tree_middle, CALLS | SNAP_ALL},
+    {"snap-list-trims", lists_ready, list_trims, CALLS | SNAP_ALL},
+    {"snap-list-deletes", lists_ready, list_deletes, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},
