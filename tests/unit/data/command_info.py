@@ -9,13 +9,13 @@ none of its texts. Fields, separated by tabs:
     name  group  arity  flags  first,last,step  categories  tips  keys  since  doc_flags  deprecated_since
     versions-in-history  arguments
 
-A key specification is written first,last,step:flags. An argument is name:type, then =TOKEN, @since, ~deprecated,
+A key specification is written first,last,step:flags, or index-of-the-number,counted:flags, or KEYWORD@from:flags. An argument is name:type, then =TOKEN, @since, ~deprecated,
 ? optional, + multiple, * multiple token, #key specification, {members}.
 """
 import socket
 import sys
 
-GROUPS = ("string", "generic", "connection", "server")
+GROUPS = ("string", "generic", "connection", "server", "sorted-set", "geo")
 
 
 class Server:
@@ -64,9 +64,14 @@ def arguments(args):
 
 def key_spec(spec):
     begin, find = spec["begin_search"], spec["find_keys"]
-    if begin["type"] != "index" or find["type"] != "range":
-        return "%s/%s" % (begin["type"], find["type"])
-    numbers = "%d,%d,%d" % (begin["spec"]["index"], find["spec"]["lastkey"], find["spec"]["keystep"])
+    if begin["type"] == "keyword":
+        numbers = "%s@%d" % (begin["spec"]["keyword"], begin["spec"]["startfrom"])
+    elif begin["type"] == "unknown":
+        numbers = "unknown"
+    elif find["type"] == "keynum":
+        numbers = "%d,counted" % begin["spec"]["index"]
+    else:
+        numbers = "%d,%d,%d" % (begin["spec"]["index"], find["spec"]["lastkey"], find["spec"]["keystep"])
     return numbers + ":" + ",".join(sorted(spec["flags"]))
 
 
