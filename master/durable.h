@@ -5,7 +5,7 @@
  * Crash     the master's death ends all but the writer, which drains the ring; the next start finds the rest on disk.
  * Survives  an upgrade, which waits until nothing of this is under way.
  * Fails     a start that cannot load, or cannot log, ends with code 1; at run time the log says what failed.
- * Tests     tests/crash/persist.py  tests/crash/persist_deaths.py */
+ * Tests     tests/crash/persist.py  tests/crash/disk.py */
 #ifndef SKEP_DURABLE_H
 #define SKEP_DURABLE_H
 
@@ -51,6 +51,7 @@ struct durable {
     bool again;          /* loading at run time: DEBUG RELOAD or LOADAOF */
     bool load_failed;    /* at run time */
     unsigned load_tries; /* starts over, after a crash while loading */
+    bool log_closed;     /* the writer that ends now is the last of its log */
     unsigned log_tries;  /* writers that ended before they were ready */
     uint32_t reload;     /* RELOAD_* */
     enum load_what what;
@@ -94,6 +95,7 @@ void rewrite_ask(struct master *m, const struct control_msg *msg);
 void log_open_writer(struct master *m, bool begins);
 void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
+void log_writer_left(struct master *m);
 void log_writer_ended(struct master *m, bool was_ready);
 void log_follow(struct master *m); /* what the configuration says */
 bool log_begin(struct master *m);  /* a base with which the log begins, unless a snapshot is under way */
@@ -112,6 +114,7 @@ void ask_reply(struct master *m, const struct control_msg *msg, const char *text
 void ending_step(struct master *m);
 void ending_saved(struct master *m, bool ok);
 void ending_ask(struct master *m, const struct control_msg *msg);
+bool ending_needs(struct master *m, const struct post *p, bool crashed);
 bool ending_stops(const struct master *m, uint32_t role);
 __attribute__((noreturn)) void end_now(struct master *m, int code);
 

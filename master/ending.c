@@ -9,6 +9,7 @@
 #include "shm/base/log.h"
 
 #define TELL_EVERY_S 5.0
+#define WRITERS_MAX  5u /* that may die while the end is waited for */
 
 /* Removes what a clean end removes, and ends. The writer, if there still is one, goes on until the ring is empty. */
 void end_now(struct master *m, int code)
@@ -32,7 +33,15 @@ bool ending_stops(const struct master *m, uint32_t role)
 {
     if (role == ROLE_LANE)
         return m->ending != RUN;
+    if (role == ROLE_WAL)
+        return m->ending == STOP_LOG;
     return m->ending >= STOP_WORKERS && role == ROLE_WORKER;
+}
+
+/* Whether the post is filled again although the end has begun: what the ring holds was acknowledged. */
+bool ending_needs(struct master *m, const struct post *p, bool crashed)
+{
+    return p->role == ROLE_WAL && crashed && m->ending_writers++ < WRITERS_MAX;
 }
 
 static void stop_workers(struct master *m)
@@ -122,7 +131,7 @@ void ending_step(struct master *m)
         m->ending = STOP_LOG;
         stop_role(m, ROLE_WAL);
     }
-    if (m->ending == STOP_LOG && !children_any(m, ROLE_NONE))
+    if (m->ending == STOP_LOG && !children_any(m, ROLE_NONE) && !log_post(m)->start_at)
         end_now(m, 0);
     tell_waiting(m);
     if ((m->ending == STOP_WORKERS || m->ending == STOP_LANES) && now_s() > m->ending_at) {
@@ -146,6 +155,7 @@ void stop_all(struct master *m, unsigned flags)
     bool whole = d->step == LOADED; /* half a keyspace must not replace a file */
     m->ending_flags = flags;
     m->ending_told = 0;
+    m->ending_writers = 0;
     m->ending_saves = whole && (flags & SHUTDOWN_SAVE || (m->cfg->nsaves && !(flags & SHUTDOWN_NOSAVE)));
     bool begins = d->why && persist(m->root)->wal.state == WAL_BEGINS && !(flags & SHUTDOWN_FORCE);
     if (!m->ending_saves && !begins) {

@@ -44,8 +44,19 @@ void log_close_writer(struct master *m)
     wal(m)->waits = 0;
     p->off = true;
     p->start_at = 0;
+    m->durable.log_closed = true;
     if (p->slot >= 0)
         child_stop(m, &m->child[p->slot], false);
+    else
+        log_writer_left(m);
+}
+
+/* Before its successor is forked: a log that was closed is over, and the next one may lie elsewhere. */
+void log_writer_left(struct master *m)
+{
+    if (m->durable.log_closed)
+        wal(m)->dir[0] = '\0';
+    m->durable.log_closed = false;
 }
 
 static bool works(struct master *m)
@@ -94,11 +105,10 @@ void log_writer_ready(struct master *m)
 void log_writer_ended(struct master *m, bool was_ready)
 {
     struct durable *d = &m->durable;
-    if (log_post(m)->off)
-        wal(m)->dir[0] = '\0'; /* the next log may lie elsewhere */
-    else if (!was_ready && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
+    bool failed = !was_ready && !log_post(m)->off;
+    if (failed && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
         start_failed(m, "the log's writer does not start; its log lines say why");
-    else if (!was_ready && ask_waits(m, ASK_LOG))
+    if (failed && ask_waits(m, ASK_LOG))
         refuse_log(m);
     loading_go_on(m);
 }

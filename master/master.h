@@ -119,10 +119,11 @@ struct master {
 
     bool started; /* READY has been told */
     enum { RUN, SAVE_LAST, STOP_WORKERS, STOP_LANES, STOP_LOG } ending;
-    unsigned ending_flags; /* SHUTDOWN_* */
-    bool ending_saves;     /* a last snapshot is made */
-    double ending_at;      /* when patience ends */
-    double ending_told;    /* when it is told next that the end takes long */
+    unsigned ending_flags;   /* SHUTDOWN_* */
+    bool ending_saves;       /* a last snapshot is made */
+    double ending_at;        /* when patience ends */
+    unsigned ending_writers; /* of the log, that died meanwhile */
+    double ending_told;      /* when it is told next that the end takes long */
     enum roll_step roll;
     uint32_t roll_post, roll_tries;
     bool roll_again;

@@ -232,7 +232,7 @@ void saving_tick(struct master *m)
 {
     struct durable *d = &m->durable;
     double now = now_s();
-    if (d->snap_restart && now >= d->snap_restart) {
+    if (d->snap_restart && now >= d->snap_restart && m->ending <= SAVE_LAST) {
         d->snap_restart = 0;
         if (!fork_snapshotter(m))
             d->snap_restart = now + DELAY_MAX_S;

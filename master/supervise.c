@@ -92,7 +92,7 @@ bool restart_waits(const struct post *p, const struct child *c)
 void post_vacant(struct master *m, struct post *p, bool early)
 {
     double wait = 0;
-    if (m->ending || p->off)
+    if (p->off)
         return;
     if (early) {
         wait = p->delay;
@@ -115,7 +115,7 @@ void post_start_due(struct master *m)
     double now = now_s();
     for (uint32_t i = 0; i < m->nposts; i++) {
         struct post *p = &m->post[i];
-        if (p->slot >= 0 || p->off || !p->start_at || now < p->start_at || m->ending)
+        if (p->slot >= 0 || p->off || !p->start_at || now < p->start_at || (m->ending && p->role != ROLE_WAL))
             continue;
         p->slot = spawn_child(m, p);
         p->start_at = p->slot < 0 ? now + DELAY_MAX_S / 10 : 0;
@@ -207,6 +207,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
     uint32_t slot = c->slot;
     add_ghost(m, c);
     child_disconnect(m, c);
+    if (c->role == ROLE_WAL)
+        log_writer_left(m);
     for (uint32_t i = 0; i < m->nposts; i++)
         if (m->post[i].lent_to == (int)slot)
             m->post[i].lent_to = -1;
@@ -221,7 +223,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
             p->next = -1;
         } else {
             p->restarts += crashed;
-            post_vacant(m, p, early && crashed);
+            if (!m->ending || ending_needs(m, p, crashed))
+                post_vacant(m, p, early && crashed);
         }
     } else if (p && p->next == (int)slot) {
         p->next = -1;

@@ -23,6 +23,7 @@
 #define GATE_WAIT_US   500 /* in which all processes should be between two batches */
 #define GATE_NAP_MS    1   /* doubled at each failure: somebody is inside for long, and others want to work */
 #define GATE_NAP_MS_ON 128
+#define NICENESS       10 /* else it takes its turns from the workers: the slowest replies came twice as late */
 #define DELAY_PIECE_US 1000 /* of rdb-key-save-delay: between two looks at the rings */
 
 struct db_size {
@@ -407,6 +408,8 @@ void snap_main(const struct child_start *start)
     struct sigaction term = {.sa_handler = on_term};
     sigaction(SIGTERM, &term, NULL);
     signal(SIGPIPE, SIG_IGN);
+    if (nice(NICENESS) == -1)
+        errno = 0; /* it works without */
     slot_adopt(&s->ctx, start->slot, ROLE_SNAP, start->index);
     s->p = persist(s->ctx.root);
     s->cfg = shm_at(s->ctx.root->config);

@@ -16,6 +16,7 @@
 #define IDLE_MS    320 /* when nothing happens */
 #define PUBLISH_MS 1000
 #define DRAIN_MS   10000 /* for transactions that hold back the ring's end */
+#define FAULT_MS   2500  /* twice it is tried again */
 #define ALIVE_MS   10000 /* for workers whose master has gone to be gone, too */
 
 static int64_t published_ms;
@@ -94,10 +95,10 @@ static void rest(struct writer *w, bool any, bool held)
 
 /* ---- the end ---- */
 
-/* What was shown is written; what is under way gets a while to be shown. */
-static void drain(struct writer *w, int64_t patience_ms)
+/* What was shown is written; what is under way gets a while to be shown, and a disk that fails to work again. */
+static void drain(struct writer *w)
 {
-    int64_t until = writer_clock_ms() + patience_ms;
+    int64_t until = writer_clock_ms() + (w->wal->fault ? FAULT_MS : DRAIN_MS);
     bool stuck, any;
     do {
         stuck = true;
@@ -165,7 +166,7 @@ __attribute__((noreturn)) static void leave(struct writer *w)
     if (w->orphan && gone)
         repair_all(w);
     end_helper(w);
-    drain(w, DRAIN_MS);
+    drain(w);
     if (w->wal->pending_from && w->wal->state != WAL_ON)
         writer_forget_pending(w);
     else

@@ -12,6 +12,8 @@
 #define RING_BYTES   (2ull << 20)
 
 #define FREE_AT_ONCE 64u /* entries: with their long values fewer blocks than a lane's list holds */
+#define GATE_WAIT_US 500u
+#define GATE_NAPS    4u  /* 1, 2, ... 16 ms: in which the rings are not looked at */
 #define STEP_BUCKETS 32u /* some 150 entries: 10 us or so in one batch */
 #define STAGE_BYTES  (64u << 10)
 #define COPY_MAX     (16u << 10) /* of one bucket, under its latch */
@@ -523,8 +525,10 @@ static uint64_t *next_table(struct snapshot *s)
 static bool settle(struct snapshot *s)
 {
     struct shm_snap *snap = &persist(s->ctx->root)->snap;
-    if (snap->shares && !gate_close(s->ctx, 1000)) {
-        nap();
+    if (snap->shares && !gate_close(s->ctx, GATE_WAIT_US)) {
+        /* Somebody is inside for long: the others shall work meanwhile. */
+        nanosleep(&(struct timespec){.tv_nsec = 1000000l << s->gate_failed}, NULL);
+        s->gate_failed += s->gate_failed < GATE_NAPS;
         return false;
     }
     if (snap->shares) {

@@ -50,10 +50,11 @@ struct snapshot {
     unsigned nnoted, noted_room;
     uint64_t noted_last; /* the last hash of the bucket that they stand in */
     uint32_t db;
-    uint64_t shown[SHM_SLOTS_MAX]; /* of each ring: entries up to here have been shown */
-    uint64_t aged
-        [SHM_SLOTS_MAX]; /* what stood there a round ago: all that was handed over before has been shown */
-    uint64_t walked;     /* entries that were not handed over */
+    uint64_t walked;      /* entries that were not handed over */
+    unsigned gate_failed; /* how often the gate could not be closed */
+    /* Positions in each ring: entries up to here have been shown; and what stood there a round ago, when all that was
+     * handed over before had been shown. */
+    uint64_t shown[SHM_SLOTS_MAX], aged[SHM_SLOTS_MAX];
 };
 
 /* The cut: from here on every entry of every table is pending. Sets state, lsn, tables, dirty_at_cut and keys_total;

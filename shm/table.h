@@ -170,6 +170,7 @@ struct key_ref {
     uint32_t arg;       /* the caller's number of this key */
     bool owned;         /* entry was made by this very transaction */
     bool logged;        /* the transaction has changed this key */
+    bool settled;       /* it has removed what had expired, which is no change that a command made */
     bool overflowed;    /* it was put behind a full bucket: the segment may want to grow */
 };
 

@@ -4,7 +4,8 @@
  *
  *  head | item item item ... |  free  | ... slot 1 | slot 0 |       slot: hash (2), offset (2)
  *
- * Leaves are ordered by hash, their items are not. */
+ * Leaves are ordered by hash, their items are not. Bounds between leaves have HMAP_COARSE zero bits at their end, so that a place in
+ * hash order can be told without them. */
 #include "shm/types/hmap.h"
 #include "shm/base/hash.h"
 
@@ -190,7 +191,7 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* Where to cut so that both halves take about as many bytes, between two different hashes. 0: nowhere. */
+/* Where to cut so that both halves take about as many bytes, between two hashes that a bound can tell apart. 0: nowhere. */
 static unsigned cut_of(struct build *b)
 {
     size_t sum = 0;
@@ -202,7 +203,7 @@ static unsigned cut_of(struct build *b)
     qsort(b->piece, b->n, sizeof(*b->piece), by_hash);
     for (unsigned i = 0; i + 1 < b->n && (sum < b->bytes / 2 || !best); i++) {
         sum += b->piece[i].bytes + SLOT_BYTES;
-        if (b->piece[i].hash != b->piece[i + 1].hash)
+        if (b->piece[i].hash >> HMAP_COARSE != b->piece[i + 1].hash >> HMAP_COARSE)
             best = i + 1;
     }
     return best;
@@ -219,7 +220,7 @@ static enum rc put_built(struct build *b, struct tree_path *p, unsigned had)
     if (b->bytes > LEAF_MAX - sizeof(struct shm_node) && b->n > 1)
         cut = cut_of(b);
     if (cut) {
-        with[1].low = b->piece[cut].hash;
+        with[1].low = b->piece[cut].hash >> HMAP_COARSE << HMAP_COARSE;
         n = 2;
         rc = leaf_build(b, 0, cut, &with[0]);
         if (!rc)

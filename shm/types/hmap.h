@@ -12,6 +12,7 @@
 
 #define FORM_HMAP       1u
 #define FORM_HMAP_PAIRS 2u
+#define HMAP_COARSE     11u /* low bits of the hash in which neighbouring leaves' bounds do not differ */
 
 struct hmap {
     struct tree tree;

@@ -35,3 +35,10 @@ target_link_libraries(rdb_file ${SKEP_LIBS})
 add_test(NAME compat/rdb_files
          COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/rdb_files.py --tool $<TARGET_FILE:rdb_file>)
 set_tests_properties(compat/rdb_files PROPERTIES LABELS compat TIMEOUT 120)
+
+if(TARGET skep)
+  add_test(NAME compat/log_effects
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/log_effects.py --server "$<TARGET_FILE:skep> --workers 2" --skepctl
+                   $<TARGET_FILE:skepctl> --seed 20261121)
+  set_tests_properties(compat/log_effects PROPERTIES LABELS compat TIMEOUT 120)
+endif()

@@ -37,7 +37,7 @@ def all_shapes():
     out += [command("SET", n, b"of %d" % len(n)) for n in names]
     out += [command("SET", "grown", "x"), command("APPEND", "grown", "y"), command("SETRANGE", "ranged", 3, "z")]
     out += [command("INCRBYFLOAT", "float", "1.5"), command("SET", "ttl", 7, "PXAT", FUTURE_MS)]
-    out += [command("SET", "ttl:long", "v" * 5000, "PXAT", FUTURE_MS + 1), command("SET", "gone", 1, "PX", 40)]
+    out += [command("SET", "ttl:long", "v" * 5000, "PXAT", FUTURE_MS + 1), command("SET", "gone", 1, "PX", 1)]
     for db in (3, 15, 9):
         out += [command("SELECT", db)] + [command("SET", "in:%d:%d" % (db, i), i * i) for i in range(300)]
     return out + [command("SELECT", 0)] + [command("SET", "many:%d" % i, rnd(i % 90, i)) for i in range(3000)]
@@ -47,9 +47,10 @@ def rdb(program):
     """All forms of strings, packed and not, with and without checksum, by one loader and by several."""
     for extra in ((), ("--rdbcompression", "no"), ("--rdbchecksum", "no")):
         with Redis(*extra) as r, Folder(program) as f:
+            r.keep_expired()
             r.pipe(all_shapes())
+            time.sleep(0.01)
             r.save(f.dir)
-            time.sleep(0.1)
             with Redis(files={"dump.rdb": read(f.path("dump.rdb"))}) as again:
                 wanted = again.keys()
             for loaders in (1, 2, 3, 7):
@@ -58,6 +59,16 @@ def rdb(program):
                 expect("expired", "1", got.words["rdb_expired"])
                 expect("stored", str(len(wanted)), got.words["rdb_keys"])
                 expect("needs_base", "0", got.words["needs_base"])
+
+
+def crowded(program):
+    """Small tables that several loaders make grow at once, again and again: the arena must be sound each time."""
+    with Redis() as r, Folder(program) as f:
+        for db in range(16):
+            r.pipe([command("SELECT", db)] + [command("SET", "k%d" % i, i) for i in range(700)])
+        r.save(f.dir)
+        for i in range(60):
+            expect("keys", "11200", f.loads(loaders=(2, 3, 5, 8)[i % 4], show="digest").words["keys"])
 
 
 def usage(program):
@@ -210,7 +221,9 @@ def single(program):
     tail = every_command() + [b"#TS:1700000000\r\n", b"*3\r\n$3\r\nset\r\n$5\r\nlower\r\n$4\r\ncase\r\n", b"*1\r\n$5\r\nmulti\r\n"]
     tail += [command("SET", "in block", 1), b"*1\r\n$4\r\nexec\r\n", command("GET", "lower")]
     with Redis() as r, Folder(program) as f:
-        r.pipe([command("SET", "base:%d" % i, i) for i in range(500)] + [command("SET", "ttl", 1, "PX", 60)])
+        r.keep_expired()
+        r.pipe([command("SET", "base:%d" % i, i) for i in range(500)] + [command("SET", "ttl", 1, "PX", 1)])
+        time.sleep(0.01)
         r.save(f.dir)
         preamble = read(f.path("dump.rdb"))
         os.unlink(f.path("dump.rdb"))
@@ -219,7 +232,6 @@ def single(program):
         f.write("appendonly.aof", preamble + b"".join(tail))
         check_against_redis("with preamble", f)
         # The base keeps what has expired: the commands behind it count on that.
-        time.sleep(0.1)
         f.write("appendonly.aof", preamble + command("PERSIST", "ttl"))
         expect("a key saved by the log", -1, check_against_redis("preamble", f)[0, b"ttl"][1])
         f.write("appendonly.aof", b"")
@@ -459,7 +471,7 @@ def shares(program):
 
 SCENARIOS = {
     s.__name__: s
-    for s in (rdb, usage, rdb_refused, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
+    for s in (rdb, crowded, usage, rdb_refused, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
               aof_damaged, surroundings, full, shares)
 }
 

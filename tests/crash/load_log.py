@@ -25,6 +25,7 @@ class Log:
 
     def base(self, lsn, *commands):
         with Redis() as r:
+            r.keep_expired()
             r.pipe(list(commands))
             r.do("SAVE")
             self.f.write("skep-wal/base-%016x.rdb" % lsn, read(os.path.join(r.dir, "dump.rdb")))

@@ -81,6 +81,10 @@ class Redis:
         self.do("SELECT", "0")
         return {k: v for k, v in found.items() if v[0] is not None}
 
+    def keep_expired(self):
+        """What has expired stays, and goes to the file, until somebody asks for it."""
+        self.do("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+
     def save(self, to):
         """A folder with the dump as it is now."""
         self.do("SAVE")
@@ -163,7 +167,8 @@ class Folder:
         )
         loaded = Loaded(done)
         if loaded.code not in (0, 1):
-            raise Failed("load_dir ended with %d: %s\n%s\n%s" % (loaded.code, loaded.verdict, loaded.log, loaded.stderr))
+            last = done.stdout[-300:].decode("utf-8", "replace")
+            raise Failed("load_dir ended with %d: %s\n%s\n%s\n%s" % (loaded.code, loaded.verdict, loaded.log, last, loaded.stderr))
         if (loaded.code == 0) != (loaded.verdict == "ok"):
             raise Failed("exit code %d, but it says %s" % (loaded.code, loaded.verdict))
         return loaded

@@ -229,6 +229,49 @@ def damaged(start):
         s.again()
 
 
+# ---- loading ----
+
+
+def loading(start):
+    """While it loads the server answers what needs no keys, and a stop changes no file."""
+    with start("--workers", "2") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "1000")
+        expect(c, "+OK", "SAVE")
+        s.end()
+        before = open(s.path("dump.rdb"), "rb").read()
+
+        def loads():
+            try:
+                return s.connect().command("PING").value.startswith(b"LOADING")
+            except (OSError, resp.Closed, resp.Timeout):
+                return False
+
+        ready, s._ready = s._ready, loads
+        s.again("--key-load-delay", "100000", "--save", "3600", "1")
+        c = s.connect()
+        for argv in (("GET", "a"), ("SET", "a", "1"), ("PING",), ("SAVE",), ("BGSAVE",), ("DBSIZE",), ("FLUSHALL",),
+                     ("DEBUG", "POPULATE", "1")):  # fmt: skip
+            expect(c, "-LOADING Redis is loading the dataset in memory", *argv)
+        expect(c, "-ERR unknown command 'NOSUCH', with args beginning with: ", "NOSUCH")
+        expect(c, '1) "hz"\n2) "10"', "CONFIG", "GET", "hz")
+        for name, test in (("loading", "1".__eq__), ("loading_total_bytes", str(len(before)).__eq__),
+                           ("loading_start_time", str.isdigit), ("loading_eta_seconds", str.isdigit),
+                           ("loading_loaded_perc", lambda v: 0 <= float(v) <= 100)):  # fmt: skip
+            value = info(c, name)
+            if value is None or not test(value):
+                raise Failure("INFO: %s is %r" % (name, value))
+        s.end()
+        if s.status != 0 or open(s.path("dump.rdb"), "rb").read() != before:
+            raise Failure("exit code %r, or the file was changed" % s.status)
+        s._ready = ready
+        s.again("--key-load-delay", "0")
+        c = s.connect()
+        expect(c, ":1000", "DBSIZE")
+        if info(c, "loading") != "0" or info(c, "loading_start_time"):
+            raise Failure("INFO still tells of loading")
+
+
 # ---- waiting ----
 
 
@@ -317,15 +360,34 @@ def writer(start):
 def master(start):
     """The master is killed under load: the writer writes what was acknowledged, and ends; a start finds it."""
     with start("--workers", "2", "--appendonly", "yes") as s:
-        for _ in range(3):
+        for wait in (True, False, False):
             c = s.connect()
             c.command("FLUSHALL")
             c.close()
             crowd = run_to_the_end(s)
-            s.end(signal.SIGKILL)
+            s.end(signal.SIGKILL, wait)  # the next one may have to wait for the writer of this one
             crowd.stop(raising=False)
             s.again()
             check_span(crowd, s.connect())
+
+
+def drained(start):
+    """The writer is killed while the end waits for it alone: another one writes what the ring holds."""
+    with start("--workers", "2", "--appendonly", "yes", "--worker-watchdog-ms", "60000") as s:
+        c = s.connect()
+        pid = pid_of(s, WRITER)
+        os.kill(pid, signal.SIGSTOP)
+        for i in range(1000):
+            expect(c, ":%d" % (i + 1), "INCR", "n")
+        s.proc.send_signal(signal.SIGTERM)
+        wait_for("the writer is alone", lambda: list(children_of(s.proc.pid)) == [pid])
+        time.sleep(0.2)
+        os.kill(pid, signal.SIGKILL)
+        if s.proc.wait(30) != 0:
+            raise Failure("exit code %r" % s.proc.returncode)
+        s.proc = None
+        s.again()
+        expect(s.connect(), '"1000"', "GET", "n")
 
 
 def everybody(start):
@@ -402,6 +464,47 @@ def loader(start):
         s.most = 1 + 3
         if s.try_start() != 1:
             raise Failure("three crashes did not end the start")
+
+
+def rebuilt(start):
+    """crash-policy rebuild: memory is not trusted, but what the log holds is."""
+    with start("--workers", "2", "--crash-policy", "rebuild", "--appendonly", "yes") as s:
+        for _ in range(2):
+            crowd = run_to_the_end(s)
+            starts = s.said("Ready to accept connections")
+            os.kill(all_running(Watch(s), 2)[0]["pid"], signal.SIGABRT)
+            crowd.stop(raising=False)
+            wait_for("it is ready again", lambda: s.said("Ready to accept connections") > starts, 30)
+            check_span(crowd, s.connect())
+            expect(s.connect(), "+OK", "FLUSHALL")
+
+
+def moved(start):
+    """CONFIG SET dir: snapshots go there; the log stays where it is until it begins anew."""
+    with start("--workers", "2", "--appendonly", "yes", "--enable-protected-configs", "yes") as s:
+        c = s.connect()
+        os.mkdir(s.path("other"))
+        expect(c, "+OK", "SET", "a", "1")
+        expect(c, "+OK", "CONFIG", "SET", "dir", s.path("other"))
+        expect(c, "+OK", "SAVE")
+        if os.listdir(s.path("other")) != ["dump.rdb"]:
+            raise Failure("not there: %r" % os.listdir(s.path("other")))
+        expect(c, "+Background append only file rewriting started", "BGREWRITEAOF")
+        wait_for("it works", lambda: info(c, "aof_rewrites") == "2")
+        old = pid_of(s, WRITER)
+        os.kill(old, signal.SIGKILL)
+        wait_for("another writer", lambda: pid_of(s, WRITER) != old)
+        expect(c, "+OK", "SET", "b", "2")
+        s.end(signal.SIGKILL)
+        s.again()
+        c = s.connect()
+        expect(c, '"1"', "GET", "a")
+        expect(c, '"2"', "GET", "b")
+        expect(c, "+OK", "CONFIG", "SET", "dir", s.path("other"), "appendonly", "no")
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+        if not os.path.isdir(s.path("other/skep-wal")):
+            raise Failure("the log did not begin in the new folder")
 
 
 # ---- the log switched on and off, processes replaced ----
@@ -499,10 +602,10 @@ def reload(start):
         c = s.connect()
         c.command("DEBUG", "POPULATE", "5000")
         for argv in (("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF"), ("DEBUG", "RELOAD", "NOSAVE")):
-            expect(c, "+OK", "SET", "a", "-".join(argv)) if argv[-1] != "NOSAVE" else None
+            expect(c, "+OK", "SET", "a", "-".join(argv))
             expect(c, "+OK", *argv)
             expect(c, ":5001", "DBSIZE")
-        expect(c, '"DEBUG-RELOAD"', "GET", "a")  # as it was saved: NOSAVE loads the older file
+        expect(c, '"DEBUG-RELOAD"', "GET", "a")  # as it was saved: the last one loads the older file
         wait_for("the log is on", lambda: info(c, "wal_state") == "on")
         check_arena(c)
         s.end(signal.SIGKILL)
@@ -512,6 +615,6 @@ def reload(start):
 
 
 if __name__ == "__main__":
-    scenarios = (restart, snapshots, save_points, refused, damaged, waiting, aborted, writer, master, everybody, snapshotter, loader,
-                 switched, no_log, replaced, upgraded, reload)
+    scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
+                 snapshotter, loader, rebuilt, moved, switched, no_log, replaced, upgraded, reload)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

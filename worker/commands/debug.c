@@ -12,6 +12,7 @@
 #include "shm/crashpoint.h"
 #include "shm/persist.h"
 #include "shm/repair.h"
+#include "shm/types/coll.h"
 #include "shm/types/string.h"
 #include "shm/wal.h"
 #include "worker/commands/help.h"
@@ -40,6 +41,8 @@ static enum rc peek(struct call *c, struct tx *tx, struct key_ref *k, struct byt
 /* What the value takes in a dump: small integers by their size, others as a length and bytes. */
 static size_t dump_bytes(const struct shm_entry *e)
 {
+    if (entry_type(e) != TYPE_STRING) /* a collection: about what it takes here */
+        return coll_is_tree(e) ? coll_memory(e, 16) : coll_packed(e).n;
     size_t n = string_length(e);
     if (entry_enc(e) == ENC_INT) {
         int64_t v = entry_int(e);
@@ -55,7 +58,6 @@ static size_t dump_bytes(const struct shm_entry *e)
 
 static void debug_object(struct call *c)
 {
-    static const char *const encodings[] = {[ENC_RAW] = "raw", [ENC_EMBSTR] = "embstr", [ENC_INT] = "int"};
     struct tx tx;
     struct key_ref k;
     char line[256];
@@ -67,8 +69,8 @@ static void debug_object(struct call *c)
             c->cfg->maxmemory_policy == EVICT_ALLKEYS_LFU || c->cfg->maxmemory_policy == EVICT_VOLATILE_LFU;
         snprintf(line, sizeof(line),
                  "Value at:0x%llx refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
-                 (unsigned long long)k.entry, encodings[entry_enc(e) % ARRAY_LEN(encodings)], dump_bytes(e),
-                 lru, lfu ? 0 : (c->clock - lru) & 0xffffff);
+                 (unsigned long long)k.entry, encoding_name(e), dump_bytes(e), lru,
+                 lfu ? 0 : (c->clock - lru) & 0xffffff);
     }
     tx_abort(&tx);
     if (rc)

@@ -4,7 +4,7 @@
  * Crash     part of the transaction.
  * Survives  nothing to survive.
  * Fails     RC_BUSY, RC_NOMEM: the handler fails with it.
- * Tests     tests/regress/wal_effects.py */
+ * Tests     tests/compat/log_effects.py */
 #ifndef SKEP_EFFECTS_H
 #define SKEP_EFFECTS_H
 

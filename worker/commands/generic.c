@@ -1,6 +1,8 @@
 /* worker/commands/generic.c - commands on keys of any type: deleting, moving, copying, naming. */
+#include "shm/types/dict.h"
 #include "shm/types/string.h"
-#include "worker/commands/string_args.h"
+#include "shm/types/zset.h"
+#include "worker/commands/dict_cmds.h"
 
 /* ---- deleting and counting ---- */
 
@@ -175,6 +177,27 @@ int copy_wants(const struct call *c, struct key_want *out, int max)
     return 2;
 }
 
+static enum rc value_copy(struct call *c, const struct shm_entry *e, struct key_ref *to)
+{
+    switch (entry_type(e)) {
+    case TYPE_SET:
+    case TYPE_HASH:
+        return dict_copy(c->tx, e, to, c->clock);
+    case TYPE_ZSET:
+        return zset_copy(c->tx, e, to, entry_expiry(e), c->clock);
+    default:
+        return string_copy(c->tx, e, to, c->clock);
+    }
+}
+
+/* Would a worker's other clients notice the copy? */
+static bool copy_defers(struct call *c, const struct shm_entry *e)
+{
+    if (coll_is_tree(e))
+        return items_defer(c, coll_items(e));
+    return e->flags & ENTRY_BIG && entry_big(e)->len > LONG_BYTES && call_defer(c);
+}
+
 void cmd_copy(struct call *c)
 {
     struct copy_options o;
@@ -189,9 +212,9 @@ void cmd_copy(struct call *c)
         reply_int(c->reply, 0);
         return;
     }
-    if (e->flags & ENTRY_BIG && entry_big(e)->len > LONG_BYTES && call_defer(c))
+    if (copy_defers(c, e))
         return;
-    enum rc rc = string_copy(c->tx, e, to, c->clock);
+    enum rc rc = value_copy(c, e, to);
     if (rc)
         call_fail(c, rc);
     else

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "shm/base/number.h"
+#include "shm/types/coll.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
 
@@ -16,20 +17,23 @@ extern void malloc_stats_print(void (*write_cb)(void *, const char *), void *arg
 
 /* ---- USAGE ---- */
 
-/* A string is measured, never sampled, so SAMPLES is only looked at. */
-static bool parse_samples(struct call *c)
+#define LEAVES_MANY 1000 /* to look at them takes longer than a worker's other clients should wait */
+#define SAMPLES     5    /* leaves of a tree, unless the command says how many */
+
+/* A string, and a collection that its entry holds, is measured rather than sampled. */
+static bool parse_samples(struct call *c, int64_t *samples)
 {
-    int64_t samples;
+    *samples = SAMPLES;
     for (int i = 3; i < c->argc; i += 2) {
         if (!bytes_is(c->argv[i], "samples") || i + 1 >= c->argc) {
             reply_error(c->reply, ERR_SYNTAX);
             return false;
         }
-        if (!number_to_int64(c->argv[i + 1], &samples)) {
+        if (!number_to_int64(c->argv[i + 1], samples)) {
             reply_error(c->reply, ERR_NOT_INT);
             return false;
         }
-        if (samples < 0) {
+        if (*samples < 0) {
             reply_error(c->reply, ERR_SYNTAX);
             return false;
         }
@@ -40,13 +44,21 @@ static bool parse_samples(struct call *c)
 /* The entry and what it refers to, and the word in the table that leads to it. */
 void cmd_memory_usage(struct call *c)
 {
-    if (!parse_samples(c))
+    int64_t samples;
+    if (!parse_samples(c, &samples))
         return;
     const struct shm_entry *e = c->nkeys ? key_entry(call_key(c, 0)) : NULL;
-    if (e)
-        reply_int(c->reply, (long long)(entry_memory(e) + sizeof(uint64_t)));
-    else
+    if (!e) {
         reply_null(c->reply);
+        return;
+    }
+    uint64_t bytes = entry_memory(e) + sizeof(uint64_t);
+    if (coll_is_tree(e)) {
+        if ((!samples || samples > LEAVES_MANY) && call_defer(c))
+            return;
+        bytes += coll_memory(e, (uint64_t)samples);
+    }
+    reply_int(c->reply, (long long)bytes);
 }
 
 /* ---- STATS ---- */

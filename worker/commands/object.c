@@ -1,6 +1,7 @@
 /* worker/commands/object.c - OBJECT: how a value is kept. */
 #include "shm/evict.h"
 #include "worker/commands/args.h"
+#include "worker/commands/server_cmds.h"
 
 /* Redis shares its integers below this, unless a policy needs to know when each was used. */
 #define SHARED_INTEGERS 10000
@@ -13,12 +14,21 @@ static const struct shm_entry *entry_or_null(struct call *c)
     return e;
 }
 
+const char *encoding_name(const struct shm_entry *e)
+{
+    static const char *const name[] = {
+        [ENC_RAW] = "raw",           [ENC_EMBSTR] = "embstr",       [ENC_INT] = "int",
+        [ENC_LISTPACK] = "listpack", [ENC_QUICKLIST] = "quicklist", [ENC_HASHTABLE] = "hashtable",
+        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",
+    };
+    return name[entry_enc(e)];
+}
+
 void cmd_object_encoding(struct call *c)
 {
-    static const char *const name[] = {[ENC_RAW] = "raw", [ENC_EMBSTR] = "embstr", [ENC_INT] = "int"};
     const struct shm_entry *e = entry_or_null(c);
     if (e)
-        reply_bulk_str(c->reply, name[entry_enc(e)]);
+        reply_bulk_str(c->reply, encoding_name(e));
 }
 
 /* We share nothing, but clients that look for the mark of a shared integer find it. */

@@ -5,6 +5,7 @@
 #include "shm/evict.h"
 #include "shm/expire.h"
 #include "worker/commands/args.h"
+#include "worker/commands/scan.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -93,21 +94,20 @@ void cmd_keys(struct call *c)
 
 struct scan_options {
     uint64_t pos;
-    int64_t count;
-    struct bytes pattern;
+    struct scan_args args;
     int type; /* -1: all; -2: none has it */
 };
 
 /* As strtoul reads it, signs and leading zeros included, since Redis lets it judge. */
-static bool scan_cursor(struct call *c, uint64_t *pos)
+bool scan_cursor(struct call *c, int i, uint64_t *cursor)
 {
     char text[64], *end = text;
-    struct bytes b = c->argv[1];
+    struct bytes b = c->argv[i];
     if (b.n < sizeof(text) && !(b.n && isspace((unsigned char)b.p[0]))) {
         memcpy(text, b.p, b.n);
         text[b.n] = 0;
         errno = 0;
-        *pos = strtoul(text, &end, 10) << CURSOR_SHIFT;
+        *cursor = strtoul(text, &end, 10);
         if (!*end && !errno)
             return true;
     }
@@ -130,10 +130,12 @@ static int scan_type(struct bytes name)
     return -2;
 }
 
-static bool scan_options(struct call *c, struct scan_options *o)
+/* type NULL: there is no such option. */
+static bool scan_options(struct call *c, int from, struct scan_args *o, int *type)
 {
     const char *error = NULL;
-    for (int i = 2; i < c->argc && !error; i += 2) {
+    *o = (struct scan_args){.count = 10};
+    for (int i = from; i < c->argc && !error; i += 2) {
         bool more = i + 1 < c->argc;
         if (more && bytes_is(c->argv[i], "count")) {
             if (!number_to_int64(c->argv[i + 1], &o->count))
@@ -142,8 +144,8 @@ static bool scan_options(struct call *c, struct scan_options *o)
                 error = ERR_SYNTAX;
         } else if (more && bytes_is(c->argv[i], "match")) {
             o->pattern = matches_all(c->argv[i + 1]) ? (struct bytes){0} : c->argv[i + 1];
-        } else if (more && bytes_is(c->argv[i], "type")) {
-            o->type = scan_type(c->argv[i + 1]);
+        } else if (more && type && bytes_is(c->argv[i], "type")) {
+            *type = scan_type(c->argv[i + 1]);
         } else {
             error = ERR_SYNTAX;
         }
@@ -153,11 +155,17 @@ static bool scan_options(struct call *c, struct scan_options *o)
     return !error;
 }
 
+bool scan_args(struct call *c, int from, struct scan_args *o)
+{
+    return scan_options(c, from, o, NULL);
+}
+
 /* Visits from pos on, until enough keys have been seen or many buckets were empty. RC_BUSY before the first
  * bucket: the caller has nothing to answer with. */
 static enum rc scan_some(struct walk *w, struct shm_table *t, const struct scan_options *o, uint64_t *pos)
 {
-    uint64_t buckets = o->count > INT64_MAX / 10 ? INT64_MAX : (uint64_t)o->count * 10, n = 0;
+    int64_t count = o->args.count;
+    uint64_t buckets = count > INT64_MAX / 10 ? INT64_MAX : (uint64_t)count * 10, n = 0;
     do {
         make_room(w->c->reply);
         uint64_t at = *pos;
@@ -165,19 +173,20 @@ static enum rc scan_some(struct walk *w, struct shm_table *t, const struct scan_
         if (rc)
             return n ? RC_OK : rc; /* the cursor says where to go on */
         drop_stale(w->c, at, &w->stale);
-    } while (*pos && ++n < buckets && w->seen < (uint64_t)o->count);
+    } while (*pos && ++n < buckets && w->seen < (uint64_t)count);
     return RC_OK;
 }
 
 void cmd_scan(struct call *c)
 {
-    struct scan_options o = {.count = 10, .type = -1};
-    if (!scan_cursor(c, &o.pos) || !scan_options(c, &o))
+    struct scan_options o = {.type = -1};
+    if (!scan_cursor(c, 1, &o.pos) || !scan_options(c, 2, &o.args, &o.type))
         return;
+    o.pos <<= CURSOR_SHIFT;
     /* Ten thousand keys are a millisecond. */
-    if (o.count > 10000 && call_defer(c))
+    if (o.args.count > 10000 && call_defer(c))
         return;
-    struct walk w = {.c = c, .pattern = o.pattern, .type = o.type == -2 ? INT_MAX : o.type};
+    struct walk w = {.c = c, .pattern = o.args.pattern, .type = o.type == -2 ? INT_MAX : o.type};
     struct shm_table *t = db_table(c->ctx->root, c->db);
     reply_array(c->reply, 2);
     size_t at = c->reply->len, keys;

@@ -53,11 +53,10 @@ static inline bool arg_double(struct call *c, int i, double *v)
 /* An integer of at least 0. */
 static inline bool arg_positive(struct call *c, int i, int64_t *v)
 {
-    if (!arg_int64(c, i, v))
-        return false;
-    if (*v < 0)
+    bool ok = number_to_int64(c->argv[i], v) && *v >= 0;
+    if (!ok)
         reply_error(c->reply, ERR_POSITIVE);
-    return *v >= 0;
+    return ok;
 }
 
 /* ---- ranges, as clients write them ---- */

@@ -289,8 +289,10 @@ void cmd_zscan(struct call *c)
 {
     struct scan s = {.c = c};
     struct zset z;
-    if (!scan_cursor(c, 2, &s.from) || !scan_args(c, 3, &s.args) || !zset_arg(c, 0, &z))
+    if (!scan_cursor(c, 2, &s.from) || !zset_arg(c, 0, &z) || (z.n && !scan_args(c, 3, &s.args)))
         return;
+    if (!z.map.root) /* shown at once, whatever the cursor */
+        s.from = 0;
     if (z.n > ZSET_LONG && call_defer(c))
         return;
     s.to = !z.map.root || s.from >= 1ull << SCAN_BITS ? 1ull << SCAN_BITS : scan_end(&s, z.n);

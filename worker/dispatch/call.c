@@ -230,6 +230,8 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
         if (write) {
             enum rc rc = key_del(c->tx, k, false);
             c->ctx->slot->stats.expired += !rc;
+            k->logged = false;
+            k->settled = true;
             return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
         }
         *stale = true;
@@ -272,7 +274,7 @@ static void adjust_tables(struct call *c)
 {
     for (unsigned i = 0; i < c->nkeys; i++) {
         struct key_ref *k = &c->keys[i];
-        if (LIKELY(!k->logged) || (k->hash & 7 && dir_buckets(k->dir) > 16))
+        if (LIKELY(!(k->logged | k->settled)) || (k->hash & 7 && dir_buckets(k->dir) > 16))
             continue;
         if (k->overflowed || (!k->entry && bucket_is_empty(k)))
             table_adjust(c->ctx, k->table, k->hash);

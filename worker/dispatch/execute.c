@@ -66,7 +66,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->owned = k->logged = k->overflowed = false;
+    k->owned = k->logged = k->settled = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
 }

@@ -48,26 +48,53 @@ static enum rc put(struct loader *l, struct rdb_key *p)
     return rc;
 }
 
-static void put_patiently(struct loader *l, struct rdb_key *p)
+/* Keys find their buckets: inside the batch, since a bucket that was found in an earlier one may be something else
+ * by now. */
+static void locate(struct rdb_key *p, unsigned n)
 {
-    enum rc rc = put(l, p);
+    for (unsigned i = 0; i < n; i++)
+        key_prefetch_directory(&p[i].k);
+    for (unsigned i = 0; i < n; i++) {
+        key_locate(&p[i].k);
+        key_prefetch_bucket(&p[i].k);
+    }
+}
+
+/* A latch that is not had belongs to another loader's split, or to one whose process does not run just now. */
+static enum rc put_again(struct loader *l, struct rdb_key *p, unsigned n)
+{
+    enum rc rc = RC_BUSY;
     for (unsigned tries = 0; rc == RC_BUSY; tries++) {
-        load_leave(l); /* everything located before is found again */
         struct timespec nap = {0, 20000};
+        load_leave(l);
         if (tries > 2)
             nanosleep(&nap, NULL);
         load_enter(l);
-        key_locate(&p->k);
+        locate(p, n);
         rc = put(l, p);
     }
-    if (rc == RC_NOMEM)
-        load_fail_full(l);
-    if (rc == RC_EXISTS)
-        load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
-                  (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
-    CHECK(!rc);
-    if (UNLIKELY(p->k.overflowed) && (!(p->k.hash & 7) || dir_buckets(p->k.dir) <= 16))
-        table_adjust(&l->w.ctx, p->k.table, p->k.hash);
+    return rc;
+}
+
+static void put_all(struct loader *l, struct rdb_key *p, unsigned n)
+{
+    load_enter(l);
+    locate(p, n);
+    for (; n; p++, n--) {
+        enum rc rc = put(l, p);
+        if (UNLIKELY(rc == RC_BUSY))
+            rc = put_again(l, p, n);
+        if (rc == RC_NOMEM)
+            load_fail_full(l);
+        if (rc == RC_EXISTS)
+            load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
+                      (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
+        CHECK(!rc);
+        if (UNLIKELY(p->k.overflowed) && (!(p->k.hash & 7) || dir_buckets(p->k.dir) <= 16))
+            table_adjust(&l->w.ctx, p->k.table, p->k.hash);
+        l->load->loader[l->index].keys++;
+    }
+    load_leave(l);
 }
 
 static void flush(struct loader *l)
@@ -75,17 +102,7 @@ static void flush(struct loader *l)
     struct rdb_batch *b = l->rdb;
     if (!b->n)
         return;
-    load_enter(l);
-    for (unsigned i = 0; i < b->n; i++)
-        key_prefetch_directory(&b->key[i].k);
-    for (unsigned i = 0; i < b->n; i++) {
-        key_locate(&b->key[i].k);
-        key_prefetch_bucket(&b->key[i].k);
-    }
-    for (unsigned i = 0; i < b->n; i++)
-        put_patiently(l, &b->key[i]);
-    load_leave(l);
-    l->load->loader[l->index].keys += b->n;
+    put_all(l, b->key, b->n);
     load_tick(l, b->in.pos);
     b->n = 0;
     b->copied = 0;
@@ -119,11 +136,7 @@ __attribute__((noreturn)) static void bad_rdb(struct loader *l)
 static void put_alone(struct loader *l, struct rdb_key p)
 {
     flush(l);
-    load_enter(l);
-    key_locate(&p.k);
-    put_patiently(l, &p);
-    load_leave(l);
-    l->load->loader[l->index].keys++;
+    put_all(l, &p, 1);
 }
 
 static struct shm_table *table_of(struct loader *l, uint32_t db)

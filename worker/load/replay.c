@@ -184,7 +184,10 @@ void replay_flush(struct loader *l)
     bool located = true;
     if (!r->n)
         return;
-    load_enter(l);
+    load_enter(l); /* what is found before is not there for certain */
+    for (unsigned i = 0; i < r->n; i++)
+        if (r->item[i].located)
+            key_prefetch_directory(&r->item[i].key);
     for (unsigned i = 0; i < r->n; i++)
         if (r->item[i].located) {
             key_locate(&r->item[i].key);
@@ -284,8 +287,6 @@ static void gather(struct loader *l, const struct command *cmd, uint64_t hash)
     it->key = (struct key_ref){.key = r->argv[1], .hash = hash, .db = l->db};
     it->key.table = db_table(l->w.ctx.root, l->db);
     it->located = it->key.table;
-    if (it->located)
-        key_prefetch_directory(&it->key);
     if (++r->n == BATCH)
         replay_flush(l);
 }

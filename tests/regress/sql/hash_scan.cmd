@@ -1,0 +1,38 @@
+# HSCAN and SSCAN
+HSCAN nosuch 0
+HSCAN nosuch x
+HSCAN nosuch 0 BOGUS
+HSET h a 1 b 2 c 3
+HSCAN h 0
+HSCAN h 0 COUNT 1
+HSCAN h 17
+HSCAN h 0 MATCH [ab]
+HSCAN h 0 MATCH 1
+HSCAN h 0 MATCH *
+HSCAN h x
+HSCAN h -1
+HSCAN h 99999999999999999999
+HSCAN h 0 COUNT
+HSCAN h 0 COUNT 0
+HSCAN h 0 COUNT x
+HSCAN h 0 MATCH
+HSCAN h 0 TYPE string
+HSCAN h 0 NOSUCH x
+SADD s 3 1 2
+SSCAN s 0
+SSCAN s 0 COUNT 1
+SSCAN s 0 MATCH 1*
+SSCAN nosuch 0
+SSCAN h 0
+HSCAN s 0
+SET str x
+SSCAN str 0 BOGUS
+CONFIG SET hash-max-listpack-entries 2 set-max-intset-entries 2
+HSET t a 1 b 2 c 3 d 4 e 5 f 6 g 7 h 8
+OBJECT ENCODING t
+@scanall HSCAN t 0
+@scanall HSCAN t 0 COUNT 1
+@scanall HSCAN t 0 MATCH [a-d]
+@resp 3
+HSCAN h 0
+HSCAN nosuch 0

@@ -1,0 +1,351 @@
+/* worker/commands/hash.c - commands on hashes. */
+#include "shm/types/hash.h"
+#include "worker/commands/dict_cmds.h"
+
+#include <math.h>
+
+static struct hash_limits limits(const struct call *c)
+{
+    return (struct hash_limits){c->cfg->hash_max_listpack_entries, c->cfg->hash_max_listpack_value};
+}
+
+/* The hash for reading; false: there is none. */
+static bool hash_read(struct call *c, struct dict *d)
+{
+    const struct shm_entry *e = key_entry(call_key(c, 0));
+    if (e)
+        dict_read(d, c->tx, e);
+    return e;
+}
+
+static bool hash_fits(struct call *c)
+{
+    return type_fits(c, key_entry(call_key(c, 0)), TYPE_HASH);
+}
+
+/* ---- reading fields ---- */
+
+static bool reply_field(struct call *c, const struct dict *d, struct bytes field, size_t *bytes)
+{
+    struct dict_place at;
+    if (d && dict_find(d, field, &at))
+        return reply_item(c, bytes, at.value);
+    reply_null(c->reply);
+    return true;
+}
+
+void cmd_hget(struct call *c)
+{
+    struct dict d;
+    size_t bytes = 0;
+    if (hash_fits(c))
+        reply_field(c, hash_read(c, &d) ? &d : NULL, c->argv[2], &bytes);
+}
+
+void cmd_hmget(struct call *c)
+{
+    struct dict d;
+    size_t bytes = 0;
+    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+        return;
+    bool there = hash_read(c, &d);
+    reply_array(c->reply, (size_t)c->argc - 2);
+    for (int i = 2; i < c->argc; i++)
+        if (!reply_field(c, there ? &d : NULL, c->argv[i], &bytes))
+            return;
+}
+
+void cmd_hexists(struct call *c)
+{
+    struct dict d;
+    struct dict_place at;
+    if (hash_fits(c))
+        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at));
+}
+
+void cmd_hstrlen(struct call *c)
+{
+    struct dict d;
+    struct dict_place at;
+    if (hash_fits(c))
+        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at) ? (long long)at.value.n : 0);
+}
+
+void cmd_hlen(struct call *c)
+{
+    struct dict d;
+    if (hash_fits(c))
+        reply_int(c->reply, hash_read(c, &d) ? (long long)dict_count(&d) : 0);
+}
+
+enum parts {
+    FIELDS = 1,
+    VALUES = 2,
+};
+
+static void reply_all(struct call *c, enum parts parts)
+{
+    struct dict d;
+    struct dict_walk w;
+    struct hmap_item it;
+    size_t bytes = 0;
+    if (!hash_fits(c))
+        return;
+    bool there = hash_read(c, &d), more = true;
+    uint64_t n = there ? dict_count(&d) : 0;
+    if (items_defer(c, n))
+        return;
+    if (parts == (FIELDS | VALUES))
+        reply_map(c->reply, n);
+    else
+        reply_array(c->reply, n);
+    if (!there)
+        return;
+    for (dict_walk(&d, &w); more && dict_next(&w, &it);) {
+        more = !(parts & FIELDS) || reply_item(c, &bytes, it.key);
+        more = more && (!(parts & VALUES) || reply_item(c, &bytes, it.value));
+    }
+    dict_walk_end(&w);
+}
+
+void cmd_hgetall(struct call *c)
+{
+    reply_all(c, FIELDS | VALUES);
+}
+
+void cmd_hkeys(struct call *c)
+{
+    reply_all(c, FIELDS);
+}
+
+void cmd_hvals(struct call *c)
+{
+    reply_all(c, VALUES);
+}
+
+void cmd_hscan(struct call *c)
+{
+    reply_dict_scan(c, TYPE_HASH);
+}
+
+/* ---- HRANDFIELD ---- */
+
+struct sample {
+    struct call *c;
+    bool values;
+    size_t bytes;
+};
+
+static bool reply_sampled(void *arg, const struct hmap_item *it)
+{
+    struct sample *s = arg;
+    if (s->values && s->c->reply->resp == 3)
+        reply_array(s->c->reply, 2);
+    return reply_item(s->c, &s->bytes, it->key) && (!s->values || reply_item(s->c, &s->bytes, it->value));
+}
+
+/* The count, and WITHVALUES, which doubles what is returned. */
+static bool sample_arguments(struct call *c, int64_t *count, bool *values)
+{
+    if (!arg_int64(c, 2, count))
+        return false;
+    *values = c->argc == 4 && bytes_is(c->argv[3], "withvalues");
+    if (c->argc > 4 || (c->argc == 4 && !*values)) {
+        reply_error(c->reply, ERR_SYNTAX);
+        return false;
+    }
+    if (*count == INT64_MIN) {
+        reply_error(c->reply, ERR_COUNT_RANGE);
+        return false;
+    }
+    if (*values && (*count < -INT64_MAX / 2 || *count > INT64_MAX / 2)) {
+        reply_error(c->reply, "ERR value is out of range");
+        return false;
+    }
+    return true;
+}
+
+void cmd_hrandfield(struct call *c)
+{
+    struct dict d;
+    struct sample s = {.c = c};
+    int64_t count = 1;
+    bool one = c->argc == 2;
+    if ((!one && !sample_arguments(c, &count, &s.values)) || !hash_fits(c))
+        return;
+    bool there = hash_read(c, &d);
+    uint64_t n = there ? sample_size(&d, count) : 0;
+    if (one && !there)
+        reply_null(c->reply);
+    if (items_defer(c, n))
+        return;
+    if (!one)
+        reply_array(c->reply, s.values && c->reply->resp == 2 ? 2 * n : n);
+    if (n)
+        dict_sample(&d, count, reply_sampled, &s);
+}
+
+/* ---- changing ---- */
+
+static enum rc set_field(struct call *c, struct dict *d, struct bytes field, struct bytes value, bool *added)
+{
+    struct hash_limits l = limits(c);
+    struct dict_place at;
+    *added = !dict_find(d, field, &at);
+    return hash_put(d, &at, &l, field, value);
+}
+
+/* HSET and HMSET; *added: how many fields are new. False: the reply is written, or the handler fails. */
+static bool set_fields(struct call *c, long long *added)
+{
+    struct key_ref *k = call_key(c, 0);
+    struct dict d;
+    *added = 0;
+    if (c->argc % 2) {
+        reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->cmd->name);
+        return false;
+    }
+    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+        return false;
+    hash_open(&d, c->tx, k, call_clock(c, k));
+    enum rc rc = RC_OK;
+    for (int i = 2; i < c->argc && !rc; i += 2) {
+        bool is_new;
+        rc = set_field(c, &d, c->argv[i], c->argv[i + 1], &is_new);
+        *added += is_new;
+    }
+    if (!rc)
+        rc = dict_end(&d);
+    if (rc)
+        call_fail(c, rc);
+    return !rc;
+}
+
+void cmd_hset(struct call *c)
+{
+    long long added;
+    if (set_fields(c, &added))
+        reply_int(c->reply, added);
+}
+
+void cmd_hmset(struct call *c)
+{
+    long long added;
+    if (set_fields(c, &added))
+        reply_ok(c->reply);
+}
+
+void cmd_hsetnx(struct call *c)
+{
+    struct key_ref *k = call_key(c, 0);
+    struct hash_limits l = limits(c);
+    struct dict d;
+    struct dict_place at;
+    if (!hash_fits(c))
+        return;
+    hash_open(&d, c->tx, k, call_clock(c, k));
+    bool found = dict_find(&d, c->argv[2], &at);
+    enum rc rc = found ? RC_OK : hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
+    if (!rc)
+        rc = dict_end(&d);
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_int(c->reply, !found);
+}
+
+void cmd_hdel(struct call *c)
+{
+    struct key_ref *k = call_key(c, 0);
+    struct dict d;
+    struct dict_place at;
+    long long n = 0;
+    enum rc rc = RC_OK;
+    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+        return;
+    hash_open(&d, c->tx, k, call_clock(c, k));
+    for (int i = 2; i < c->argc && !rc; i++)
+        if (dict_find(&d, c->argv[i], &at)) {
+            rc = dict_del(&d, &at);
+            n++;
+        }
+    if (!rc)
+        rc = dict_end(&d);
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_int(c->reply, n);
+}
+
+/* ---- numbers ---- */
+
+/* Sets the field that was looked for to digits. */
+static enum rc put_number(struct call *c, struct dict *d, struct dict_place *at, struct bytes digits)
+{
+    struct hash_limits l = limits(c);
+    enum rc rc = hash_put(d, at, &l, c->argv[2], digits);
+    return rc ? rc : dict_end(d);
+}
+
+void cmd_hincrby(struct call *c)
+{
+    struct key_ref *k = call_key(c, 0);
+    struct dict d;
+    struct dict_place at;
+    int64_t delta, v = 0;
+    char text[NUMBER_INT_MAX];
+    if (!arg_int64(c, 3, &delta) || !hash_fits(c))
+        return;
+    hash_open(&d, c->tx, k, call_clock(c, k));
+    if (dict_find(&d, c->argv[2], &at) && !number_to_int64(at.value, &v)) {
+        reply_error(c->reply, "ERR hash value is not an integer");
+        return;
+    }
+    if (__builtin_add_overflow(v, delta, &v)) {
+        reply_error(c->reply, "ERR increment or decrement would overflow");
+        return;
+    }
+    enum rc rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_int(c->reply, v);
+}
+
+/* The log gets the sum: other machines' long doubles may have other digits. */
+void cmd_hincrbyfloat(struct call *c)
+{
+    struct key_ref *k = call_key(c, 0);
+    struct dict d;
+    struct dict_place at;
+    long double delta, v = 0;
+    char text[NUMBER_LONG_DOUBLE_MAX];
+    if (!number_to_long_double(c->argv[3], &delta)) {
+        reply_error(c->reply, ERR_NOT_FLOAT);
+        return;
+    }
+    if (isinf(delta)) {
+        reply_error(c->reply, "ERR value is NaN or Infinity");
+        return;
+    }
+    if (!hash_fits(c))
+        return;
+    hash_open(&d, c->tx, k, call_clock(c, k));
+    if (dict_find(&d, c->argv[2], &at) && !number_to_long_double(at.value, &v)) {
+        reply_error(c->reply, "ERR hash value is not a float");
+        return;
+    }
+    v += delta;
+    if (isnan(v) || isinf(v)) {
+        reply_error(c->reply, "ERR increment would produce NaN or Infinity");
+        return;
+    }
+    struct bytes sum = {text, number_from_long_double(text, v)};
+    enum rc rc = put_number(c, &d, &at, sum);
+    if (!rc)
+        rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
+    if (rc)
+        call_fail(c, rc);
+    else
+        reply_bulk(c->reply, sum.p, sum.n);
+}
