@@ -91,8 +91,8 @@ static struct bytes map_key(const struct tx *tx, struct bytes member, struct map
 }
 
 /* The map's key may be another member's: only the order tree has the names. */
-static bool find_mapped(const struct zset *z, struct bytes member, struct hmap_place *m, struct zset_place *at,
-                        bool *taken)
+static bool find_mapped(const struct zset *z, struct bytes member, struct hmap_place *m,
+                        struct zset_place *at, bool *taken)
 {
     struct map_key k;
     struct bytes value;
@@ -179,6 +179,12 @@ static size_t packed_bytes(const struct zset_pair *pairs, uint64_t n)
     return bytes;
 }
 
+/* -0 is kept where a map is: the shorter encoding of Redis writes it as an integer. */
+static double listpack_score(double score)
+{
+    return score == 0 ? 0 : score;
+}
+
 static enum rc put_packed(struct tx *tx, struct key_ref *k, uint32_t clock, const struct zset_pair *pairs,
                           uint64_t n)
 {
@@ -189,7 +195,8 @@ static enum rc put_packed(struct tx *tx, struct key_ref *k, uint32_t clock, cons
         if (rc)
             return rc;
         *p++ = sizeof(double);
-        memcpy(p, &pairs[i].score, sizeof(double));
+        double score = listpack_score(pairs[i].score);
+        memcpy(p, &score, sizeof(double));
         p += sizeof(double);
     }
     return coll_put_packed(tx, k, &shape, (struct bytes){buf, (size_t)(p - buf)});
@@ -219,9 +226,11 @@ static enum rc build_trees(struct tree *order, struct tree *map, const struct zs
 {
     enum rc rc = RC_OK;
     for (uint64_t i = 0; i < n && !rc; i++) {
-        rc = order_add_last(order, &pairs[i]);
+        struct zset_pair p = pairs[i];
+        p.score = map ? p.score : listpack_score(p.score);
+        rc = order_add_last(order, &p);
         if (!rc && map)
-            rc = map_add(map, pairs[i].member, pairs[i].score);
+            rc = map_add(map, p.member, p.score);
     }
     return rc;
 }
@@ -256,8 +265,8 @@ enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l
     for (uint64_t i = 0; i < n; i++)
         longest = pairs[i].member.n > longest ? pairs[i].member.n : longest;
     struct coll_shape shape = {TYPE_ZSET, outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, l->clock};
-    enum rc rc = k->entry ? key_del(tx, k, false) : RC_OK;
-    return rc ? rc : put_pairs(tx, k, &shape, pairs, n);
+    enum rc rc = put_pairs(tx, k, &shape, pairs, n);
+    return rc ? rc : key_set_expiry(tx, k, -1);
 }
 
 enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, int64_t expiry_ms,
@@ -269,9 +278,7 @@ enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k
     struct zset_pair *pairs = malloc(z.n * sizeof(*pairs));
     CHECK(pairs);
     zset_pairs(&z, pairs);
-    enum rc rc = k->entry ? key_del(tx, k, false) : RC_OK;
-    if (!rc)
-        rc = put_pairs(tx, k, &shape, pairs, z.n);
+    enum rc rc = put_pairs(tx, k, &shape, pairs, z.n);
     free(pairs);
     return rc ? rc : key_set_expiry(tx, k, expiry_ms);
 }
@@ -341,11 +348,12 @@ static enum rc change_trees(struct tx *tx, struct key_ref *k, const struct zset_
     if (!rc && had)
         rc = order_del(&order, &at->tree);
     if (!rc)
-        rc = order_add(&order, a->score, a->member);
+        rc = order_add(&order, map.tree.root ? a->score : listpack_score(a->score), a->member);
     if (rc || !map.tree.root)
         return rc;
     key.hash = 0;
-    return hmap_put(&map, m, map_key(tx, a->member, &key), (struct bytes){(const char *)&a->score, sizeof(a->score)});
+    return hmap_put(&map, m, map_key(tx, a->member, &key),
+                    (struct bytes){(const char *)&a->score, sizeof(a->score)});
 }
 
 static enum rc add_new(struct tx *tx, struct key_ref *k, const struct zset_limits *l, struct zset *z,
