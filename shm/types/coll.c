@@ -1,5 +1,6 @@
 #include "shm/types/coll.h"
 #include "shm/snapshot.h"
+#include "shm/types/order.h"
 #include "shm/types/seq.h"
 
 struct tree coll_tree_at(struct tx *tx, uint64_t *root)
@@ -160,8 +161,11 @@ static void at_leaf(struct coll_walk *w)
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)
 {
     w->tree = coll_is_tree(e);
+    w->score = NULL;
     if (w->tree) {
         struct tree t = coll_tree_read(ctx, e);
+        if (entry_enc(e) == ENC_SKIPLIST)
+            t.root = &((struct shm_zset *)shm_at(*t.root))->order;
         tree_first(&t, &w->path);
         at_leaf(w);
         return;
@@ -174,12 +178,22 @@ void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk 
 bool coll_next(struct coll_walk *w, struct bytes *item)
 {
     const char *from;
+    if (w->score) {
+        *item = (struct bytes){w->score, sizeof(double)};
+        w->score = NULL;
+        return true;
+    }
     while (w->at == w->end) {
         if (!w->tree || !w->at || !tree_next(&w->path))
             return false;
         at_leaf(w);
     }
     from = w->at;
+    if (w->tree && w->path.leaf->form == FORM_ORDER) { /* the score stands before its member */
+        w->score = from;
+        *item = item_get(from + sizeof(double), &w->at);
+        return true;
+    }
     *item = item_get(from, &w->at);
     if (w->tree) /* behind each item of a leaf stands its length once more */
         w->at += seq_back_bytes((size_t)(w->at - from));
@@ -191,8 +205,11 @@ uint64_t coll_items(const struct shm_entry *e)
     struct coll_walk w;
     struct bytes item;
     uint64_t n = 0;
-    if (coll_is_tree(e))
-        return tree_count(*entry_word_at((struct shm_entry *)(uintptr_t)e));
+    if (coll_is_tree(e)) {
+        uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
+        uint64_t root = entry_enc(e) == ENC_SKIPLIST ? ((struct shm_zset *)shm_at(word))->order : word;
+        return tree_count(root) * (entry_type(e) == TYPE_ZSET ? 2 : 1);
+    }
     for (coll_walk(NULL, e, &w); coll_next(&w, &item);)
         n++;
     return n;

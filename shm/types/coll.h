@@ -52,11 +52,12 @@ void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uin
 /* What the trees of a tree's entry take, estimated from so many leaves (0: all are measured). */
 uint64_t coll_memory(const struct shm_entry *e, uint64_t samples);
 
-/* ---- walking over items, packed or in a tree of the form FORM_SEQ ---- */
+/* ---- walking over items, packed or in a tree of the form FORM_SEQ; over members and scores of any sorted set ---- */
 
 struct coll_walk {
     const char *at, *end; /* of the packed bytes, or of the present leaf */
     bool tree;
+    const char *score; /* of a sorted set's tree: of the member that was told last, comes next */
     struct tree_path path;
 };
 /* Begins at the first item. */

@@ -2,6 +2,8 @@
 #include "tests/crash/keyspace.h"
 #include "shm/wal.h"
 #include "shm/types/dict.h"
+#include "shm/types/list.h"
+#include "shm/types/zset.h"
 #include "shm/types/string.h"
 
 #include <stdio.h>
@@ -355,6 +357,38 @@ static uint64_t mix_dict(uint64_t h, const struct shm_entry *e)
     return mix(h, &sum, sizeof(sum));
 }
 
+/* Members with their scores, in their order. */
+static uint64_t mix_zset(uint64_t h, const struct shm_entry *e)
+{
+    struct tx tx = {0};
+    struct zset z;
+    struct zset_place at;
+    zset_open(&tx, e, &z);
+    h = mix(h, &e->type_enc, 1);
+    for (bool more = zset_at(&z, 0, &at); more; more = zset_next(&at)) {
+        struct zset_pair pair = zset_pair(&at);
+        h = mix(h, &pair.score, sizeof(pair.score));
+        h = mix(h, &pair.member.n, sizeof(pair.member.n));
+        h = mix(h, pair.member.p, pair.member.n);
+    }
+    return h;
+}
+
+/* What a packed collection holds, or one in a tree of items in their own order. */
+static uint64_t mix_items(uint64_t h, const struct shm_entry *e)
+{
+    struct coll_walk w;
+    struct bytes item;
+    uint64_t size = entry_type(e) == TYPE_LIST ? list_listpack_bytes(e) : 0;
+    h = mix(h, &e->type_enc, 1);
+    h = mix(h, &size, sizeof(size));
+    for (coll_walk(NULL, e, &w); coll_next(&w, &item);) {
+        h = mix(h, &item.n, sizeof(item.n));
+        h = mix(h, item.p, item.n);
+    }
+    return h;
+}
+
 uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e)
 {
     struct bytes k = entry_key(e);
@@ -368,6 +402,10 @@ uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e)
         h = mix(h, &v, sizeof(v));
     } else if (entry_type(e) == TYPE_HASH || entry_type(e) == TYPE_SET) {
         h = mix_dict(h, e);
+    } else if (entry_type(e) == TYPE_ZSET) {
+        h = mix_zset(h, e);
+    } else if (entry_type(e) != TYPE_STRING) {
+        h = mix_items(h, e);
     } else {
         struct bytes b = entry_bytes(e);
         h = mix(h, b.p, b.n);

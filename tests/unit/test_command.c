@@ -128,11 +128,29 @@ static const char *const later[] = {
     "acl",
     "bgrewriteaof",
     "bgsave",
+    "blmove",
+    "blmpop",
+    "blpop",
+    "brpop",
+    "brpoplpush",
+    "bzmpop",
+    "bzpopmax",
+    "bzpopmin",
     "client|caching",
     "client|getredir",
     "client|tracking",
     "failover",
     "client|trackinginfo",
+    "geoadd",
+    "geodist",
+    "geohash",
+    "geopos",
+    "georadius",
+    "georadius_ro",
+    "georadiusbymember",
+    "georadiusbymember_ro",
+    "geosearch",
+    "geosearchstore",
     "lastsave",
     "migrate",
     "module",
@@ -155,7 +173,9 @@ static const char *const newer[] = {
     "client|setinfo",  /* new */
     "command|getkeys", /* its arguments were not documented */
     "command|getkeysandflags",
-    "quit", /* deprecated */
+    "quit",  /* deprecated */
+    "zrank", /* WITHSCORE */
+    "zrevrank",
 };
 
 static bool among(const char *const *list, size_t n, const char *name)

@@ -1,0 +1,458 @@
+/* Sorted sets. A packed one is rewritten by each change: half a kilobyte, which is less than a node's upkeep. Of the others,
+ * the order tree has all members with their scores, and is what ranges walk. */
+#include "shm/types/zset.h"
+#include "shm/types/hmap.h"
+#include "shm/types/string.h"
+
+#include <math.h>
+#include <stdlib.h>
+
+#define SCORE_ITEM 9u /* bytes of a packed score with its length */
+
+/* ---- looking ---- */
+
+static void scan_packed(const struct shm_entry *e, struct zset *z)
+{
+    struct bytes all = coll_packed(e);
+    z->packed = all.p;
+    for (const char *p = all.p; p < all.p + all.n; p += SCORE_ITEM) {
+        CHECK(z->n < ZSET_PACKED_PAIRS);
+        z->at[z->n++] = (uint16_t)(p - all.p);
+        item_get(p, &p);
+    }
+}
+
+void zset_open(struct tx *tx, const struct shm_entry *e, struct zset *z)
+{
+    z->order.root = z->map.root = NULL;
+    z->n = 0;
+    if (!e)
+        return;
+    if (!coll_is_tree(e)) {
+        scan_packed(e, z);
+        return;
+    }
+    uint64_t *word = entry_word_at((struct shm_entry *)(uintptr_t)e);
+    struct shm_zset *s = shm_at(*word);
+    bool mapped = entry_enc(e) == ENC_SKIPLIST;
+    z->order = (struct tree){.tx = tx, .root = mapped ? &s->order : word};
+    z->map = (struct tree){.tx = tx, .root = mapped ? &s->map : NULL};
+    z->n = tree_count(*z->order.root);
+}
+
+static struct zset_pair packed_pair(const struct zset *z, unsigned i)
+{
+    struct zset_pair pair;
+    const char *score;
+    pair.member = item_get(z->packed + z->at[i], &score);
+    memcpy(&pair.score, score + 1, sizeof(pair.score));
+    return pair;
+}
+
+struct zset_pair zset_pair(const struct zset_place *at)
+{
+    if (!at->z->order.root)
+        return packed_pair(at->z, at->index);
+    return (struct zset_pair){order_score(&at->tree), order_member(&at->tree)};
+}
+
+uint64_t zset_rank(const struct zset_place *at)
+{
+    return at->z->order.root ? order_rank(&at->tree) : at->index;
+}
+
+bool zset_at(const struct zset *z, uint64_t rank, struct zset_place *at)
+{
+    at->z = z;
+    if (rank >= z->n)
+        return false;
+    at->index = (unsigned)rank;
+    return !z->order.root || order_at(&z->order, rank, &at->tree);
+}
+
+bool zset_next(struct zset_place *at)
+{
+    return at->z->order.root ? order_next(&at->tree) : ++at->index < at->z->n;
+}
+
+bool zset_prev(struct zset_place *at)
+{
+    return at->z->order.root ? order_prev(&at->tree) : at->index-- > 0;
+}
+
+/* A member's key in the map. */
+struct map_key {
+    uint64_t hash;
+};
+static struct bytes map_key(const struct tx *tx, struct bytes member, struct map_key *k)
+{
+    k->hash = key_hash(tx->ctx->root, member);
+    return (struct bytes){(const char *)k, sizeof(*k)};
+}
+
+/* The map's key may be another member's: only the order tree has the names. */
+static bool find_mapped(const struct zset *z, struct bytes member, struct hmap_place *m,
+                        struct zset_place *at, bool *taken)
+{
+    struct map_key k;
+    struct bytes value;
+    struct hmap map = {z->map, true};
+    double score;
+    bool same = false;
+    *taken = hmap_find(&map, map_key(z->map.tx, member, &k), m, &value);
+    if (!*taken)
+        return false;
+    memcpy(&score, value.p, sizeof(score));
+    return order_find(&z->order, score, member, &at->tree, &same) && same;
+}
+
+static bool find_plain(const struct zset *z, struct bytes member, struct zset_place *at)
+{
+    bool more = zset_at(z, 0, at);
+    while (more && !bytes_equal(zset_pair(at).member, member))
+        more = zset_next(at);
+    return more;
+}
+
+bool zset_find(const struct zset *z, struct bytes member, struct zset_place *at)
+{
+    struct hmap_place m;
+    bool taken;
+    at->z = z;
+    return z->map.root ? find_mapped(z, member, &m, at, &taken) : find_plain(z, member, at);
+}
+
+uint64_t zset_below(const struct zset *z, double score, bool equal)
+{
+    struct order_place at;
+    uint64_t n = 0;
+    if (z->order.root)
+        return order_from(&z->order, score, equal, &at) ? order_rank(&at) : z->n;
+    while (n < z->n) {
+        double s = packed_pair(z, (unsigned)n).score;
+        if (s > score || (s == score && !equal))
+            break;
+        n++;
+    }
+    return n;
+}
+
+static int compare_members(struct bytes a, struct bytes b)
+{
+    int c = memcmp(a.p, b.p, a.n < b.n ? a.n : b.n);
+    return c ? c : (a.n > b.n) - (a.n < b.n);
+}
+
+uint64_t zset_below_member(const struct zset *z, struct bytes member, bool equal)
+{
+    struct order_place at;
+    uint64_t n = 0;
+    if (z->order.root)
+        return order_from_member(&z->order, member, equal, &at) ? order_rank(&at) : z->n;
+    while (n < z->n && compare_members(packed_pair(z, (unsigned)n).member, member) < (equal ? 1 : 0))
+        n++;
+    return n;
+}
+
+void zset_pairs(const struct zset *z, struct zset_pair *out)
+{
+    struct zset_place at;
+    for (bool more = zset_at(z, 0, &at); more; more = zset_next(&at))
+        *out++ = zset_pair(&at);
+}
+
+int zset_pair_order(const void *a, const void *b)
+{
+    const struct zset_pair *x = a, *y = b;
+    if (x->score != y->score)
+        return x->score < y->score ? -1 : 1;
+    return compare_members(x->member, y->member);
+}
+
+/* ---- building ---- */
+
+static size_t packed_bytes(const struct zset_pair *pairs, uint64_t n)
+{
+    size_t bytes = 0;
+    for (uint64_t i = 0; i < n && bytes <= COLL_PACKED_MAX; i++)
+        bytes += item_bytes(pairs[i].member.n) + SCORE_ITEM;
+    return bytes;
+}
+
+/* -0 is kept where a map is: the shorter encoding of Redis writes it as an integer. */
+static double listpack_score(double score)
+{
+    return score == 0 ? 0 : score;
+}
+
+static enum rc put_packed(struct tx *tx, struct key_ref *k, uint32_t clock, const struct zset_pair *pairs,
+                          uint64_t n)
+{
+    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, clock};
+    char buf[COLL_PACKED_MAX], *p = buf;
+    for (uint64_t i = 0; i < n; i++) {
+        enum rc rc = item_put(tx, p, pairs[i].member, &p);
+        if (rc)
+            return rc;
+        *p++ = sizeof(double);
+        double score = listpack_score(pairs[i].score);
+        memcpy(p, &score, sizeof(double));
+        p += sizeof(double);
+    }
+    return coll_put_packed(tx, k, &shape, (struct bytes){buf, (size_t)(p - buf)});
+}
+
+static enum rc map_add(struct tree *map, struct bytes member, double score)
+{
+    struct hmap m = {*map, true};
+    struct hmap_place at;
+    struct map_key key;
+    struct bytes name = map_key(map->tx, member, &key);
+    if (hmap_find(&m, name, &at, NULL))
+        return RC_EXISTS;
+    return hmap_put(&m, &at, name, (struct bytes){(const char *)&score, sizeof(score)});
+}
+
+static enum rc order_add_last(struct tree *order, const struct zset_pair *pair)
+{
+    struct order_place at = {.index = 0};
+    if (order_last(order, &at))
+        at.index++;
+    return order_insert(order, &at, pair->score, pair->member);
+}
+
+/* Trees of these pairs; map NULL: without a map. */
+static enum rc build_trees(struct tree *order, struct tree *map, const struct zset_pair *pairs, uint64_t n)
+{
+    enum rc rc = RC_OK;
+    for (uint64_t i = 0; i < n && !rc; i++) {
+        struct zset_pair p = pairs[i];
+        p.score = map ? p.score : listpack_score(p.score);
+        rc = order_add_last(order, &p);
+        if (!rc && map)
+            rc = map_add(map, p.member, p.score);
+    }
+    return rc;
+}
+
+static enum rc put_pairs(struct tx *tx, struct key_ref *k, const struct coll_shape *shape,
+                         const struct zset_pair *pairs, uint64_t n)
+{
+    bool mapped = shape->enc == ENC_SKIPLIST;
+    uint64_t word = 0, roots[2] = {0, 0};
+    if (!mapped && packed_bytes(pairs, n) <= COLL_PACKED_MAX)
+        return put_packed(tx, k, shape->clock, pairs, n);
+    struct tree order = coll_tree_at(tx, &roots[0]), map = coll_tree_at(tx, &roots[1]);
+    enum rc rc = build_trees(&order, mapped ? &map : NULL, pairs, n);
+    if (!rc && mapped)
+        rc = tx_alloc(tx, sizeof(struct shm_zset), &word);
+    if (rc)
+        return rc;
+    if (mapped)
+        *(struct shm_zset *)shm_at(word) = (struct shm_zset){roots[0], roots[1]};
+    return coll_put_tree(tx, k, shape, mapped ? word : roots[0], false);
+}
+
+static bool outgrown(const struct zset_limits *l, uint64_t n, size_t value)
+{
+    return n > l->entries || value > l->value;
+}
+
+enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l,
+                   const struct zset_pair *pairs, uint64_t n)
+{
+    size_t longest = 0;
+    for (uint64_t i = 0; i < n; i++)
+        longest = pairs[i].member.n > longest ? pairs[i].member.n : longest;
+    struct coll_shape shape = {TYPE_ZSET, outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, l->clock};
+    enum rc rc = put_pairs(tx, k, &shape, pairs, n);
+    return rc ? rc : key_set_expiry(tx, k, -1);
+}
+
+enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, int64_t expiry_ms,
+                  uint32_t clock)
+{
+    struct coll_shape shape = {TYPE_ZSET, entry_enc(from), clock};
+    struct zset z;
+    zset_open(tx, from, &z);
+    struct zset_pair *pairs = malloc(z.n * sizeof(*pairs));
+    CHECK(pairs);
+    zset_pairs(&z, pairs);
+    enum rc rc = put_pairs(tx, k, &shape, pairs, z.n);
+    free(pairs);
+    return rc ? rc : key_set_expiry(tx, k, expiry_ms);
+}
+
+/* ---- changing ---- */
+
+/* The set without a..b, and with one pair more (NULL: none), written anew. */
+static enum rc rewrite(struct tx *tx, struct key_ref *k, const struct coll_shape *shape, const struct zset *z,
+                       uint64_t from, uint64_t to, const struct zset_pair *more)
+{
+    struct zset_pair few[ZSET_PACKED_PAIRS + 1], *out = few, one;
+    struct zset_place at;
+    uint64_t n = 0, i = 0;
+    if (z->n > ZSET_PACKED_PAIRS)
+        out = malloc((z->n + 1) * sizeof(*out));
+    CHECK(out);
+    out[0] = (struct zset_pair){0};
+    for (bool go = zset_at(z, 0, &at); go; go = zset_next(&at), i++) {
+        if (i >= from && i < to)
+            continue;
+        one = zset_pair(&at);
+        if (more && zset_pair_order(&one, more) > 0) {
+            out[n++] = *more;
+            more = NULL;
+        }
+        out[n++] = one;
+    }
+    if (more)
+        out[n++] = *more;
+    enum rc rc = put_pairs(tx, k, shape, out, n);
+    if (out != few)
+        free(out);
+    return rc;
+}
+
+/* The trees, ours to change; map->root is NULL where there is none. */
+static enum rc own_trees(struct tx *tx, struct key_ref *k, struct tree *order, struct tree *map)
+{
+    struct shm_zset *s;
+    map->root = NULL;
+    if (entry_enc(key_entry(k)) != ENC_SKIPLIST)
+        return coll_tree(tx, k, order);
+    enum rc rc = coll_zset(tx, k, &s);
+    if (rc)
+        return rc;
+    *order = coll_tree_at(tx, &s->order);
+    *map = coll_tree_at(tx, &s->map);
+    return RC_OK;
+}
+
+static enum rc order_add(struct tree *order, double score, struct bytes member)
+{
+    struct order_place at;
+    bool same;
+    order_find(order, score, member, &at, &same);
+    return order_insert(order, &at, score, member);
+}
+
+/* The member's score becomes another, or (had false) it is new; m is where the map has it. */
+static enum rc change_trees(struct tx *tx, struct key_ref *k, const struct zset_add *a, struct zset_place *at,
+                            bool had, struct hmap_place *m)
+{
+    struct tree order;
+    struct hmap map = {.pairs = true};
+    struct map_key key;
+    enum rc rc = own_trees(tx, k, &order, &map.tree);
+    if (!rc && had)
+        rc = order_del(&order, &at->tree);
+    if (!rc)
+        rc = order_add(&order, map.tree.root ? a->score : listpack_score(a->score), a->member);
+    if (rc || !map.tree.root)
+        return rc;
+    key.hash = 0;
+    return hmap_put(&map, m, map_key(tx, a->member, &key),
+                    (struct bytes){(const char *)&a->score, sizeof(a->score)});
+}
+
+static enum rc add_new(struct tx *tx, struct key_ref *k, const struct zset_limits *l, struct zset *z,
+                       struct zset_add *a, struct hmap_place *m)
+{
+    struct zset_pair pair = {a->score, a->member};
+    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, l->clock};
+    a->did = ZSET_ADDED;
+    if (z->map.root)
+        return change_trees(tx, k, a, NULL, false, m);
+    if (outgrown(l, z->n + 1, a->member.n))
+        shape.enc = ENC_SKIPLIST;
+    else if (z->order.root)
+        return change_trees(tx, k, a, NULL, false, NULL);
+    return rewrite(tx, k, &shape, z, 0, 0, &pair);
+}
+
+static enum rc add_over(struct tx *tx, struct key_ref *k, const struct zset_limits *l, struct zset_place *at,
+                        struct zset_add *a, struct hmap_place *m)
+{
+    double was = zset_pair(at).score, score = a->flags & ZADD_INCR ? a->score + was : a->score;
+    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, l->clock};
+    if (a->flags & ZADD_NX)
+        return RC_OK;
+    if (isnan(score))
+        return RC_RANGE;
+    if ((a->flags & ZADD_LT && score >= was) || (a->flags & ZADD_GT && score <= was))
+        return RC_OK;
+    a->score = score;
+    a->did = score == was ? ZSET_SAME : ZSET_UPDATED;
+    if (score == was)
+        return RC_OK;
+    if (at->z->order.root)
+        return change_trees(tx, k, a, at, true, m);
+    return rewrite(tx, k, &shape, at->z, at->index, at->index + 1u, &(struct zset_pair){score, a->member});
+}
+
+enum rc zset_add(struct tx *tx, struct key_ref *k, const struct zset_limits *l, struct zset_add *a)
+{
+    struct zset z;
+    struct zset_place at;
+    struct hmap_place m;
+    bool found, taken = false;
+    zset_open(tx, key_entry(k), &z);
+    at.z = &z;
+    a->did = ZSET_NOTHING;
+    found = z.map.root ? find_mapped(&z, a->member, &m, &at, &taken) : find_plain(&z, a->member, &at);
+    if (found)
+        return add_over(tx, k, l, &at, a, &m);
+    if (a->flags & ZADD_XX)
+        return RC_OK;
+    return taken ? RC_EXISTS : add_new(tx, k, l, &z, a, &m);
+}
+
+static enum rc remove_tree(struct tree *order, struct tree *map, struct order_place *at)
+{
+    struct hmap m = {*map, true};
+    struct hmap_place place;
+    struct map_key key;
+    if (map->root) {
+        CHECK(hmap_find(&m, map_key(order->tx, order_member(at), &key), &place, NULL));
+        enum rc rc = hmap_del(&m, &place);
+        if (rc)
+            return rc;
+    }
+    return order_del(order, at);
+}
+
+enum rc zset_remove_ranks(struct tx *tx, struct key_ref *k, uint64_t from, uint64_t to)
+{
+    struct zset z;
+    struct tree order, map;
+    struct order_place at;
+    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, key_entry(k)->meta & 0xffffff};
+    zset_open(tx, key_entry(k), &z);
+    to = to > z.n ? z.n : to;
+    if (from >= to)
+        return RC_OK;
+    if (to - from == z.n)
+        return key_del(tx, k, false);
+    if (!z.order.root)
+        return rewrite(tx, k, &shape, &z, from, to, NULL);
+    enum rc rc = own_trees(tx, k, &order, &map);
+    while (!rc && to-- > from && order_at(&order, to, &at))
+        rc = remove_tree(&order, &map, &at);
+    return rc;
+}
+
+enum rc zset_remove(struct tx *tx, struct key_ref *k, struct bytes member, bool *found)
+{
+    struct zset z;
+    struct zset_place at;
+    struct tree order, map;
+    zset_open(tx, key_entry(k), &z);
+    *found = zset_find(&z, member, &at);
+    if (!*found)
+        return RC_OK;
+    if (!z.order.root || z.n == 1)
+        return zset_remove_ranks(tx, k, zset_rank(&at), zset_rank(&at) + 1);
+    enum rc rc = own_trees(tx, k, &order, &map);
+    return rc ? rc : remove_tree(&order, &map, &at.tree);
+}

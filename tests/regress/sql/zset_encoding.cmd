@@ -1,0 +1,64 @@
+# The encoding, and when it changes.
+@config --zset-max-listpack-entries 5 --zset-max-listpack-value 10
+ZADD z 1 a
+OBJECT ENCODING z
+ZADD z 2 b 3 c 4 d 5 e
+OBJECT ENCODING z
+ZADD z 9 e
+OBJECT ENCODING z
+ZADD z 6 f
+OBJECT ENCODING z
+ZREM z f e d
+OBJECT ENCODING z
+ZRANGE z 0 -1 WITHSCORES
+ZADD y 1 1234567890
+OBJECT ENCODING y
+ZADD y 1 12345678901
+OBJECT ENCODING y
+ZADD x 1 12345678901
+OBJECT ENCODING x
+COPY z zc
+OBJECT ENCODING zc
+ZRANGESTORE d z 0 -1
+OBJECT ENCODING d
+ZRANGESTORE d y 0 -1
+OBJECT ENCODING d
+ZADD many 1 a 2 b 3 c 4 d 5 e 6 f 7 g
+OBJECT ENCODING many
+ZRANGESTORE d many 0 4
+OBJECT ENCODING d
+ZRANGESTORE d many 0 5
+OBJECT ENCODING d
+ZUNIONSTORE d 1 many
+OBJECT ENCODING d
+ZINTERSTORE d 2 many z
+OBJECT ENCODING d
+CONFIG SET zset-max-listpack-entries 0
+ZADD none 1 a
+OBJECT ENCODING none
+CONFIG SET zset-max-listpack-entries 3
+ZADD keeps 1 a 2 b 3 c
+OBJECT ENCODING keeps
+CONFIG SET zset-max-listpack-entries 1
+ZADD keeps 1 a 5 b
+OBJECT ENCODING keeps
+ZINCRBY keeps 5 c
+OBJECT ENCODING keeps
+ZADD keeps 1 d
+OBJECT ENCODING keeps
+CONFIG SET zset-max-ziplist-entries 100
+CONFIG GET zset-max-listpack-entries
+CONFIG SET zset-max-listpack-value 64
+ZADD v 1 %{x*64}
+OBJECT ENCODING v
+ZADD v 1 %{x*65}
+OBJECT ENCODING v
+@match refcount:1 encoding:skiplist
+DEBUG OBJECT v
+OBJECT REFCOUNT v
+OBJECT ENCODING nosuch
+SCAN 0 COUNT 1000 TYPE zset MATCH v
+@type
+MEMORY USAGE v
+@type
+MEMORY USAGE v SAMPLES 0
