@@ -30,14 +30,14 @@ static uint32_t chance(uint32_t n)
 static struct bytes field(char *buf, unsigned i)
 {
     size_t n = (size_t)sprintf(buf, i % 3 ? "%d" : "field:%d", (int)i - 300);
-    size_t more = i % 97 == 0 ? 1500 : i % 21 == 0 ? 260 : 0;
+    size_t more = i % 297 == 0 ? 1500 : i % 21 == 0 ? 260 : 0;
     memset(buf + n, '.', more);
     return (struct bytes){buf, n + more};
 }
 
 static struct bytes value(char *buf, unsigned v)
 {
-    size_t n = v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : v % 20;
+    size_t n = v % 451 == 0 ? 2000 : v % 17 == 0 ? 300 : v % 20;
     memset(buf, 'a' + (int)(v % 26), n);
     return (struct bytes){buf, n};
 }
@@ -138,8 +138,8 @@ static enum rc change_set(struct dict *d, struct model *m, unsigned i, bool del)
 /* kind: 0 a hash, 1 a set, 2 one that is mostly integers */
 static unsigned some_field(unsigned kind, unsigned range)
 {
-    unsigned i = chance(range);
-    return kind == 2 && i % 3 == 0 && chance(60) ? (i + 1) % range : i;
+    unsigned i = 1 + chance(range - 1);
+    return kind == 2 && (i % 3 == 0 || i % 297 == 0) && chance(2000) ? (i + 1) % range + 1 : i;
 }
 
 static void one_step(struct bytes name, unsigned kind, struct model *m, unsigned range, unsigned dels)
@@ -252,20 +252,18 @@ static void run(unsigned kind, unsigned rounds)
 {
     static struct model m, copied;
     struct bytes name = BYTES_LIT("it"), other = BYTES_LIT("other");
-    copy(BYTES_LIT("nothing"), name);
-    memset(&m, 0, sizeof(m));
-    m.expiry_ms = -1;
     for (unsigned r = 0; r < rounds; r++) {
-        unsigned phase = r / 200 % 4; /* it grows, is small, shrinks to nothing */
-        one_step(name, kind, &m,
-                 phase == 1  ? 15
-                 : kind == 2 ? 450
-                             : FIELDS,
-                 (unsigned[]){20, 50, 60, 95}[phase]);
+        unsigned phase = r / 100 % 4; /* small, of some fields, growing, shrinking */
+        unsigned range[] = {15, 90, kind == 2 ? 450 : FIELDS, kind == 2 ? 450 : FIELDS};
+        if (r % 200 == 0) { /* once more from the beginning */
+            copy(BYTES_LIT("nothing"), name);
+            memset(&m, 0, sizeof(m));
+        }
+        one_step(name, kind, &m, range[phase], (unsigned[]){50, 40, 20, 80}[phase]);
         snapshots(&m, r + 1 == rounds);
         if (r % 500 == 0)
             check();
-        if (r % 20 == 0)
+        if (r % 10 == 0)
             compare(name, &m, kind ? TYPE_SET : TYPE_HASH);
         if (r % 50 == 0) {
             copied = m;
@@ -280,7 +278,7 @@ static void run(unsigned kind, unsigned rounds)
 
 struct seen {
     bool field[FIELDS];
-    unsigned calls, most;
+    unsigned calls;
 };
 
 static void note(void *arg, const struct hmap_item *it)
