@@ -644,6 +644,7 @@ const struct crash_op crash_ops[] = {
     {"list-removes", lists_ready, list_removes, true},
     {"list-moves", lists_ready, list_moves, true},
     {"list-deletes", lists_ready, list_deletes, true},
+    {"list-waits", NULL, list_waits, true},
     {"list-trees", lists_dead_ready, list_frees_trees, false},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
