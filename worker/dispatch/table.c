@@ -14,6 +14,7 @@
 #undef SUB
 
 key_wants_fn copy_wants, move_wants; /* worker/commands/generic.c */
+key_wants_fn georadius_wants;        /* worker/commands/geo.c */
 
 /* SET overwrites without looking, unless it is asked for what was there. */
 static uint16_t keyflags_set(const struct bytes *argv, int argc)
