@@ -32,6 +32,7 @@ uint64_t arena_shape(void)
         NODE_BITS,
         shape_slowlog_bytes(),
         shape_persist_bytes(),
+        shape_watch_bytes(),
         sizeof(struct shm_snap_ring),
     };
     uint64_t h = 14695981039346656037ull;

@@ -128,7 +128,8 @@ struct shm_table {
     uint64_t snap_from; /* 0: no snapshot has anything to do here; else how far it has come, plus 1 */
     uint64_t snap_db;   /* the database's number at the cut: SWAPDB may have changed it */
     int64_t avg_ttl_ms; /* as the expire cycle sees it: a hint, never undone */
-    uint64_t spare[2];
+    uint64_t watched; /* 1: every key counts as watched (shm/watch.h); never undone */
+    uint64_t spare;
     struct shm_table_count count[]; /* nslots of them */
 };
 
@@ -170,7 +171,7 @@ struct key_ref {
     uint32_t arg;       /* the caller's number of this key */
     bool owned;         /* entry was made by this very transaction */
     bool logged;        /* the transaction has changed this key */
-    bool settled;       /* it has removed what had expired, which is no change that a command made */
+    bool changed;       /* logged was seen, and cleared for the next command; or what had expired was removed */
     bool overflowed;    /* it was put behind a full bucket: the segment may want to grow */
 };
 

@@ -2,6 +2,7 @@
 #include "shm/base/number.h"
 #include "shm/wal.h"
 #include "shm/walk.h"
+#include "shm/watch.h"
 
 /* Where bucket i of k's segment begins; i may be one too many. */
 static uint64_t position_of(const struct key_ref *k, uint64_t i)
@@ -185,6 +186,7 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
     memset(shm_at(t), 0, bytes);
     memset(shm_at(seg), 0, SEG_MIN * sizeof(struct shm_bucket));
     ((struct shm_table *)shm_at(t))->dir = dir_segment(seg, SEG_MIN, 0, 0);
+    ((struct shm_table *)shm_at(t))->watched = watch_of(ctx->root)->used;
     rc = tx_redo(&tx, &db_at(ctx, db)->table, t);
     CHECK(!rc);
     tx_commit(&tx);
@@ -192,11 +194,21 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
     return RC_OK;
 }
 
+/* What the database has now, and gets later, counts as watched: the marks of its buckets go with the old table. */
+static enum rc table_changes(struct tx *tx, uint32_t db)
+{
+    struct shm_table *t = db_table(tx->ctx->root, db);
+    if (t)
+        t->watched |= watch_of(tx->ctx->root)->used;
+    uint64_t *changes = &db_at(tx->ctx, db)->changes;
+    return tx_redo(tx, changes, *changes + 1);
+}
+
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    enum rc rc = tx_reserve(&tx, 3 * n + 8);
+    enum rc rc = tx_reserve(&tx, 4 * n + 8);
     if (!rc)
         rc = tx_latch(&tx, &ctx->root->db_latch);
     shm_ref first = ctx->root->graveyard;
@@ -205,6 +217,8 @@ enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
         if (!t)
             continue;
         rc = tx_redo(&tx, &db_at(ctx, dbs[i])->table, 0);
+        if (!rc)
+            rc = table_changes(&tx, dbs[i]);
         if (!rc)
             rc = tx_redo(&tx, &t->next_dead, first);
         if (!rc)
@@ -230,6 +244,10 @@ enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
         rc = tx_redo(&tx, x, *y);
     if (!rc)
         rc = tx_redo(&tx, y, *x);
+    if (!rc)
+        rc = table_changes(&tx, a);
+    if (!rc)
+        rc = table_changes(&tx, b);
     char digits[2][NUMBER_INT_MAX];
     struct bytes effect[3] = {BYTES_LIT("SWAPDB"),
                               {digits[0], number_from_uint64(digits[0], a)},
