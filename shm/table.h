@@ -151,6 +151,11 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out);
 /* Cuts the tables of these databases off (to the graveyard), or swaps two. The gate must be closed. */
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n);
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b);
+/* The same as parts of a transaction that has exposed what it did before (tx_expose), and exposes this at once: the
+ * databases have other tables now, or none. db_make_in gives one of those a table. */
+enum rc db_flush_in(struct tx *tx, const uint32_t *dbs, unsigned n);
+enum rc db_swap_in(struct tx *tx, uint32_t a, uint32_t b);
+enum rc db_make_in(struct tx *tx, uint32_t db, struct shm_table **out);
 /* Frees some of the graveyard: about max entries. True while there is more. */
 bool graveyard_step(struct shm_ctx *ctx, unsigned max);
 

@@ -18,7 +18,7 @@ command_fn cmd_get;
 
 void call_breathe(struct call *c)
 {
-    if (!c->in_lane || c->cmd->flags & F_GATE)
+    if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec)
         return;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);

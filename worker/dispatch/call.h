@@ -27,7 +27,9 @@ struct shm_config;
  *   the handler itself replies (reply_error) is committed like anything else, so it comes before changes.
  * - A row with key specs without F_WRITE: the keys are latched and looked up, expired ones hidden; the
  *   handler must not change anything. tx is open only to hold the latches.
- * - A row without key specs: nothing is latched, tx is NULL; the handler is inside a batch.
+ * - A row without key specs: nothing is latched, tx is NULL; the handler is inside a batch. Inside EXEC tx is open if
+ *   the row says that it looks at the keyspace (F_READONLY, F_WRITE): the gate is closed, memory shows what the
+ *   transaction has done so far (tx_expose), and the handler must not open a transaction of its own.
  * - Rows with F_SLOW run in the slow lane, with F_GATE there with the gate closed: client is NULL there. */
 struct call {
     struct worker *w;

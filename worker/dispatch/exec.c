@@ -219,6 +219,35 @@ static enum rc look_at_watched(struct exec *x)
 
 /* ---- the transaction ---- */
 
+/* After FLUSHALL and its like the databases have other tables. Their buckets are not latched: we are alone. */
+static enum rc find_again(struct exec *x)
+{
+    for (unsigned i = 0; i < x->n; i++) {
+        struct key_ref *k = &x->keys[i];
+        k->table = db_table(x->c->ctx->root, k->db);
+        enum rc rc = k->table ? RC_OK : db_make_in(&x->tx, k->db, &k->table);
+        if (rc)
+            return rc;
+        k->redo_from = 0;
+        k->owned = false;
+        key_locate(k);
+        key_find(k);
+    }
+    return RC_OK;
+}
+
+static enum rc run_on_databases(struct exec *x, struct call *c)
+{
+    enum rc rc = tx_expose(&x->tx);
+    if (rc)
+        return rc;
+    c->tx = &x->tx;
+    c->cmd->run(c);
+    x->c->free_first |= c->free_first;
+    rc = c->rc;
+    return rc || !(c->cmd->flags & F_GATE) ? rc : find_again(x);
+}
+
 static enum rc run_inside(struct exec *x, struct queued *q)
 {
     struct reply *r = x->c->reply;
@@ -237,9 +266,11 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.keys = q->nkeys == 1 ? &x->keys[x->index[q->first]] : x->keys;
         c.key_index = x->index + q->first;
         rc = call_step(&c, &x->stale);
-    } else { /* its arguments fit no plan, and it says so */
+    } else if (q->cmd->keys[0].first) { /* its arguments fit no plan, and it says so */
         c.cmd->run(&c);
         rc = c.rc;
+    } else {
+        rc = run_on_databases(x, &c);
     }
     note_outcome(x, q, mark, from);
     return rc;
@@ -260,7 +291,7 @@ static void note_need(struct exec *x)
     const struct shm_root *root = x->c->ctx->root;
     if (LIKELY(!persist(root)->wal.waits))
         return;
-    x->c->need = x->tx.wal.lsn;
+    x->c->need = exec_wants_gate(x->m) ? wal_lsn(root) : x->tx.wal.lsn;
     for (unsigned i = 0; i < x->n; i++) {
         uint64_t seen = wal_seen(root, x->keys[i].hash);
         x->c->need = seen > x->c->need ? seen : x->c->need;
