@@ -128,7 +128,7 @@ struct shm_table {
     uint64_t snap_from; /* 0: no snapshot has anything to do here; else how far it has come, plus 1 */
     uint64_t snap_db;   /* the database's number at the cut: SWAPDB may have changed it */
     int64_t avg_ttl_ms; /* as the expire cycle sees it: a hint, never undone */
-    uint64_t watched; /* 1: every key counts as watched (shm/watch.h); never undone */
+    uint64_t watched;   /* 1: every key counts as watched (shm/watch.h); never undone */
     uint64_t spare;
     struct shm_table_count count[]; /* nslots of them */
 };

@@ -1,4 +1,5 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
+#include "tests/crash/exec_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -626,6 +627,9 @@ const struct crash_op crash_ops[] = {
     {"log-many", log_ready, many, true},
     {"log-end", log_end_ready, set_over, true},
     {"log-take", log_take_ready, log_take, false},
+    {"exec", exec_ready, exec_keys, false},
+    {"exec-gate", exec_ready, exec_gate, false},
+    {"exec-gate-undone", exec_ready, exec_gate_undone, false},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -645,6 +649,8 @@ const struct crash_op crash_ops[] = {
     {"snap-swap", two_databases, swap, SNAP_HALF},
     {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
     {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-exec", exec_ready, exec_keys, SNAP_ALL},
+    {"snap-exec-gate", exec_ready, exec_gate, SNAP_HALF},
     {"snap-cut", two_databases, snap_cuts, false},
     {"snap-walk", snap_ready, snap_walks, false},
     {"snap-discard", snap_ready, snap_discards, false},

@@ -157,10 +157,9 @@ static void put_session(const struct call *c, const struct shm_session *s, struc
         "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%.62s lib-ver=%.31s\n",
         (unsigned long long)s->id, s->addr, s->laddr, s->fd, s->name, (long long)(age > 0 ? age / 1000 : 0),
         (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, (int)s->multi - 1, s->qbuf, s->qbuf_free,
-        s->argv_mem, (unsigned long long)s->multi_mem,
-        (unsigned long long)s->rbs, (unsigned long long)s->rbp, s->obl, s->oll, (unsigned long long)s->omem,
-        (unsigned long long)s->tot_mem, s->omem ? "rw" : "r", last_command(c, s), s->resp == 3 ? 3 : 2,
-        s->lib_name, s->lib_ver);
+        s->argv_mem, (unsigned long long)s->multi_mem, (unsigned long long)s->rbs, (unsigned long long)s->rbp,
+        s->obl, s->oll, (unsigned long long)s->omem, (unsigned long long)s->tot_mem, s->omem ? "rw" : "r",
+        last_command(c, s), s->resp == 3 ? 3 : 2, s->lib_name, s->lib_ver);
     reply_raw(out, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 

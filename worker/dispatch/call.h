@@ -49,8 +49,8 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
-    bool in_exec; /* one of several commands of a transaction: it may not wait for anything */
-    bool removes; /* the transaction writes, so what has expired is removed; otherwise it is hidden */
+    bool in_exec;  /* one of several commands of a transaction: it may not wait for anything */
+    bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */

@@ -88,6 +88,7 @@ static enum rc run_outside(struct exec *x, struct queued *q)
         return c.rc;
     }
     note_outcome(x, q, mark, from);
+    q->db = x->c->in_lane ? q->db : x->c->session->db; /* as MONITOR shows it */
     q->reply_len = r->len - mark;
     q->reply = malloc(q->reply_len + 1);
     CHECK(q->reply);
@@ -251,6 +252,7 @@ static enum rc run_on_databases(struct exec *x, struct call *c)
 static enum rc run_inside(struct exec *x, struct queued *q)
 {
     struct reply *r = x->c->reply;
+    q->at = r->len;
     if (q->reply) {
         reply_raw(r, q->reply, q->reply_len);
         return RC_OK;
@@ -330,8 +332,8 @@ static enum rc run_transaction(struct exec *x)
 static bool too_long(const struct exec *x)
 {
     const struct multi *m = x->m;
-    return m->for_lane || m->n > COMMANDS_IN_WORKER || m->bytes > BYTES_IN_WORKER || m->flags & (F_SLOW | F_GATE) ||
-           exec_wants_gate(m);
+    return m->for_lane || m->n > COMMANDS_IN_WORKER || m->bytes > BYTES_IN_WORKER ||
+           m->flags & (F_SLOW | F_GATE) || exec_wants_gate(m);
 }
 
 static void count_commands(struct exec *x)
@@ -340,6 +342,8 @@ static void count_commands(struct exec *x)
         struct queued *q = &x->m->q[i];
         struct call c = call_of(x, q);
         stats_command(&c, q->usec, q->failed);
+        if (q->failed)
+            stats_error(c.ctx, c.reply->buf + q->at, c.reply->len - q->at);
         x->c->ctx->slot->stats.commands++;
     }
 }

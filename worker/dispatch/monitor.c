@@ -29,7 +29,8 @@ static void quote(struct reply *r, struct bytes s)
     REPLY_LIT(r, "\"");
 }
 
-static void feed(struct client *cl, uint32_t db, const struct command *cmd, const struct bytes *argv, int argc)
+static void feed(struct client *cl, uint32_t db, const struct command *cmd, const struct bytes *argv,
+                 int argc)
 {
     struct worker *w = cl->w;
     struct reply *r = &w->net->monitor_lines;

@@ -46,7 +46,8 @@ static struct bytes *copy_args(const struct bytes *argv, int argc, size_t *bytes
     return copy;
 }
 
-static struct queued *queue_add(struct multi *m, const struct command *cmd, const struct bytes *argv, int argc)
+static struct queued *queue_add(struct multi *m, const struct command *cmd, const struct bytes *argv,
+                                int argc)
 {
     size_t bytes;
     if (m->n == m->cap) {
@@ -205,7 +206,8 @@ void multi_pack(const struct multi *m, struct reply *out)
     reply_raw(out, &head, sizeof(head));
     for (unsigned i = 0; i < m->n; i++) {
         const struct queued *q = &m->q[i];
-        struct packed_command p = {q->reply ? q->reply_len : UINT64_MAX, (uint32_t)q->argc, q->db, q->resp, 0};
+        struct packed_command p = {q->reply ? q->reply_len : UINT64_MAX, (uint32_t)q->argc, q->db, q->resp,
+                                   0};
         reply_raw(out, &p, sizeof(p));
         for (int a = 0; a < q->argc; a++) {
             reply_raw(out, &(uint64_t){q->argv[a].n}, 8);

@@ -20,12 +20,13 @@ struct queued {
     const struct command *cmd;
     struct bytes *argv; /* a block of its own: the arguments' bytes stand behind it */
     int argc;
-    uint32_t db; /* where it runs, and */
+    uint32_t db;  /* where it runs, and */
     uint8_t resp; /* in which protocol it answers: EXEC finds that out */
     bool failed;
     char *reply; /* it has run, before the transaction, and said this; NULL: not yet */
     size_t reply_len;
     unsigned first, nkeys; /* its keys in EXEC's plan */
+    size_t at;             /* where its reply begins */
     uint64_t usec;         /* how long it took at EXEC's last try */
 };
 

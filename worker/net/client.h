@@ -182,7 +182,7 @@ void handover_take(struct worker *w, uint32_t session, int fd);
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
 enum rc lane_send_queue(struct client *cl); /* EXEC, with all that is queued */
-void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+void lane_finished(struct client *cl);      /* the reply is complete; on with what came behind */
 void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
 bool lane_choose(struct worker *w, uint32_t *slot);
 /* Long requests: lane_feed.c. */

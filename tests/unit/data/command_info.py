@@ -15,7 +15,7 @@ A key specification is written first,last,step:flags. An argument is name:type, 
 import socket
 import sys
 
-GROUPS = ("string", "generic", "connection", "server")
+GROUPS = ("string", "generic", "connection", "server", "transactions")
 
 
 class Server:
