@@ -81,6 +81,9 @@ if(TARGET skep)
   foreach(scenario acknowledged imported reloaded refused everysec written)
     server_test(recovery ${scenario})
   endforeach()
+  foreach(scenario kills counted moved bound)
+    server_test(bank ${scenario})
+  endforeach()
 endif()
 
 # Files of redis-server and of ours, sound, cut and damaged, into keyspaces.

@@ -52,6 +52,18 @@ void cmd_unwatch(struct call *c)
     reply_ok(c->reply);
 }
 
+/* What EXEC answers if it has not run. False: it is to be run again, here or elsewhere. */
+static bool tell_failure(struct call *c, enum rc rc)
+{
+    if (rc == RC_MISSING)
+        reply_null_array(c->reply);
+    else if (rc == RC_NOMEM || rc == RC_RANGE)
+        reply_error(c->reply, rc == RC_NOMEM ? ERR_EXEC_OOM : ERR_EXEC_RANGE);
+    else
+        call_fail(c, rc);
+    return !c->rc;
+}
+
 /* In the slow lane: the queue is the second argument, as the worker has packed it. */
 static void exec_packed(struct call *c)
 {
@@ -59,12 +71,8 @@ static void exec_packed(struct call *c)
     m->ready = 0;
     enum rc rc = exec_run(c, m);
     multi_free(m);
-    if (rc == RC_MISSING)
-        reply_null_array(c->reply);
-    else if (rc == RC_NOMEM)
-        reply_error(c->reply, ERR_EXEC_OOM);
-    else if (rc)
-        call_fail(c, rc);
+    if (rc)
+        (void)tell_failure(c, rc);
 }
 
 void cmd_exec(struct call *c)
@@ -84,15 +92,9 @@ void cmd_exec(struct call *c)
         return;
     }
     enum rc rc = exec_run(c, m);
-    if (rc && rc != RC_NOMEM && rc != RC_MISSING) {
-        call_fail(c, rc);
-        return;
-    }
-    if (rc == RC_MISSING)
-        reply_null_array(c->reply);
-    else if (rc)
-        reply_error(c->reply, ERR_EXEC_OOM);
-    else
+    if (!rc)
         monitor_feed_queue(c->client);
+    else if (!tell_failure(c, rc))
+        return;
     multi_drop(c->client);
 }

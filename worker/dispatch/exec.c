@@ -12,7 +12,7 @@
 
 /* With more than this a transaction takes over a millisecond: the slow lane runs it. */
 #define COMMANDS_IN_WORKER 1000u
-#define BYTES_IN_WORKER    (1u << 20)
+#define BYTES_IN_WORKER    (256u << 10)
 #define WANTS_INLINE       16
 
 struct exec {
@@ -333,7 +333,7 @@ static bool too_long(const struct exec *x)
 {
     const struct multi *m = x->m;
     return m->for_lane || m->n > COMMANDS_IN_WORKER || m->bytes > BYTES_IN_WORKER ||
-           m->flags & (F_SLOW | F_GATE) || exec_wants_gate(m);
+           m->nwatched > COMMANDS_IN_WORKER || m->flags & (F_SLOW | F_GATE) || exec_wants_gate(m);
 }
 
 static void count_commands(struct exec *x)

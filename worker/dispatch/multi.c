@@ -107,23 +107,56 @@ void multi_begin(struct client *cl)
 
 /* ---- watched keys ---- */
 
+static int by_key(const void *a, const void *b)
+{
+    const struct watched *x = a, *y = b;
+    if (x->hash != y->hash)
+        return x->hash < y->hash ? -1 : 1;
+    if (x->db != y->db)
+        return x->db < y->db ? -1 : 1;
+    return x->order < y->order ? -1 : x->order > y->order;
+}
+
+static bool same_key(const struct watched *x, const struct watched *y)
+{
+    return x->hash == y->hash && x->db == y->db && bytes_equal(x->key, y->key);
+}
+
+static void forget_key(struct multi *m, const struct watched *w)
+{
+    m->watched_bytes -= w->key.n + 1;
+    free((void *)(uintptr_t)w->key.p);
+}
+
+/* Where the array is full keys that were watched again go first, so that it grows with the keys alone. */
+static void make_room(struct multi *m)
+{
+    unsigned kept = 0;
+    qsort(m->watched, m->nwatched, sizeof(*m->watched), by_key);
+    for (unsigned i = 0; i < m->nwatched; i++)
+        if (kept && same_key(&m->watched[kept - 1], &m->watched[i]))
+            forget_key(m, &m->watched[i]);
+        else
+            m->watched[kept++] = m->watched[i];
+    m->nwatched = kept;
+    if (kept <= m->watched_cap / 2 && m->watched_cap)
+        return;
+    m->watched_cap = m->watched_cap * 2 + 4;
+    m->watched = realloc(m->watched, m->watched_cap * sizeof(*m->watched));
+    CHECK(m->watched);
+}
+
 void multi_watch(struct client *cl, struct key_ref *k, bool exists)
 {
     struct multi *m = multi_get(cl);
-    for (unsigned i = 0; i < m->nwatched; i++)
-        if (m->watched[i].db == k->db && m->watched[i].hash == k->hash &&
-            bytes_equal(m->watched[i].key, k->key))
-            return;
-    if (m->nwatched == m->watched_cap) {
-        m->watched_cap = m->watched_cap * 2 + 4;
-        m->watched = realloc(m->watched, m->watched_cap * sizeof(*m->watched));
-        CHECK(m->watched);
-    }
+    if (m->nwatched == m->watched_cap)
+        make_room(m);
     char *copy = malloc(k->key.n + 1);
     CHECK(copy);
     bytes_copy(copy, k->key.p, k->key.n);
+    m->watched_bytes += k->key.n + 1;
     struct watched *w = &m->watched[m->nwatched++];
-    *w = (struct watched){.key = {copy, k->key.n}, .hash = k->hash, .db = k->db};
+    *w = (struct watched){.key = {copy, k->key.n}, .hash = k->hash, .db = k->db, .order = m->next_order++};
     watch_begin(cl->w->ctx.root, k, exists, &w->mark);
     tell_session(cl);
 }
@@ -131,7 +164,7 @@ void multi_watch(struct client *cl, struct key_ref *k, bool exists)
 static void forget_watched(struct multi *m)
 {
     for (unsigned i = 0; i < m->nwatched; i++)
-        free((void *)(uintptr_t)m->watched[i].key.p);
+        forget_key(m, &m->watched[i]);
     m->nwatched = 0;
 }
 
@@ -170,10 +203,8 @@ void multi_drop(struct client *cl)
 
 size_t multi_memory(const struct multi *m)
 {
-    size_t n = sizeof(*m) + m->cap * sizeof(*m->q) + m->watched_cap * sizeof(*m->watched) + m->bytes;
-    for (unsigned i = 0; i < m->nwatched; i++)
-        n += m->watched[i].key.n + 1;
-    return n;
+    return sizeof(*m) + m->cap * sizeof(*m->q) + m->watched_cap * sizeof(*m->watched) + m->bytes +
+           m->watched_bytes;
 }
 
 /* ---- as bytes ---- */
@@ -266,14 +297,15 @@ static void unpack_watched(struct multi *m, unsigned n, const char **from)
 {
     m->watched = calloc(n ? n : 1, sizeof(*m->watched));
     CHECK(m->watched);
-    m->watched_cap = m->nwatched = n;
+    m->watched_cap = m->nwatched = m->next_order = n;
     for (unsigned i = 0; i < n; i++) {
         struct packed_key p;
         memcpy(&p, take(from, sizeof(p)), sizeof(p));
         char *copy = malloc(p.len + 1);
         CHECK(copy);
         memcpy(copy, take(from, p.len), p.len);
-        m->watched[i] = (struct watched){{copy, p.len}, p.hash, p.db, p.mark};
+        m->watched[i] = (struct watched){{copy, p.len}, p.hash, p.db, i, p.mark};
+        m->watched_bytes += p.len + 1;
     }
 }
 

@@ -14,7 +14,8 @@
 
 struct request;
 
-#define ERR_EXEC_OOM "EXECABORT Transaction discarded because of: " ERR_OOM
+#define ERR_EXEC_OOM   "EXECABORT Transaction discarded because of: " ERR_OOM
+#define ERR_EXEC_RANGE "EXECABORT Transaction discarded because of: it is too long for the log"
 
 struct queued {
     const struct command *cmd;
@@ -34,6 +35,7 @@ struct watched {
     struct bytes key; /* a block of its own */
     uint64_t hash;
     uint32_t db;
+    uint32_t order; /* of two that name one key the first counts */
     struct watch_mark mark;
 };
 
@@ -48,9 +50,9 @@ struct multi {
     unsigned ready; /* so many are known to be run inside the transaction, or have run before it */
     unsigned n, cap;
     struct queued *q;
-    unsigned nwatched, watched_cap;
+    unsigned nwatched, watched_cap, next_order;
     struct watched *watched;
-    size_t bytes; /* of the queue */
+    size_t bytes, watched_bytes; /* of the queue, and of the watched keys */
 };
 
 /* Whether the client's command is to be queued: all but those that steer the transaction. */
@@ -65,7 +67,7 @@ uint32_t multi_flags(const struct client *cl, const struct command *cmd);
 void multi_begin(struct client *cl);
 void multi_drop(struct client *cl); /* queue and watched keys */
 void multi_unwatch(struct client *cl);
-/* k is latched; exists as its handler sees it. A key that is watched already keeps its first mark. */
+/* k is latched; exists as its handler sees it. A key may be watched twice: both marks are compared. */
 void multi_watch(struct client *cl, struct key_ref *k, bool exists);
 
 void multi_free(struct multi *m);
