@@ -176,8 +176,8 @@ struct key_ref {
     uint32_t arg;       /* the caller's number of this key */
     bool owned;         /* entry was made by this very transaction */
     bool logged;        /* the transaction has changed this key */
-    bool changed;       /* logged was seen, and cleared for the next command; or what had expired was removed */
-    bool overflowed;    /* it was put behind a full bucket: the segment may want to grow */
+    bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
+    bool overflowed; /* it was put behind a full bucket: the segment may want to grow */
 };
 
 static inline struct shm_entry *key_entry(const struct key_ref *k)

@@ -222,9 +222,9 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
 static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
 {
     struct shm_entry *e = key_entry(k);
-    bool write = c->cmd->flags & F_WRITE;
+    bool counts = !(c->cmd->flags & (F_WRITE | F_WATCHES)); /* as a hit or a miss */
     if (!e) {
-        c->ctx->slot->stats.misses += !write;
+        c->ctx->slot->stats.misses += counts;
         return RC_OK;
     }
     if (expired(c, e)) {
@@ -237,10 +237,10 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
         }
         *stale = true;
         k->entry = 0;
-        c->ctx->slot->stats.misses++;
+        c->ctx->slot->stats.misses += counts;
         return RC_OK;
     }
-    c->ctx->slot->stats.hits += !write;
+    c->ctx->slot->stats.hits += counts;
     if (!(c->cmd->flags & F_NOTOUCH) && !(c->session->flags & SESSION_F_NO_TOUCH))
         touch(c, e);
     return RC_OK;
