@@ -80,7 +80,8 @@ struct shm_unit {
 _Static_assert(sizeof(struct shm_unit) == 64, "one line per unit");
 
 struct shm_db {
-    shm_ref table; /* 0: never used */
+    shm_ref table;    /* 0: never used */
+    uint64_t changes; /* how often the table was cut off or exchanged */
 };
 
 /* The root page. Everything that outlives a process is found from here. */
@@ -111,6 +112,7 @@ struct shm_root {
     shm_ref waiters;             /* struct shm_waiters */
     shm_ref slowlog;             /* struct shm_slowlog[nslots] */
     shm_ref persist;             /* struct shm_persist */
+    shm_ref watch;               /* struct shm_watch */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */

@@ -45,7 +45,9 @@ struct shm_session {
     uint32_t kill; /* 1: the owner closes it when it sees this */
     int64_t created_ms, last_ms;
     uint64_t commands, net_in, net_out;
-    uint32_t qbuf, qbuf_free, argv_mem, obl, oll, spare2;
+    uint32_t qbuf, qbuf_free, argv_mem, obl, oll;
+    uint32_t multi; /* commands queued since MULTI, plus 1; 0: no MULTI */
+    uint64_t multi_mem;
     uint64_t omem, tot_mem, rbs, rbp;
     shm_ref waiters;     /* what it waits for (shm/waiters.h); 0: nothing */
     int64_t block_until; /* then: on the monotonic clock, INT64_MAX for ever */

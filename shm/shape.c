@@ -38,6 +38,7 @@ uint64_t arena_shape(void)
         NODE_BITS,
         shape_slowlog_bytes(),
         shape_persist_bytes(),
+        shape_watch_bytes(),
         sizeof(struct shm_snap_ring),
         sizeof(struct shm_waiter),
         shape_waiters_bytes(),

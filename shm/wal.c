@@ -147,7 +147,13 @@ void tx_effect_key(struct tx *tx, uint64_t hash)
     struct tx_wal *w = &tx->wal;
     if (w->nmarks < ARRAY_LEN(w->mark))
         w->mark[w->nmarks] = (uint16_t)(hash >> 48);
-    w->nmarks++;
+    if (w->nmarks <= ARRAY_LEN(w->mark)) /* one more than there is room for stands for all */
+        w->nmarks++;
+}
+
+void tx_effect_all(struct tx *tx)
+{
+    tx->wal.nmarks = ARRAY_LEN(tx->wal.mark) + 1;
 }
 
 enum rc tx_effect_del(struct tx *tx, uint32_t db, struct bytes key, uint64_t hash)

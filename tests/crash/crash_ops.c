@@ -1,5 +1,6 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/dict_ops.h"
+#include "tests/crash/exec_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
 #include "shm/nest.h"
@@ -646,6 +647,9 @@ const struct crash_op crash_ops[] = {
     {"list-deletes", lists_ready, list_deletes, true},
     {"list-waits", NULL, list_waits, true},
     {"list-trees", lists_dead_ready, list_frees_trees, false},
+    {"exec", exec_ready, exec_keys, false},
+    {"exec-gate", exec_ready, exec_gate, false},
+    {"exec-gate-undone", exec_ready, exec_gate_undone, false},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -676,6 +680,8 @@ const struct crash_op crash_ops[] = {
     {"snap-swap", two_databases, swap, SNAP_HALF},
     {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
     {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-exec", exec_ready, exec_keys, SNAP_ALL},
+    {"snap-exec-gate", exec_ready, exec_gate, SNAP_HALF},
     {"snap-cut", two_databases, snap_cuts, false},
     {"snap-walk", snap_ready, snap_walks, false},
     {"snap-discard", snap_ready, snap_discards, false},

@@ -1,6 +1,7 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -80,6 +81,9 @@ if(TARGET skep)
   server_test(second_instance second_instance)
   foreach(scenario acknowledged imported reloaded refused everysec written)
     server_test(recovery ${scenario})
+  endforeach()
+  foreach(scenario kills counted moved bound)
+    server_test(bank ${scenario})
   endforeach()
 endif()
 

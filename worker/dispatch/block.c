@@ -21,7 +21,7 @@ enum rc block_queue_ahead(struct call *c)
 {
     const struct shm_root *root = c->ctx->root;
     /* Those who wait are in order among themselves. While writes pause nobody is served, but reads go on. */
-    if (c->cmd->flags & F_BLOCKING || c->loading || (root->pause_mode && !(c->cmd->flags & F_WRITE)))
+    if (c->cmd->flags & F_BLOCKING || c->in_exec || c->loading || (root->pause_mode && !(c->cmd->flags & F_WRITE)))
         return RC_OK;
     for (unsigned i = 0; i < c->nkeys; i++) {
         struct key_ref *k = &c->keys[i];
@@ -74,11 +74,11 @@ static void wake_first(struct worker *w, uint32_t db, uint64_t hash)
         block_tell(w, session, id);
 }
 
-void block_wake(struct call *c)
+void block_wake(struct worker *w, const struct key_ref *keys, unsigned n)
 {
-    for (unsigned i = 0; i < c->nkeys; i++)
-        if (c->keys[i].logged && UNLIKELY(waiters_any(c->ctx->root, c->keys[i].hash)))
-            wake_first(c->w, c->keys[i].db, c->keys[i].hash);
+    for (unsigned i = 0; i < n; i++)
+        if (keys[i].changed && UNLIKELY(waiters_any(w->ctx.root, keys[i].hash)))
+            wake_first(w, keys[i].db, keys[i].hash);
 }
 
 #define OWN_MAX 64
@@ -208,7 +208,7 @@ void block_run(struct call *c, const struct block *b)
         leave(c);
         return;
     }
-    if (!c->client || c->in_multi || (waits && (s->unblock || mono_ms() >= s->block_until))) {
+    if (!c->client || c->in_exec || (waits && (s->unblock || mono_ms() >= s->block_until))) {
         reply_null_array(c->reply);
         leave(c);
         return;

@@ -14,7 +14,7 @@
 /* RC_BUSY: a key of the command has something for clients who came before. Once the keys are latched. */
 enum rc block_queue_ahead(struct call *c);
 /* After the commit: whoever is first in the queue of a key that was changed is told to look. */
-void block_wake(struct call *c);
+void block_wake(struct worker *w, const struct key_ref *keys, unsigned n);
 /* The client waits no more. Those behind it are told. */
 void block_leave(struct worker *w, struct shm_session *s);
 /* Tells a client's worker that the client should look at its keys, or at its session. */

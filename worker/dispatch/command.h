@@ -51,6 +51,8 @@ enum {
     F_STORES = 1u << 25,
     /* ours: its reply is its argument: a long one goes to the slow lane, as those of commands with keys do */
     F_ECHOES = 1u << 26,
+    /* ours: it leaves a mark where its keys are, or would be: their databases get tables, and it runs in the worker */
+    F_WATCHES = 1u << 28,
     /* ours: all its arguments are keys, and its reply is the sum of what it does with each. */
     F_SUMS = 1u << 27,
 };

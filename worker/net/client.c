@@ -4,6 +4,7 @@
 #include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
+#include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 
 #include <errno.h>
@@ -130,13 +131,16 @@ void clients_bury(struct worker *w)
         buffer_free(&w->net->scrap, cl->in, cl->in_cap);
         buffer_free(&w->net->scrap, cl->out, cl->out_cap);
         free(cl->told);
+        if (cl->multi)
+            multi_free(cl->multi);
         free(cl);
     }
 }
 
 size_t client_memory(const struct client *cl)
 {
-    return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser);
+    size_t queued = cl->multi ? multi_memory(cl->multi) : 0;
+    return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser) + queued;
 }
 
 void client_measure(struct client *cl)

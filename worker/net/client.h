@@ -52,6 +52,7 @@ struct client {
     uint8_t close_after_reply;
     bool reply_off, reply_skip, reply_skip_next;
     bool monitor;
+    struct multi *multi; /* MULTI was said, or a key is watched; else NULL */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
@@ -188,7 +189,8 @@ void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
-void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+enum rc lane_send_queue(struct client *cl); /* EXEC, with all that is queued */
+void lane_finished(struct client *cl);      /* the reply is complete; on with what came behind */
 void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
 bool lane_choose(struct worker *w, uint32_t *slot);
 /* Long requests: lane_feed.c. */
