@@ -24,6 +24,20 @@ static uint16_t keyflags_set(const struct bytes *argv, int argc)
     return K_OW | K_UPDATE;
 }
 
+/* BITFIELD only reads if all its operations are GET. */
+static uint16_t keyflags_bitfield(const struct bytes *argv, int argc)
+{
+    for (int i = 2; i < argc;) {
+        if (bytes_is(argv[i], "get") && argc - i > 2)
+            i += 3;
+        else if (bytes_is(argv[i], "overflow") && argc - i > 1)
+            i += 2;
+        else
+            return K_RW | K_ACCESS | K_UPDATE;
+    }
+    return K_RO | K_ACCESS;
+}
+
 #define CMD(id, fn, ...)      {.name = #id, .run = fn, __VA_ARGS__},
 #define BOX(id, ...)          {.name = #id, __VA_ARGS__},
 #define SUB(box, id, fn, ...) {.name = #id, .parent = #box, .run = fn, __VA_ARGS__},
