@@ -348,7 +348,7 @@ static enum rc run_latched(struct call *c)
 {
     struct tx tx;
     size_t mark = c->reply->len;
-    bool stale = false, write = c->cmd->flags & F_WRITE;
+    bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
     c->told = false;
@@ -373,7 +373,7 @@ static enum rc run_latched(struct call *c)
     }
     if (write)
         adjust_tables(c);
-    else if (UNLIKELY(stale))
+    if (UNLIKELY(stale))
         for (unsigned i = 0; i < c->nkeys; i++)
             expire_one(c, &c->keys[i]);
     return RC_OK;

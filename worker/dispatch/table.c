@@ -235,7 +235,8 @@ static bool spec_range(const struct key_spec *spec, const struct bytes *argv, in
         return true;
     }
     *last = spec->last >= 0 ? *first + spec->last : argc + spec->last;
-    return *last < argc && *last >= *first;
+    /* Those up to the last argument may be none, if another key stands before them. */
+    return *last < argc && *last >= *first - (*first > 1);
 }
 
 int command_keys(const struct command *cmd, const struct bytes *argv, int argc, struct key_pos *out, int max)
