@@ -209,6 +209,17 @@ static void range_rewrites(struct shm_ctx *ctx)
     KEY(absent, "new", 7);
     ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
 }
+/* A byte within a value that keeps its length, as SETBIT changes it: of a long one, and of one in its entry. */
+static void byte_in_place(struct shm_ctx *ctx)
+{
+    KEY(big, "big", 0);
+    ok(ks_write_range(ctx, 0, big, 300000, BYTES_LIT("\1")));
+    between();
+    KEY(k, "k", 10);
+    ok(ks_write_range(ctx, 0, k, 50, BYTES_LIT("\1")));
+    between();
+    ok(ks_write_range(ctx, 0, big, 399999, BYTES_LIT("\2\2"))); /* and one that lengthens it */
+}
 /* A value that is built before its transaction, over one and over nothing; and one that nobody takes. */
 static void built(struct shm_ctx *ctx)
 {
@@ -599,6 +610,7 @@ const struct crash_op crash_ops[] = {
     {"append-span", NULL, append_span, true},
     {"range-in-place", NULL, range_in_place, true},
     {"range-rewrites", NULL, range_rewrites, true},
+    {"byte-in-place", NULL, byte_in_place, true},
     {"built", NULL, built, false},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
@@ -671,6 +683,7 @@ const struct crash_op crash_ops[] = {
     {"snap-list-middle", lists_ready, list_tree_middle, CALLS | SNAP_ALL},
     {"snap-list-trims", lists_ready, list_trims, CALLS | SNAP_ALL},
     {"snap-list-deletes", lists_ready, list_deletes, CALLS | SNAP_ALL},
+    {"snap-byte", NULL, byte_in_place, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},

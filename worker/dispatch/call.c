@@ -354,17 +354,17 @@ enum rc call_step(struct call *c, bool *stale)
     if (UNLIKELY(rc))
         return rc;
     c->cmd->run(c);
-    return c->rc || !(c->cmd->flags & F_WRITE) ? c->rc : tell_log(c);
+    return c->rc || !(c->cmd->flags & (F_WRITE | F_CACHES)) ? c->rc : tell_log(c);
 }
 
 static enum rc run_latched(struct call *c)
 {
     struct tx tx;
     size_t mark = c->reply->len;
-    bool stale = false, write = c->cmd->flags & F_WRITE;
+    bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
-    c->removes = write;
+    c->removes = c->cmd->flags & F_WRITE;
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = call_step(c, &stale);
