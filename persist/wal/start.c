@@ -87,7 +87,6 @@ static void remove_unfinished(struct writer *w, bool all)
     closedir(dir);
 }
 
-/* Who waits for this log waits for nothing any more: it was switched off, and no start will ever read it. */
 void writer_forget_pending(struct writer *w)
 {
     struct shm_wal *wal = w->wal;
@@ -97,9 +96,6 @@ void writer_forget_pending(struct writer *w)
     wal->next_segment = wal->pending_from;
     wal->pending_from = 0;
     remove_unfinished(w, false);
-    if (!wal->fault && wal->written > wal->durable)
-        __atomic_store_n(&wal->durable, wal->written, __ATOMIC_SEQ_CST);
-    writer_wake(w);
 }
 
 /* ---- segments ---- */

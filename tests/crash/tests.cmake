@@ -77,6 +77,12 @@ if(TARGET skep)
   foreach(scenario upgrade refused)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
+  # Bounded here; by hand for as long as you like.
+  foreach(seed 1 100)
+    add_test(NAME crash/torture_${seed} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/torture.py $<TARGET_FILE:skep>
+                                                --seconds 15 --seed ${seed})
+    set_tests_properties(crash/torture_${seed} PROPERTIES LABELS crash TIMEOUT 300 RUN_SERIAL TRUE)
+  endforeach()
   server_test(second_instance second_instance)
   foreach(scenario acknowledged imported reloaded refused everysec written)
     server_test(recovery ${scenario})
