@@ -37,6 +37,7 @@ static inline shm_ref shm_ref_of(const void *p)
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX      250u
+#define SHM_DBS_MAX        (1 << 24) /* what a record of the log, and of a snapshot's ring, has room for */
 #define SHM_CLASSES        103u
 #define SHM_CONFIG_BYTES   262144u
 #define LATENCY_EVENTS_MAX 8u

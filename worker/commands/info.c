@@ -294,7 +294,9 @@ static void put_writer(struct info *in, const struct shm_persist *p)
         put(in, "aof_pending_bio_fsync:%d", w->written != w->durable);
         put_u64(in, "aof_delayed_fsync", w->delayed_syncs);
     }
-    put(in, "wal_state:%s", states[w->state % ARRAY_LEN(states)]);
+    /* On is told when a start would read it: the base is complete, and the segments behind it have their names. */
+    uint32_t state = w->state == WAL_ON && w->pending_from ? WAL_BEGINS : w->state;
+    put(in, "wal_state:%s", states[state % ARRAY_LEN(states)]);
     if (w->state == WAL_OFF)
         return;
     put_u64(in, "wal_position", wal_lsn(in->c->ctx->root));
