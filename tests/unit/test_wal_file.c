@@ -36,7 +36,7 @@ static size_t effect_of(unsigned i, char *out)
 static uint32_t put_record(char *to, unsigned i)
 {
     char effect[64];
-    struct wal_record_head h = {lsn_of(i), (uint32_t)effect_of(i, effect), (uint16_t)(i % 3), 0};
+    struct wal_record_head h = {lsn_of(i), (uint32_t)effect_of(i, effect), i % 3};
     memcpy(to, &h, sizeof(h));
     memcpy(to + sizeof(h), effect, h.bytes);
     return WAL_RECORD_HEAD_BYTES + h.bytes;
