@@ -29,6 +29,7 @@ enum control_kind {
     CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too.
                      * Without a descriptor: it serves again, let go of what was lent */
     /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
+    CTL_NOTICE, /* a change of the configuration was committed: act upon it now. CTL_ANSWER */
     CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
     CTL_TOLD,   /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
 };

@@ -256,6 +256,13 @@ static void on_listen(struct master *m, struct child *c, const struct control_ms
     child_tell(m, c, &answer, -1);
 }
 
+static void on_notice(struct master *m, struct child *c, const struct control_msg *msg)
+{
+    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
+    config_notice(m);
+    child_tell(m, c, &answer, -1);
+}
+
 static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
 {
     switch ((enum control_kind)msg->kind) {
@@ -276,6 +283,9 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
         break;
     case CTL_REWRITE:
         on_rewrite(m, c, msg);
+        break;
+    case CTL_NOTICE:
+        on_notice(m, c, msg);
         break;
     case CTL_LISTEN:
         on_listen(m, c, msg);

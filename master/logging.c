@@ -2,6 +2,7 @@
 #include "master/supervise.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 
 #include "shm/base/log.h"
@@ -9,6 +10,8 @@
 
 #define GRANT_S   10.0 /* from the word that the log works until the configuration must say so */
 #define TRIES_MAX 3u
+#define LATCH_TRIES                                                                                          \
+    100u /* who holds the configuration's latch may be waiting for us: then the next tick will do */
 
 #define NO_LOG                                                                                               \
     "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - Unable to turn on AOF. Check "     \
@@ -141,19 +144,38 @@ void log_writer_ended(struct master *m, bool was_ready)
     loading_go_on(m);
 }
 
+/* What is stored in the configuration but not committed may be taken back: it is not followed, and meanwhile replies
+ * wait rather than not. */
+static bool read_wishes(struct master *m, bool *on, bool *always)
+{
+    const struct shm_latch *l = &m->root->config_latch;
+    uint32_t version = latch_load(l);
+    *on = m->cfg->appendonly;
+    *always = m->cfg->appendfsync == FSYNC_ALWAYS;
+    SHM_ORDER();
+    return !(version & LATCH_OWNER) && latch_load(l) == version;
+}
+
 void log_follow(struct master *m)
 {
-    bool wanted = m->cfg->appendonly || now_s() < m->durable.log_granted;
+    bool on, always, known;
     if (m->durable.step != LOADED || m->ending)
         return;
-    if (m->cfg->appendonly)
+    for (unsigned i = 0; !(known = read_wishes(m, &on, &always)) && i < LATCH_TRIES; i++)
+        sched_yield();
+    if (!known) {
+        wal(m)->waits = !log_post(m)->off;
+        return;
+    }
+    bool wanted = on || now_s() < m->durable.log_granted;
+    if (on)
         m->durable.log_granted = 0; /* the word was taken */
     if (wanted && log_post(m)->off)
         log_open_writer(m, true);
     else if (!wanted && !log_post(m)->off)
         log_close_writer(m);
     /* Before the cut makes the first record: none of them may be told too early. */
-    wal(m)->waits = !log_post(m)->off && m->cfg->appendfsync == FSYNC_ALWAYS;
+    wal(m)->waits = !log_post(m)->off && always;
 }
 
 void log_ask(struct master *m, const struct control_msg *msg)

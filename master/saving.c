@@ -57,6 +57,7 @@ bool snap_begin(struct master *m, enum snap_kind kind, bool log_begins, enum sna
     s->log_begins = log_begins;
     s->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
     s->error[0] = '\0';
+    s->keys_total = s->keys_done = 0;
     if (log_begins)
         persist(m->root)->wal.state = WAL_BEGINS;
     d->failed_before = s->failed;
@@ -76,6 +77,7 @@ bool snap_begin(struct master *m, enum snap_kind kind, bool log_begins, enum sna
         return false;
     }
     d->why = why;
+    __atomic_store_n(&s->busy, kind, __ATOMIC_RELEASE);
     if (why == SNAP_FOR_POINT || why == SNAP_FOR_REWRITE)
         log_notice("%s started", kind_name(s));
     return true;
@@ -98,7 +100,9 @@ static void log_outcome(const struct master *m, bool ok)
     if (!ok && m->durable.why == SNAP_FOR_LOG && persist(m->root)->rewrite_failures)
         return; /* told when it began: this is repeated every second */
     if (!ok)
-        log_warning("%s error: %s", kind_name(s), s->error[0] ? s->error : "it was called off");
+        log_warning("%s error: %s",
+                    s->kind == SNAP_RDB && m->durable.why != SNAP_FOR_POINT ? "Saving" : kind_name(s),
+                    s->error[0] ? s->error : "it was called off");
     else if (s->kind != SNAP_RDB || m->durable.why == SNAP_FOR_POINT)
         log_notice("%s terminated with success", kind_name(s));
 }
@@ -124,6 +128,7 @@ static void snap_finished(struct master *m, bool ok)
     heed_set(persist(m->root), HEED_SAVE_FAILED, s->failed);
     if (s->kind == SNAP_BASE)
         count_rewrite(m, ok);
+    __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE); /* after all that INFO tells of its end */
     switch (why) {
     case SNAP_FOR_SAVE:
         ask_answer(m, ASK_SAVE, ok ? "+OK" : "-ERR");

@@ -93,6 +93,7 @@ struct shm_snap {
     int64_t base_last_s;
     uint64_t saves;
     uint64_t dirty_saved; /* changes that the last good one holds */
+    uint64_t busy; /* enum snap_kind: what is under way as clients see it, 0: another may begin. The master */
     char error[256];
 };
 

@@ -28,6 +28,12 @@ def lane_of(s):
     return [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: slow lane")][0]
 
 
+def served(s):
+    titles = [t.strip("\0 ") for t in children_of(s.proc.pid).values()]
+    wanted = ("skep: worker 0", "skep: worker 1", "skep: slow lane 0")
+    return all(t in titles for t in wanted) and not any("repair" in t for t in titles)
+
+
 def whole(start):
     """What was sent is what is stored, and what stands around it in the pipeline is answered in its order."""
     with start("--workers", "2") as s:
@@ -90,7 +96,7 @@ def broken(start):
                 except resp.Closed:
                     pass
             c.close()
-            wait_for("all run", lambda: len([t for t in children_of(s.proc.pid).values() if "repair" not in t]) == 3)
+            wait_for("all run", lambda: served(s))
             b = s.connect()
             got = b.command("GET", "k", timeout=60)
             if got.value not in values:

@@ -5,6 +5,7 @@ of it."""
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
 
@@ -574,6 +575,31 @@ def closed(start):
             expect(c, '"1"', "GET", key)
 
 
+def together(start):
+    """appendonly beside port, which the lane stores while the master listens: OK says that both are done; refused, that neither is."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s, socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        c = s.connect()
+        for _ in range(4):
+            s.port = server.free_port()
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "no", "port", str(s.port))
+            if info(c, "wal_state") != "off":
+                raise Failure("appendonly is no, but the log is on")
+            s.port = server.free_port()
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes", "port", str(s.port))
+            wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+            begun = info(c, "aof_rewrites")
+            expect(c, "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server "
+                   "logs.", "CONFIG", "SET", "appendonly", "no", "port", str(taken.getsockname()[1]))  # fmt: skip
+            expect(c, "+OK", "SET", "a", "1")
+            if info(c, "wal_state") != "on" or info(c, "aof_rewrites") != begun:
+                raise Failure("the log was interrupted though nothing was changed")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), '"1"', "GET", "a")
+
+
 def databases(start):
     """As many as there may be: each keeps its keys through a snapshot and through the log."""
     far = 70001  # more than 16 bits
@@ -678,6 +704,6 @@ def reload(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, closed, databases, no_log,
+                 snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
                  replaced, upgraded, reload)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -193,6 +193,22 @@ static bool may_store(struct call *c, bool begins, bool *stored)
     return answer[0] != '-' && !*stored;
 }
 
+/* The reply at mark waits until the master has acted. A lane, which the worker has sent the command to after asking for the
+ * log, may wait itself. */
+static void have_noticed(struct call *c, size_t mark)
+{
+    char answer[CONTROL_TEXT];
+    struct control_msg m = {.kind = CTL_NOTICE};
+    if (!c->in_lane) {
+        c->reply->len = mark;
+        ask_master(c, ASK_NOTICE, 0, answer);
+        return;
+    }
+    lane_step_out(c);
+    control_ask(c->w, &m); /* no answer: the master is about to end us */
+    lane_step_in(c);
+}
+
 void cmd_config_set(struct call *c)
 {
     int n = (c->argc - 2) / 2;
@@ -201,24 +217,21 @@ void cmd_config_set(struct call *c)
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
-    log = concerns_log(c, &begins) && !c->in_lane; /* there the worker has asked before */
-    if (log && !may_store(c, begins, &noticed)) {
+    log = concerns_log(c, &begins);
+    if (log && !c->in_lane && !may_store(c, begins, &noticed)) {
         if (noticed)
             reply_ok(c->reply);
         return;
     }
-    struct config_pair *pairs = malloc((size_t)n * sizeof(*pairs));
+    struct config_pair *pairs = calloc((size_t)n + 1, sizeof(*pairs));
     CHECK(pairs);
     for (int i = 0; i < n; i++)
         pairs[i] = (struct config_pair){c->argv[2 + 2 * i], c->argv[3 + 2 * i]};
     size_t mark = c->reply->len;
     set_locked(c, pairs, n);
     free(pairs);
-    if (log && !c->rc && c->reply->buf[mark] == '+') {
-        char answer[CONTROL_TEXT];
-        c->reply->len = mark;
-        ask_master(c, ASK_NOTICE, 0, answer);
-    }
+    if (log && !c->rc && c->reply->buf[mark] == '+')
+        have_noticed(c, mark);
 }
 
 /* ---- the others ---- */

@@ -236,7 +236,8 @@ static void put_helpers(struct info *in)
 /* There is no copy-on-write: what writers replace during a snapshot is handed over as it is. */
 static void put_snapshot(struct info *in, const struct shm_snap *s, int64_t now_ms)
 {
-    bool any = s->state != SNAP_IDLE, rdb = any && s->kind == SNAP_RDB;
+    uint64_t busy = __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE);
+    bool any = busy != 0, rdb = busy == SNAP_RDB;
     uint64_t done = any ? s->keys_done : 0, total = any ? s->keys_total : 0;
     PUT_FIXED(in, {"async_loading", "0"}, {"current_cow_peak", "0"}, {"current_cow_size", "0"},
               {"current_cow_size_age", "0"});
@@ -267,7 +268,7 @@ static void put_loaded_keys(struct info *in, const struct shm_load *l)
 static void put_log(struct info *in, const struct shm_persist *p, int64_t now_ms)
 {
     const struct shm_snap *s = &p->snap;
-    bool rewrites = s->state != SNAP_IDLE && s->kind == SNAP_BASE;
+    bool rewrites = __atomic_load_n(&s->busy, __ATOMIC_ACQUIRE) == SNAP_BASE;
     put(in, "aof_enabled:%d", in->c->cfg->appendonly);
     put(in, "aof_rewrite_in_progress:%d", rewrites);
     put(in, "aof_rewrite_scheduled:%u", p->rewrite_scheduled);
