@@ -14,6 +14,7 @@
 #include "shm/repair.h"
 #include "shm/types/coll.h"
 #include "shm/types/string.h"
+#include "shm/waiters.h"
 #include "shm/wal.h"
 #include "worker/commands/help.h"
 #include "worker/commands/server_cmds.h"
@@ -466,15 +467,19 @@ static void debug_reload(struct call *c)
         }
         bits |= words[k].bit;
     }
-    if (ask_master(c, ASK_RELOAD, bits, answer))
+    if (ask_master(c, ASK_RELOAD, bits, answer)) {
+        waiters_stir(c->ctx->root); /* the loaders told nobody what came */
         reply_told(c, answer);
+    }
 }
 
 static void debug_loadaof(struct call *c)
 {
     char answer[CONTROL_TEXT];
-    if (ask_master(c, ASK_LOADAOF, 0, answer))
+    if (ask_master(c, ASK_LOADAOF, 0, answer)) {
+        waiters_stir(c->ctx->root);
         reply_told(c, answer);
+    }
 }
 
 /* ---- dying on purpose ---- */

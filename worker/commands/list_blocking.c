@@ -82,7 +82,7 @@ static void take_move(struct call *c, unsigned i, const void *arg)
 
 static void block_move(struct call *c, const struct ends *o, int timeout_at)
 {
-    struct block b = {.type = TYPE_LIST, .nkeys = 1, .take = take_move, .arg = o};
+    struct block b = {.type = TYPE_LIST, .nkeys = 1, .take = take_move, .arg = o, .one = true};
     if (block_timeout_arg(c, timeout_at, &b.timeout_ms))
         block_run(c, &b);
 }

@@ -17,24 +17,34 @@ static bool is_waited_for(const struct shm_entry *e)
     return e && entry_type(e) != TYPE_STRING;
 }
 
-enum rc block_queue_ahead(struct call *c)
+enum rc block_keys_ahead(struct tx *tx, const struct key_ref *keys, unsigned n, int64_t now_ms)
 {
-    const struct shm_root *root = c->ctx->root;
-    /* Those who wait are in order among themselves. While writes pause nobody is served, but reads go on. */
-    if (c->cmd->flags & F_BLOCKING || c->in_exec || c->loading || (root->pause_mode && !(c->cmd->flags & F_WRITE)))
-        return RC_OK;
-    for (unsigned i = 0; i < c->nkeys; i++) {
-        struct key_ref *k = &c->keys[i];
-        if (LIKELY(!is_waited_for(key_entry(k))) || LIKELY(!waiters_any(root, k->hash)))
+    const struct shm_root *root = tx->ctx->root;
+    for (unsigned i = 0; i < n; i++) {
+        const struct key_ref *k = &keys[i];
+        const struct shm_entry *e = key_entry(k);
+        if (LIKELY(!is_waited_for(e)) || LIKELY(!waiters_any(root, k->hash)))
             continue;
-        enum rc rc = waiters_latch(c->tx);
+        if (e->flags & ENTRY_EXPIRES && entry_expiry(e) <= now_ms)
+            continue;
+        enum rc rc = waiters_latch(tx);
         if (rc)
             return rc;
         const struct shm_waiter *first = waiters_first(root, k->db, k->hash);
-        if (first && session_at(first->session)->wait_type == entry_type(key_entry(k)))
+        if (first && session_at(first->session)->wait_type == entry_type(e))
             return RC_BUSY;
     }
     return RC_OK;
+}
+
+enum rc block_queue_ahead(struct call *c)
+{
+    /* Those who wait are in order among themselves, and EXEC has looked before its first command. While writes pause
+     * nobody is served, but reads go on. */
+    if (c->cmd->flags & F_BLOCKING || c->in_exec || c->loading ||
+        (c->ctx->root->pause_mode && !(c->cmd->flags & F_WRITE)))
+        return RC_OK;
+    return block_keys_ahead(c->tx, c->keys, c->nkeys, c->now_ms);
 }
 
 void block_tell(struct worker *w, uint32_t session, uint64_t id)
@@ -141,7 +151,7 @@ static void leave(struct call *c)
 /* Whoever waits takes only what he is the first to wait for. */
 static enum rc comes_first(struct call *c, const struct key_ref *k)
 {
-    if (LIKELY(!waiters_any(c->ctx->root, k->hash)))
+    if (LIKELY(!waiters_any(c->ctx->root, k->hash)) || c->in_exec) /* others are served behind EXEC */
         return RC_OK;
     enum rc rc = waiters_latch(c->tx);
     if (rc)
@@ -209,7 +219,10 @@ void block_run(struct call *c, const struct block *b)
         return;
     }
     if (!c->client || c->in_exec || (waits && (s->unblock || mono_ms() >= s->block_until))) {
-        reply_null_array(c->reply);
+        if (b->one && !waits)
+            reply_null(c->reply);
+        else
+            reply_null_array(c->reply);
         leave(c);
         return;
     }

@@ -13,6 +13,7 @@
 
 /* RC_BUSY: a key of the command has something for clients who came before. Once the keys are latched. */
 enum rc block_queue_ahead(struct call *c);
+enum rc block_keys_ahead(struct tx *tx, const struct key_ref *keys, unsigned n, int64_t now_ms);
 /* After the commit: whoever is first in the queue of a key that was changed is told to look. */
 void block_wake(struct worker *w, const struct key_ref *keys, unsigned n);
 /* The client waits no more. Those behind it are told. */
@@ -28,6 +29,7 @@ struct block {
     int64_t timeout_ms; /* 0: for ever */
     void (*take)(struct call *c, unsigned i, const void *arg);
     const void *arg;
+    bool one; /* its reply is a single value, which is null where nothing blocks */
 };
 bool block_timeout_arg(struct call *c, int i, int64_t *ms);
 void block_run(struct call *c, const struct block *b);

@@ -312,6 +312,8 @@ static enum rc run_transaction(struct exec *x)
     rc = latch_all(x);
     if (!rc)
         rc = compare_watched(x);
+    if (!rc && (write || !x->c->ctx->root->pause_mode))
+        rc = block_keys_ahead(&x->tx, x->keys, x->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);
     if (rc || !write)
