@@ -1,4 +1,5 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
+#include "tests/crash/dict_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -626,6 +627,14 @@ const struct crash_op crash_ops[] = {
     {"log-many", log_ready, many, true},
     {"log-end", log_end_ready, set_over, true},
     {"log-take", log_take_ready, log_take, false},
+    /* hashes and sets */
+    {"dict-packed", dicts_ready, dict_packed, true},
+    {"dict-listpack", dicts_ready, dict_listpack, true},
+    {"dict-converts", dicts_ready, dict_converts, true},
+    {"dict-grows", dicts_ready, dict_grows, true},
+    {"dict-shrinks", dicts_ready, dict_shrinks, true},
+    {"dict-copies", dicts_ready, dict_copies, true},
+    {"dict-deletes", dicts_ready, dict_deletes, true},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -636,6 +645,13 @@ const struct crash_op crash_ops[] = {
     {"snap-append", NULL, append_short, CALLS | SNAP_ALL},
     {"snap-append-span", NULL, append_span, CALLS | SNAP_ALL},
     {"snap-range", NULL, range_in_place, CALLS | SNAP_ALL},
+    {"snap-dict-packed", dicts_ready, dict_packed, CALLS | SNAP_ALL},
+    {"snap-dict-listpack", dicts_ready, dict_listpack, CALLS | SNAP_ALL},
+    {"snap-dict-converts", dicts_ready, dict_converts, CALLS | SNAP_ALL},
+    {"snap-dict-grows", dicts_ready, dict_grows, CALLS | SNAP_ALL},
+    {"snap-dict-shrinks", dicts_ready, dict_shrinks, CALLS | SNAP_ALL},
+    {"snap-dict-copies", dicts_ready, dict_copies, CALLS | SNAP_ALL},
+    {"snap-dict-deletes", dicts_ready, dict_deletes, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},

@@ -1,0 +1,208 @@
+#include "tests/crash/dict_ops.h"
+#include "shm/types/hash.h"
+#include "shm/types/set.h"
+
+static const struct hash_limits hash_limits = {40, 64};
+static const struct set_limits set_limits = {60, 20, 64};
+
+static void between(void)
+{
+    if (crash_between)
+        crash_between();
+}
+
+static void ok(enum rc rc)
+{
+    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
+}
+
+/* A transaction on one key, or on two. */
+struct work {
+    struct tx tx;
+    struct name name[2];
+    struct key_ref k[2];
+    uint32_t at[2];
+    struct dict d;
+};
+
+static struct key_ref *open_keys(struct work *w, struct shm_ctx *ctx, struct name a, struct name b,
+                                 unsigned n)
+{
+    w->name[0] = a;
+    w->name[1] = b;
+    for (unsigned i = 0; i < n; i++) {
+        w->k[i] = ks_ref(ctx, 0, NAME_BYTES(w->name[i]));
+        w->k[i].arg = i;
+    }
+    if (ks_begin)
+        ks_begin();
+    tx_begin(&w->tx, ctx);
+    ok(keys_latch(&w->tx, w->k, n, w->at));
+    return &w->k[w->at[0]];
+}
+
+static struct key_ref *open_key(struct work *w, struct shm_ctx *ctx, const char *prefix, unsigned i)
+{
+    struct name n = name_of(prefix, i);
+    return open_keys(w, ctx, n, n, 1);
+}
+
+/* Fields [from, from + n) get values of so many bytes. */
+static void puts_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n, size_t bytes)
+{
+    static char value[3000];
+    static struct work w;
+    struct dict_place at;
+    hash_open(&w.d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    for (unsigned i = 0; i < n; i++) {
+        struct name f = name_of("f", from + i);
+        fill(value, bytes, from + i + (unsigned)bytes);
+        dict_find(&w.d, NAME_BYTES(f), &at);
+        ok(hash_put(&w.d, &at, &hash_limits, NAME_BYTES(f), (struct bytes){value, bytes}));
+    }
+    ok(dict_end(&w.d));
+    tx_commit(&w.tx);
+}
+
+static void dels_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n)
+{
+    static struct work w;
+    struct dict_place at;
+    hash_open(&w.d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    for (unsigned i = 0; i < n; i++) {
+        struct name f = name_of("f", from + i);
+        CHECK(dict_find(&w.d, NAME_BYTES(f), &at));
+        ok(dict_del(&w.d, &at));
+    }
+    ok(dict_end(&w.d));
+    tx_commit(&w.tx);
+}
+
+/* "m:17", or the number alone. */
+static struct bytes member(struct name *m, bool number, unsigned i)
+{
+    *m = name_of("m", i);
+    return number ? (struct bytes){m->s + 2, m->n - 2} : NAME_BYTES(*m);
+}
+
+static void adds(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n, bool number)
+{
+    static struct work w;
+    struct key_ref *k = open_key(&w, ctx, "set", set);
+    struct name m;
+    bool added;
+    ok(set_open(&w.d, &w.tx, k, 1, &set_limits, member(&m, number, from), n));
+    for (unsigned i = 0; i < n; i++)
+        ok(set_add(&w.d, &set_limits, member(&m, number, from + i), &added));
+    ok(dict_end(&w.d));
+    tx_commit(&w.tx);
+}
+
+static void dels(struct shm_ctx *ctx, const char *prefix, unsigned i)
+{
+    static struct work w;
+    ok(key_del(&w.tx, open_key(&w, ctx, prefix, i), false));
+    tx_commit(&w.tx);
+}
+
+static void copies(struct shm_ctx *ctx, struct name from, struct name to)
+{
+    static struct work w;
+    struct key_ref *k = open_keys(&w, ctx, from, to, 2);
+    ok(dict_copy(&w.tx, key_entry(k), &w.k[w.at[1]], 1));
+    tx_commit(&w.tx);
+}
+
+void dicts_ready(struct shm_ctx *ctx)
+{
+    void (*begin)(void) = ks_begin;
+    ks_begin = NULL;
+    puts_fields(ctx, 0, 0, 5, 10);
+    puts_fields(ctx, 1, 0, 30, 50);
+    puts_fields(ctx, 2, 0, 300, 20);
+    puts_fields(ctx, 2, 300, 2, 2000);
+    adds(ctx, 0, 0, 10, true);
+    adds(ctx, 1, 1000000, 59, true);
+    adds(ctx, 1, 1000059, 1, true);
+    adds(ctx, 2, 0, 200, false);
+    ks_begin = begin;
+}
+
+void dict_packed(struct shm_ctx *ctx)
+{
+    puts_fields(ctx, 0, 4, 2, 30);
+    between();
+    dels_fields(ctx, 0, 0, 1);
+    between();
+    dels_fields(ctx, 0, 1, 5);
+    between();
+    puts_fields(ctx, 3, 0, 1, 10);
+}
+
+void dict_listpack(struct shm_ctx *ctx)
+{
+    puts_fields(ctx, 0, 5, 20, 40); /* packed becomes a tree */
+    between();
+    puts_fields(ctx, 1, 29, 2, 60);
+    between();
+    dels_fields(ctx, 1, 10, 3);
+    between();
+    dels_fields(ctx, 1, 0, 10);
+}
+
+void dict_converts(struct shm_ctx *ctx)
+{
+    puts_fields(ctx, 0, 5, 1, 3000);
+    between();
+    puts_fields(ctx, 1, 30, 20, 3); /* too many for a listpack */
+    between();
+    adds(ctx, 0, 0, 5, false); /* an intset becomes a listpack */
+    between();
+    adds(ctx, 0, 10, 10, false);
+    between();
+    adds(ctx, 1, 1000060, 1, true); /* an intset's tree is a hashtable's */
+}
+
+void dict_grows(struct shm_ctx *ctx)
+{
+    puts_fields(ctx, 2, 1000, 1, 20);
+    between();
+    puts_fields(ctx, 2, 0, 3, 25);
+    between();
+    puts_fields(ctx, 2, 300, 1, 2500);
+    between();
+    puts_fields(ctx, 2, 2000, 100, 100);
+    between();
+    adds(ctx, 2, 1000, 10, false);
+}
+
+void dict_shrinks(struct shm_ctx *ctx)
+{
+    dels_fields(ctx, 2, 0, 1);
+    between();
+    dels_fields(ctx, 2, 1, 250);
+    between();
+    dels_fields(ctx, 2, 251, 51);
+}
+
+void dict_copies(struct shm_ctx *ctx)
+{
+    copies(ctx, name_of("hash", 0), name_of("set", 0));
+    between();
+    copies(ctx, name_of("hash", 1), name_of("hash", 4));
+    between();
+    copies(ctx, name_of("hash", 2), name_of("set", 2));
+    between();
+    copies(ctx, name_of("set", 1), name_of("hash", 2));
+}
+
+void dict_deletes(struct shm_ctx *ctx)
+{
+    dels(ctx, "hash", 0);
+    between();
+    dels(ctx, "hash", 1);
+    between();
+    dels(ctx, "hash", 2);
+    between();
+    dels(ctx, "set", 1);
+}
