@@ -1,6 +1,7 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/dict_ops.h"
 #include "tests/crash/snap_ops.h"
+#include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
 #include "shm/types/string.h"
@@ -635,6 +636,14 @@ const struct crash_op crash_ops[] = {
     {"dict-shrinks", dicts_ready, dict_shrinks, true},
     {"dict-copies", dicts_ready, dict_copies, true},
     {"dict-deletes", dicts_ready, dict_deletes, true},
+    /* sorted sets */
+    {"zset-packed", zsets_ready, zset_packed, true},
+    {"zset-listpack", zsets_ready, zset_listpack, true},
+    {"zset-converts", zsets_ready, zset_converts, true},
+    {"zset-grows", zsets_ready, zset_grows, true},
+    {"zset-shrinks", zsets_ready, zset_shrinks, true},
+    {"zset-copies", zsets_ready, zset_copies, true},
+    {"zset-deletes", zsets_ready, zset_deletes, true},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -652,6 +661,13 @@ const struct crash_op crash_ops[] = {
     {"snap-dict-shrinks", dicts_ready, dict_shrinks, CALLS | SNAP_ALL},
     {"snap-dict-copies", dicts_ready, dict_copies, CALLS | SNAP_ALL},
     {"snap-dict-deletes", dicts_ready, dict_deletes, CALLS | SNAP_ALL},
+    {"snap-zset-packed", zsets_ready, zset_packed, CALLS | SNAP_ALL},
+    {"snap-zset-listpack", zsets_ready, zset_listpack, CALLS | SNAP_ALL},
+    {"snap-zset-converts", zsets_ready, zset_converts, CALLS | SNAP_ALL},
+    {"snap-zset-grows", zsets_ready, zset_grows, CALLS | SNAP_ALL},
+    {"snap-zset-shrinks", zsets_ready, zset_shrinks, CALLS | SNAP_ALL},
+    {"snap-zset-copies", zsets_ready, zset_copies, CALLS | SNAP_ALL},
+    {"snap-zset-deletes", zsets_ready, zset_deletes, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},
