@@ -108,6 +108,7 @@ struct shm_root {
     shm_ref sessions;            /* struct shm_session[nsessions] */
     shm_ref config;              /* SHM_CONFIG_BYTES for the server's configuration */
     shm_ref mail;                /* the mailboxes' directory */
+    shm_ref waiters;             /* struct shm_waiters */
     shm_ref slowlog;             /* struct shm_slowlog[nslots] */
     shm_ref persist;             /* struct shm_persist */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */

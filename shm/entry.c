@@ -1,6 +1,16 @@
 #include "shm/entry.h"
 #include "shm/types/coll.h"
 
+const char *entry_enc_name(const struct shm_entry *e)
+{
+    static const char *const name[] = {
+        [ENC_RAW] = "raw",           [ENC_EMBSTR] = "embstr",       [ENC_INT] = "int",
+        [ENC_LISTPACK] = "listpack", [ENC_QUICKLIST] = "quicklist", [ENC_HASHTABLE] = "hashtable",
+        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",
+    };
+    return name[entry_enc(e)];
+}
+
 static size_t head_bytes(const struct entry_spec *s)
 {
     return 8 + (s->expiry_ms >= 0 ? 8 : 0) + (s->enc == ENC_INT || s->big || s->tree ? 8 : 0) +

@@ -84,6 +84,7 @@ static inline uint64_t *entry_word_at(struct shm_entry *e)
 {
     return (uint64_t *)(e + 1) + (e->flags & ENTRY_EXPIRES ? 1 : 0);
 }
+const char *entry_enc_name(const struct shm_entry *e); /* as OBJECT ENCODING says it */
 static inline size_t entry_head_bytes(const struct shm_entry *e)
 {
     return 8 + (e->flags & ENTRY_EXPIRES ? 8 : 0) + (entry_has_word(e) ? 8 : 0);

@@ -1,7 +1,7 @@
 /* Nothing is believed: a length is compared with the bytes that are left before anything is done with it, and
  * a count of elements with them too, since each takes a byte at least. So a damaged file costs no more time
  * or memory than its size, however large the numbers in it. */
-#include "shm/format/rdb_in.h"
+#include "shm/format/rdb_parts.h"
 
 #include <stdarg.h>
 #include <stdio.h>
@@ -18,8 +18,7 @@
 
 /* ---- errors ---- */
 
-__attribute__((cold, noinline, format(printf, 3, 4))) static void fault(struct rdb_in *in, size_t at,
-                                                                        const char *fmt, ...)
+void rdb_fault(struct rdb_in *in, size_t at, const char *fmt, ...)
 {
     va_list ap;
     va_start(ap, fmt);
@@ -28,15 +27,9 @@ __attribute__((cold, noinline, format(printf, 3, 4))) static void fault(struct r
     in->error_at = at;
 }
 
-/* A value that the compiler knows, so that it sees what is set when there was no error. */
-#define fail(...) (fault(__VA_ARGS__), RC_INVALID)
-
-#define TRY(call)                                                                                            \
-    do {                                                                                                     \
-        enum rc try_rc = (call);                                                                             \
-        if (UNLIKELY(try_rc))                                                                                \
-            return try_rc;                                                                                   \
-    } while (0)
+#define fault     rdb_fault
+#define fail(...) rdb_fail(__VA_ARGS__)
+#define TRY(call) RDB_TRY(call)
 
 /* ---- numbers and strings ---- */
 
@@ -226,6 +219,26 @@ static inline enum rc take_text(struct rdb_in *in, struct rdb_scratch *scratch, 
         return decode(in, &s, scratch, out);
     *out = (struct bytes){digits, number_from_int64(digits, s.integer)};
     return RC_OK;
+}
+
+enum rc rdb_take(struct rdb_in *in, uint64_t n, const uint8_t **p)
+{
+    return take(in, n, p);
+}
+
+enum rc rdb_take_length(struct rdb_in *in, uint64_t *n)
+{
+    return take_length(in, n);
+}
+
+enum rc rdb_take_count(struct rdb_in *in, uint64_t *n)
+{
+    return take_count(in, n);
+}
+
+enum rc rdb_take_text(struct rdb_in *in, struct rdb_scratch *scratch, char digits[24], struct bytes *out)
+{
+    return take_text(in, scratch, digits, out);
 }
 
 enum rc rdb_string_value(struct rdb_in *in, struct rdb_string *out)

@@ -227,6 +227,8 @@ enum rc rdb_out_string(struct rdb_out *out, struct bytes s)
 
 static enum rc put_value(struct rdb_out *out, const struct shm_entry *e)
 {
+    if (entry_type(e) != TYPE_STRING)
+        return rdb_out_collection(out, e);
     return entry_enc(e) == ENC_INT ? rdb_out_integer(out, entry_int(e)) : rdb_out_string(out, entry_bytes(e));
 }
 
@@ -247,14 +249,15 @@ enum rc rdb_out_entry(struct rdb_out *out, const struct shm_entry *e, const stru
                       int64_t now_ms)
 {
     int64_t expiry_ms = entry_expiry(e);
-    if (entry_type(e) != TYPE_STRING)
+    int type = rdb_out_type(e);
+    if (type < 0)
         return RC_NOTYPE;
     if (expiry_ms != -1) {
         put_byte(out, RDB_MARK_EXPIRY_MS);
         rdb_out_bytes(out, &expiry_ms, 8);
     }
     put_usage(out, e, cfg, now_ms);
-    put_byte(out, RDB_STRING);
+    put_byte(out, (unsigned)type);
     rdb_out_string(out, entry_key(e));
     return put_value(out, e);
 }
@@ -311,9 +314,10 @@ enum rc rdb_out_end(struct rdb_out *out)
 enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
 {
     static const uint8_t version[2] = {RDB_VERSION_OUT, 0};
-    if (entry_type(e) != TYPE_STRING)
+    int type = rdb_out_type(e);
+    if (type < 0)
         return RC_NOTYPE;
-    put_byte(out, RDB_STRING);
+    put_byte(out, (unsigned)type);
     put_value(out, e);
     rdb_out_bytes(out, version, 2);
     return put_sum(out, true);

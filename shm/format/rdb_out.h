@@ -65,4 +65,9 @@ enum rc rdb_out_length(struct rdb_out *out, uint64_t n);
 enum rc rdb_out_string(struct rdb_out *out, struct bytes s);
 enum rc rdb_out_integer(struct rdb_out *out, int64_t v);
 
+/* The enum rdb_type that the entry's value is written as, -1: it cannot be. */
+int rdb_out_type(const struct shm_entry *e);
+/* The value of a list, set, hash or sorted set. */
+enum rc rdb_out_collection(struct rdb_out *out, const struct shm_entry *e);
+
 #endif

@@ -1,6 +1,7 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/dict_ops.h"
 #include "tests/crash/snap_ops.h"
+#include "tests/crash/list_ops.h"
 #include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -636,6 +637,16 @@ const struct crash_op crash_ops[] = {
     {"dict-shrinks", dicts_ready, dict_shrinks, true},
     {"dict-copies", dicts_ready, dict_copies, true},
     {"dict-deletes", dicts_ready, dict_deletes, true},
+    {"list-packed", lists_ready, list_packed_ends, true},
+    {"list-outgrows", lists_ready, list_outgrows, true},
+    {"list-ends", lists_ready, list_tree_ends, true},
+    {"list-middle", lists_ready, list_tree_middle, true},
+    {"list-trims", lists_ready, list_trims, true},
+    {"list-removes", lists_ready, list_removes, true},
+    {"list-moves", lists_ready, list_moves, true},
+    {"list-deletes", lists_ready, list_deletes, true},
+    {"list-waits", NULL, list_waits, true},
+    {"list-trees", lists_dead_ready, list_frees_trees, false},
     /* sorted sets */
     {"zset-packed", zsets_ready, zset_packed, true},
     {"zset-listpack", zsets_ready, zset_listpack, true},
@@ -661,6 +672,10 @@ const struct crash_op crash_ops[] = {
     {"snap-dict-shrinks", dicts_ready, dict_shrinks, CALLS | SNAP_ALL},
     {"snap-dict-copies", dicts_ready, dict_copies, CALLS | SNAP_ALL},
     {"snap-dict-deletes", dicts_ready, dict_deletes, CALLS | SNAP_ALL},
+    {"snap-list-ends", lists_ready, list_tree_ends, CALLS | SNAP_ALL},
+    {"snap-list-middle", lists_ready, list_tree_middle, CALLS | SNAP_ALL},
+    {"snap-list-trims", lists_ready, list_trims, CALLS | SNAP_ALL},
+    {"snap-list-deletes", lists_ready, list_deletes, CALLS | SNAP_ALL},
     {"snap-zset-packed", zsets_ready, zset_packed, CALLS | SNAP_ALL},
     {"snap-zset-listpack", zsets_ready, zset_listpack, CALLS | SNAP_ALL},
     {"snap-zset-converts", zsets_ready, zset_converts, CALLS | SNAP_ALL},

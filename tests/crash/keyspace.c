@@ -2,6 +2,8 @@
 #include "tests/crash/keyspace.h"
 #include "shm/wal.h"
 #include "shm/types/dict.h"
+#include "shm/types/list.h"
+#include "shm/types/zset.h"
 #include "shm/types/string.h"
 
 #include <stdio.h>
@@ -387,6 +389,21 @@ static uint64_t mix_zset(uint64_t h, const struct shm_entry *e)
     return h;
 }
 
+/* What a packed collection holds, or one in a tree of items in their own order. */
+static uint64_t mix_items(uint64_t h, const struct shm_entry *e)
+{
+    struct coll_walk w;
+    struct bytes item;
+    uint64_t size = entry_type(e) == TYPE_LIST ? list_listpack_bytes(e) : 0;
+    h = mix(h, &e->type_enc, 1);
+    h = mix(h, &size, sizeof(size));
+    for (coll_walk(NULL, e, &w); coll_next(&w, &item);) {
+        h = mix(h, &item.n, sizeof(item.n));
+        h = mix(h, item.p, item.n);
+    }
+    return h;
+}
+
 uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e)
 {
     struct bytes k = entry_key(e);
@@ -402,6 +419,8 @@ uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e)
         h = mix_dict(h, e);
     } else if (entry_type(e) == TYPE_ZSET) {
         h = mix_zset(h, e);
+    } else if (entry_type(e) != TYPE_STRING) {
+        h = mix_items(h, e);
     } else {
         struct bytes b = entry_bytes(e);
         h = mix(h, b.p, b.n);

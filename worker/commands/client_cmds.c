@@ -1,4 +1,5 @@
 /* worker/commands/client_cmds.c - CLIENT: sessions lie in shared memory, so any worker can tell of all. */
+#include "worker/dispatch/block.h"
 #include "worker/commands/client_cmds.h"
 
 #include <stdio.h>
@@ -118,6 +119,8 @@ static void flag_letters(const struct shm_session *s, char out[8])
     size_t n = 0;
     if (f & SESSION_F_MONITOR)
         out[n++] = 'O';
+    if (f & SESSION_F_BLOCKED)
+        out[n++] = 'b';
     if (f & SESSION_F_CLOSE_ASAP || s->kill)
         out[n++] = 'A';
     if (f & SESSION_F_UNIX)
@@ -484,5 +487,12 @@ void cmd_client_unblock(struct call *c)
         reply_error(c->reply, ERR_NOT_INT);
         return;
     }
-    reply_int(c->reply, 0);
+    struct shm_session *s = id > 0 ? session_by_id((uint64_t)id) : NULL;
+    bool waits = s && s->waiters;
+    if (waits) {
+        __atomic_store_n(&s->unblock, c->argc == 4 && bytes_is(c->argv[3], "error") ? 2 : 1,
+                         __ATOMIC_RELEASE);
+        block_tell(c->w, session_index(s), (uint64_t)id);
+    }
+    reply_int(c->reply, waits);
 }

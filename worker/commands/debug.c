@@ -38,7 +38,8 @@ static enum rc peek(struct call *c, struct tx *tx, struct key_ref *k, struct byt
     return rc;
 }
 
-/* What the value takes in a dump: small integers by their size, others as a length and bytes. */
+/* What the value takes in a dump: small integers by their size, others as a length and bytes; collections about what they
+ * take in memory. */
 static size_t dump_bytes(const struct shm_entry *e)
 {
     if (entry_type(e) != TYPE_STRING) /* a collection: about what it takes here */
@@ -69,7 +70,7 @@ static void debug_object(struct call *c)
             c->cfg->maxmemory_policy == EVICT_ALLKEYS_LFU || c->cfg->maxmemory_policy == EVICT_VOLATILE_LFU;
         snprintf(line, sizeof(line),
                  "Value at:0x%llx refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
-                 (unsigned long long)k.entry, encoding_name(e), dump_bytes(e), lru,
+                 (unsigned long long)k.entry, entry_enc_name(e), dump_bytes(e), lru,
                  lfu ? 0 : (c->clock - lru) & 0xffffff);
     }
     tx_abort(&tx);

@@ -1,12 +1,19 @@
 /* worker/commands/dump.c - DUMP and RESTORE: a value as Redis's payload, and back. */
-#include "shm/format/rdb_in.h"
+#include "shm/format/rdb_build.h"
 #include "shm/format/rdb_out.h"
+#include "shm/types/coll.h"
 #include "shm/types/string.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
 
+#include <stdlib.h>
+
 /* Compressing takes some 5 ns a byte: more than this is for the slow lane. */
 #define DUMP_LONG (64u << 10)
+
+/* Collections: items, and bytes of a payload, that take about a millisecond. */
+#define DUMP_MANY    2000u
+#define RESTORE_LONG (8u << 10)
 
 #define ERR_BUSYKEY    "BUSYKEY Target key name already exists."
 #define ERR_BAD_DATA   "ERR Bad data format"
@@ -27,6 +34,13 @@ static enum rc payload_make(struct call *c, const struct shm_entry *e, struct rd
     return rc;
 }
 
+static bool is_long(const struct shm_entry *e)
+{
+    if (coll_is_tree(e))
+        return coll_items(e) > DUMP_MANY;
+    return e->flags & ENTRY_BIG && entry_big(e)->len > DUMP_LONG;
+}
+
 void cmd_dump(struct call *c)
 {
     const struct shm_entry *e = key_entry(call_key(c, 0));
@@ -35,7 +49,7 @@ void cmd_dump(struct call *c)
         reply_null(c->reply);
         return;
     }
-    if (e->flags & ENTRY_BIG && entry_big(e)->len > DUMP_LONG && call_defer(c))
+    if (is_long(e) && call_defer(c))
         return;
     enum rc rc = payload_make(c, e, &out);
     if (rc)
@@ -106,40 +120,76 @@ static void refuse_type(struct call *c, struct rdb_in *in, enum rdb_type type)
         reply_errorf(c->reply, "ERR the type %s is not supported yet", rdb_type_name(type));
 }
 
-/* The payload's string. False: the reply is written, or the command is not for here. */
-static bool restore_string(struct call *c, struct rdb_in *in, char digits[STRING_DIGITS], struct bytes *value)
-{
+/* What a payload holds. */
+struct restored {
     enum rdb_type type;
+    struct bytes string; /* of a collection nothing has been decoded */
+    char digits[STRING_DIGITS];
+};
+
+static enum rc read_string(struct call *c, struct rdb_in *in, struct restored *v)
+{
     struct rdb_string s;
     uint64_t length;
-    enum rc rc = rdb_in_open_dump(in, c->argv[3], &type);
+    in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
+    enum rc rc = rdb_string_peek(in, &length);
+    if (!rc && length > LONG_BYTES && length <= in->string_max && call_defer(c))
+        return RC_DEFER;
+    if (!rc)
+        rc = rdb_string_value(in, &s);
+    if (!rc)
+        v->string = s.is_integer ? (struct bytes){v->digits, number_from_int64(v->digits, s.integer)} : s.bytes;
+    return rc;
+}
+
+/* Before anything is changed, a collection is read once to see that nothing is wrong with it. */
+static enum rc read_collection(struct call *c, struct rdb_in *in, const struct restored *v)
+{
+    if (c->argv[3].n > RESTORE_LONG && call_defer(c))
+        return RC_DEFER;
+    in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
+    return rdb_build_check(in, v->type, c->ctx->root);
+}
+
+/* False: the reply is written, or the command is not for here. */
+static bool restore_read(struct call *c, struct rdb_in *in, struct restored *v)
+{
+    enum rc rc = rdb_in_open_dump(in, c->argv[3], &v->type);
     if (rc) {
         reply_error(c->reply, rc == RC_RANGE ? ERR_BAD_FOOTER : ERR_BAD_DATA);
         return false;
     }
-    if (type != RDB_STRING) {
-        refuse_type(c, in, type);
+    if (v->type != RDB_STRING && rdb_collection_type(v->type) < 0) {
+        refuse_type(c, in, v->type);
         return false;
     }
-    in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
-    rc = rdb_string_peek(in, &length);
-    if (!rc && length > LONG_BYTES && length <= in->string_max && call_defer(c))
-        return false;
-    if (!rc)
-        rc = rdb_string_value(in, &s);
-    if (rc == RC_NOMEM)
+    rc = v->type == RDB_STRING ? read_string(c, in, v) : read_collection(c, in, v);
+    if (rc == RC_NOMEM || rc == RC_DEFER)
         call_fail(c, rc);
     else if (rc)
         reply_error(c->reply, ERR_BAD_DATA);
-    else if (s.is_integer)
-        *value = (struct bytes){digits, number_from_int64(digits, s.integer)};
-    else
-        *value = s.bytes;
     return !rc;
 }
 
+static enum rc put_collection(struct call *c, struct rdb_in *in, enum rdb_type type, uint32_t clock)
+{
+    struct rdb_build *b = malloc(sizeof(*b));
+    if (!b)
+        return RC_NOMEM;
+    enum rc rc = rdb_build_open(b, in, type, c->cfg, clock);
+    while (!rc && !(rc = rdb_build_read(b))) {
+        rc = rdb_build_put(b, c->tx, call_key(c, 0));
+        rdb_build_next(b);
+    }
+    rdb_build_close(b);
+    free(b);
+    CHECK(rc != RC_INVALID); /* it has been checked */
+    return rc == RC_MISSING ? RC_OK : rc;
+}
+
 /* Puts the value under the key; or, if its time is over, what the key held goes. */
-static enum rc restore_put(struct call *c, struct bytes value, int64_t expiry_ms, uint32_t clock)
+static enum rc restore_put(struct call *c, struct rdb_in *in, const struct restored *v, int64_t expiry_ms,
+                           uint32_t clock)
 {
     struct key_ref *k = call_key(c, 0);
     enum rc rc;
@@ -149,16 +199,21 @@ static enum rc restore_put(struct call *c, struct bytes value, int64_t expiry_ms
         rc = key_del(c->tx, k, false);
         return rc ? rc : effect_del(c, k->key);
     }
-    rc = string_set(c->tx, k, value, expiry_ms, clock);
-    return rc ? rc : effect_set(c, k->key, value, expiry_ms);
+    if (v->type == RDB_STRING) {
+        rc = string_set(c->tx, k, v->string, expiry_ms, clock);
+        return rc ? rc : effect_set(c, k->key, v->string, expiry_ms);
+    }
+    rc = put_collection(c, in, v->type, clock);
+    if (!rc && expiry_ms != -1)
+        rc = key_set_expiry(c->tx, k, expiry_ms);
+    return rc ? rc : effect_restore(c, k->key, c->argv[3], expiry_ms);
 }
 
 void cmd_restore(struct call *c)
 {
     struct restore_options o;
     struct rdb_in in;
-    struct bytes value;
-    char digits[STRING_DIGITS];
+    struct restored v;
     int64_t expiry_ms;
     if (!restore_options(c, &o))
         return;
@@ -168,9 +223,9 @@ void cmd_restore(struct call *c)
     }
     if (!restore_expiry(c, &o, &expiry_ms) || (c->argv[3].n > DUMP_LONG && call_defer(c)))
         return;
-    if (restore_string(c, &in, digits, &value)) {
+    if (restore_read(c, &in, &v)) {
         uint32_t clock = evict_clock_told(c->cfg->maxmemory_policy, c->now_ms, o.idle_s, (int)o.freq);
-        enum rc rc = restore_put(c, value, expiry_ms, clock);
+        enum rc rc = restore_put(c, &in, &v, expiry_ms, clock);
         if (rc)
             call_fail(c, rc);
         else

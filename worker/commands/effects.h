@@ -17,5 +17,7 @@ enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms);
 enum rc effect_set(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms);
 /* The value changes, the key's expiry stays. */
 enum rc effect_set_keepttl(struct call *c, struct bytes key, struct bytes value);
+/* A payload takes the place of whatever the key held. expiry_ms: -1 none. */
+enum rc effect_restore(struct call *c, struct bytes key, struct bytes payload, int64_t expiry_ms);
 
 #endif

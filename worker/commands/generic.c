@@ -1,5 +1,6 @@
 /* worker/commands/generic.c - commands on keys of any type: deleting, moving, copying, naming. */
 #include "shm/types/dict.h"
+#include "shm/types/list.h"
 #include "shm/types/string.h"
 #include "shm/types/zset.h"
 #include "worker/commands/dict_cmds.h"
@@ -183,6 +184,8 @@ static enum rc value_copy(struct call *c, const struct shm_entry *e, struct key_
     case TYPE_SET:
     case TYPE_HASH:
         return dict_copy(c->tx, e, to, c->clock);
+    case TYPE_LIST:
+        return list_copy(c->tx, e, to, c->clock);
     case TYPE_ZSET:
         return zset_copy(c->tx, e, to, entry_expiry(e), c->clock);
     default:

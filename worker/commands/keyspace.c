@@ -1,4 +1,5 @@
 /* worker/commands/keyspace.c - commands on whole databases. FLUSH* and SWAPDB run behind the closed gate. */
+#include "shm/waiters.h"
 #include "shm/config.h"
 #include "worker/commands/args.h"
 
@@ -64,6 +65,7 @@ void cmd_swapdb(struct call *c)
             reply_error(c->reply, ERR_DB_RANGE);
             return;
         }
+    waiters_stir(c->ctx->root); /* who waits for a key of either may have it now */
     enum rc rc = db[0] == db[1] ? RC_OK : db_swap(c->ctx, (uint32_t)db[0], (uint32_t)db[1]);
     if (rc)
         call_fail(c, rc);

@@ -14,21 +14,11 @@ static const struct shm_entry *entry_or_null(struct call *c)
     return e;
 }
 
-const char *encoding_name(const struct shm_entry *e)
-{
-    static const char *const name[] = {
-        [ENC_RAW] = "raw",           [ENC_EMBSTR] = "embstr",       [ENC_INT] = "int",
-        [ENC_LISTPACK] = "listpack", [ENC_QUICKLIST] = "quicklist", [ENC_HASHTABLE] = "hashtable",
-        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",
-    };
-    return name[entry_enc(e)];
-}
-
 void cmd_object_encoding(struct call *c)
 {
     const struct shm_entry *e = entry_or_null(c);
     if (e)
-        reply_bulk_str(c->reply, encoding_name(e));
+        reply_bulk_str(c->reply, entry_enc_name(e));
 }
 
 /* We share nothing, but clients that look for the mark of a shared integer find it. */

@@ -13,9 +13,6 @@
 #include "shm/entry.h"
 #include "worker/dispatch/call.h"
 
-/* What OBJECT ENCODING says. */
-const char *encoding_name(const struct shm_entry *e);
-
 struct client;
 /* Begins and ends MONITOR: to be called, too, before a client that watches is closed or handed over. */
 void monitor_start(struct client *cl);

@@ -2,6 +2,7 @@
 #include "shm/base/number.h"
 #include "shm/evict.h"
 #include "shm/wal.h"
+#include "worker/dispatch/block.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -355,6 +356,8 @@ static enum rc run_latched(struct call *c)
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = settle(c, &stale);
+    if (!rc)
+        rc = block_queue_ahead(c);
     if (!rc) {
         c->cmd->run(c);
         rc = c->rc;
@@ -371,11 +374,13 @@ static enum rc run_latched(struct call *c)
         c->reply->len = mark;
         return rc;
     }
-    if (write)
+    if (write) {
+        block_wake(c);
         adjust_tables(c);
-    else if (UNLIKELY(stale))
+    } else if (UNLIKELY(stale)) {
         for (unsigned i = 0; i < c->nkeys; i++)
             expire_one(c, &c->keys[i]);
+    }
     return RC_OK;
 }
 

@@ -52,6 +52,9 @@ struct call {
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
     bool free_first;   /* FLUSHALL SYNC: the lane replies when the memory that was cut off is free */
+    bool in_multi;     /* between MULTI and EXEC nothing blocks */
+    int64_t
+        block_until; /* the handler has nothing for its client, who waits in queues until then; 0: it has replied */
     enum rc rc;
 };
 

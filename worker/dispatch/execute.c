@@ -2,6 +2,7 @@
 #include "shm/base/log.h"
 #include "shm/config.h"
 #include "shm/wal.h"
+#include "worker/dispatch/block.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/stats.h"
 
@@ -230,6 +231,10 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
+    if (UNLIKELY(c.block_until) && !rc) {
+        blocked_begin(cl, c.block_until);
+        return RC_AWAIT;
+    }
     if (LIKELY(!rc)) {
         stats_command(&c, c.slept_us + ticks_to_us(tick_now() - from),
                       w->out.len > mark && w->out.buf[mark] == '-');
@@ -307,6 +312,10 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
+    if (UNLIKELY(cl->blocked)) { /* it has its reply, perhaps a refusal */
+        block_leave(w, cl->session);
+        blocked_end(cl);
+    }
     if (UNLIKELY(cl->told)) { /* an answer that its command did not come to take */
         free(cl->told);
         cl->told = NULL;

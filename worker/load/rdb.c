@@ -1,7 +1,7 @@
 /* RDB files: keys are found on the way through, and put in batches so that memory is fetched ahead. */
 #include "shm/base/number.h"
 #include "shm/evict.h"
-#include "shm/format/rdb_in.h"
+#include "shm/format/rdb_build.h"
 #include "shm/types/string.h"
 #include "worker/load/load.h"
 
@@ -16,6 +16,7 @@ struct rdb_key {
     struct rdb_string v;
     int64_t expiry_ms;
     uint32_t clock;
+    bool collection; /* its elements come by rdb_build */
 };
 
 struct rdb_batch {
@@ -26,18 +27,29 @@ struct rdb_batch {
     size_t copied;
     struct rdb_key key[BATCH];
     char copy[COPY_ROOM];
+    struct rdb_build build; /* of the collection that is being read */
+    unsigned empty;         /* collections without elements */
 };
 
 /* ---- putting ---- */
 
+static enum rc put_elements(struct rdb_build *b, struct tx *tx, struct rdb_key *p)
+{
+    enum rc rc = rdb_build_put(b, tx, &p->k);
+    return rc || b->begun || p->expiry_ms == -1 ? rc : key_set_expiry(tx, &p->k, p->expiry_ms);
+}
+
 static enum rc put(struct loader *l, struct rdb_key *p)
 {
     struct tx tx;
+    bool first = !p->collection || !l->rdb->build.begun;
     tx_begin(&tx, &l->w.ctx);
     enum rc rc = key_latch(&tx, &p->k);
-    if (!rc && p->k.entry && !l->load->merge)
+    if (!rc && first && p->k.entry && !l->load->merge)
         rc = RC_EXISTS;
-    if (!rc && p->v.is_integer)
+    if (!rc && p->collection)
+        rc = put_elements(&l->rdb->build, &tx, p);
+    else if (!rc && p->v.is_integer)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
     else if (!rc)
         rc = string_set(&tx, &p->k, p->v.bytes, p->expiry_ms, p->clock);
@@ -76,6 +88,12 @@ static enum rc put_again(struct loader *l, struct rdb_key *p, unsigned n)
     return rc;
 }
 
+__attribute__((noreturn)) static void bad_rdb(struct loader *l)
+{
+    const struct rdb_in *in = &l->rdb->in;
+    load_fail(l, "Loading %s: %s (at offset %zu)", l->file->path, in->error, in->error_at);
+}
+
 static void put_all(struct loader *l, struct rdb_key *p, unsigned n)
 {
     load_enter(l);
@@ -89,10 +107,12 @@ static void put_all(struct loader *l, struct rdb_key *p, unsigned n)
         if (rc == RC_EXISTS)
             load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
                       (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
+        if (rc == RC_INVALID)
+            bad_rdb(l);
         CHECK(!rc);
         if (UNLIKELY(p->k.overflowed) && (!(p->k.hash & 7) || dir_buckets(p->k.dir) <= 16))
             table_adjust(&l->w.ctx, p->k.table, p->k.hash);
-        l->load->loader[l->index].keys++;
+        l->load->loader[l->index].keys += !p->collection || !l->rdb->build.begun;
     }
     load_leave(l);
 }
@@ -126,12 +146,6 @@ static bool keep(struct loader *l, struct bytes *s)
     return true;
 }
 
-__attribute__((noreturn)) static void bad_rdb(struct loader *l)
-{
-    const struct rdb_in *in = &l->rdb->in;
-    load_fail(l, "Loading %s: %s (at offset %zu)", l->file->path, in->error, in->error_at);
-}
-
 /* What is too long to be kept: the batch is put, then this key from where it lies. */
 static void put_alone(struct loader *l, struct rdb_key p)
 {
@@ -151,16 +165,45 @@ static struct shm_table *table_of(struct loader *l, uint32_t db)
     return t;
 }
 
+static struct rdb_key key_of(struct loader *l, const struct rdb_item *it, uint64_t hash)
+{
+    uint32_t db = (uint32_t)it->db;
+    return (struct rdb_key){
+        .k = {.key = it->key, .hash = hash, .db = db, .table = table_of(l, db)},
+        .expiry_ms = it->expiry_ms < -1 ? 0 : it->expiry_ms,
+        .clock = evict_clock_told(l->w.cfg->maxmemory_policy, l->rdb->now_ms, it->idle_s, it->freq),
+        .collection = it->type != RDB_STRING,
+    };
+}
+
+/* Some elements are a transaction: nobody sees the collection before it is whole. */
+static void take_collection(struct loader *l, const struct rdb_item *it, uint64_t hash)
+{
+    struct rdb_batch *b = l->rdb;
+    struct rdb_build *build = &b->build;
+    struct rdb_key key = key_of(l, it, hash);
+    enum rc rc = rdb_build_open(build, &b->in, it->type, l->w.cfg, key.clock);
+    while (!rc && !(rc = rdb_build_read(build))) {
+        struct rdb_key some = key;
+        put_all(l, &some, 1);
+        rdb_build_next(build);
+        load_tick(l, b->in.pos);
+    }
+    if (rc == RC_INVALID)
+        bad_rdb(l);
+    CHECK(rc == RC_MISSING);
+    if (!build->begun && b->empty++ < 10)
+        log_warning("rdbLoad skipping empty key: %.*s", (int)(it->key.n < 128 ? it->key.n : 128), it->key.p);
+    rdb_build_close(build);
+}
+
 static void take(struct loader *l, const struct rdb_item *it, uint64_t hash)
 {
     struct rdb_batch *b = l->rdb;
     if (b->n == BATCH)
         flush(l);
     struct rdb_key *p = &b->key[b->n];
-    uint32_t db = (uint32_t)it->db;
-    p->k = (struct key_ref){.key = it->key, .hash = hash, .db = db, .table = table_of(l, db)};
-    p->expiry_ms = it->expiry_ms < -1 ? 0 : it->expiry_ms;
-    p->clock = evict_clock_told(l->w.cfg->maxmemory_policy, b->now_ms, it->idle_s, it->freq);
+    *p = key_of(l, it, hash);
     if (rdb_string_value(&b->in, &p->v))
         bad_rdb(l);
     if (keep(l, &p->k.key) && (p->v.is_integer || keep(l, &p->v.bytes)))
@@ -181,7 +224,7 @@ static void delay(const struct loader *l)
 static void on_key(struct loader *l, const struct rdb_item *it)
 {
     struct rdb_batch *b = l->rdb;
-    if (it->type != RDB_STRING)
+    if (it->type != RDB_STRING && rdb_collection_type(it->type) < 0)
         load_fail(l, "The file %s holds the key '%.*s' of type %s, which this version cannot load yet",
                   l->file->path, (int)(it->key.n < 128 ? it->key.n : 128), it->key.p,
                   rdb_type_name(it->type));
@@ -189,7 +232,10 @@ static void on_key(struct loader *l, const struct rdb_item *it)
     bool mine = load_share(l, hash) == l->index;
     bool over = it->expiry_ms != -1 && it->expiry_ms < b->now_ms && !b->keep_expired;
     if (mine && !over) {
-        take(l, it, hash);
+        if (it->type == RDB_STRING)
+            take(l, it, hash);
+        else
+            take_collection(l, it, hash);
         delay(l);
         return;
     }

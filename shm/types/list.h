@@ -1,0 +1,52 @@
+/* shm/types/list.h - lists: what the commands on lists do to a key.
+ * Owner     the key's entry.
+ * Locks     the caller holds the key's latch through its transaction.
+ * Crash     packed lists are replaced as a whole; trees: shm/types/tree.h.
+ * Survives  worker death: yes.
+ * Fails     RC_NOMEM, RC_BUSY: the caller aborts.
+ * Tests     tests/unit/test_list.c  tests/crash/crash_points.c */
+#ifndef SKEP_LIST_H
+#define SKEP_LIST_H
+
+#include "shm/types/coll.h"
+#include "shm/types/seq.h"
+
+/* A list is called listpack until Redis would have made a quicklist of it, which depends on the bytes that its listpack would
+ * have. Those of a packed list are counted when they matter; a list in a tree keeps their number in its entry, as eight
+ * bytes of value. */
+struct list_how {
+    int64_t fill;   /* list-max-listpack-size */
+    uint32_t clock; /* of a new entry */
+};
+
+uint64_t list_length(const struct shm_entry *e);
+/* Bytes of the listpack that Redis would keep these items in. */
+uint64_t list_listpack_bytes(const struct shm_entry *e);
+
+/* From item number pos on, towards the end or (back) towards the front. */
+struct list_walk {
+    bool tree, back, more;
+    struct seq_place at;
+    const char *packed;
+    unsigned i, n;
+    uint16_t start[COLL_PACKED_MAX]; /* where the packed items begin */
+};
+void list_walk(const struct shm_entry *e, uint64_t pos, bool back, struct list_walk *w);
+bool list_next(struct list_walk *w, struct bytes *item);
+
+/* Each of the values goes to the front (so the last one will be the first), or to the end. The key may be missing. */
+enum rc list_push(struct tx *tx, struct key_ref *k, const struct bytes *v, unsigned n, bool front,
+                  const struct list_how *how);
+/* What follows is for keys that hold a list, and for places that are in it. */
+enum rc list_cut(struct tx *tx, struct key_ref *k, uint64_t pos, uint64_t n, const struct list_how *how);
+enum rc list_set(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes v, const struct list_how *how);
+/* Before item number pos; pos may be the length. */
+enum rc list_insert(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes v,
+                    const struct list_how *how);
+/* Items that equal v: all of them (count 0), the first count, or the last -count. */
+enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t count,
+                    const struct list_how *how, uint64_t *removed);
+/* A list with the same items and expiry takes the place of what the key to holds. */
+enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, uint32_t clock);
+
+#endif

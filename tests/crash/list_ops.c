@@ -1,0 +1,238 @@
+#include "tests/crash/list_ops.h"
+#include "shm/types/list.h"
+#include "shm/waiters.h"
+
+#include <stdlib.h>
+
+static const struct list_how how = {.fill = -2, .clock = 1};
+
+static void between(void)
+{
+    if (crash_between)
+        crash_between();
+}
+
+static struct name key_of(unsigned i)
+{
+    return name_of("list", i);
+}
+
+/* A transaction on one list, or on two. */
+struct work {
+    struct tx tx;
+    struct name name[2];
+    struct key_ref k[2];
+    uint32_t at[2];
+};
+
+static struct key_ref *open_lists(struct work *w, struct shm_ctx *ctx, unsigned i, unsigned j)
+{
+    unsigned n = 1 + (i != j);
+    for (unsigned k = 0; k < n; k++) {
+        w->name[k] = key_of(k ? j : i);
+        w->k[k] = ks_ref(ctx, 0, NAME_BYTES(w->name[k]));
+        w->k[k].arg = k;
+    }
+    if (ks_begin)
+        ks_begin();
+    tx_begin(&w->tx, ctx);
+    CHECK(!keys_latch(&w->tx, w->k, n, w->at));
+    return &w->k[w->at[0]];
+}
+
+static void end(struct work *w, enum rc rc)
+{
+    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
+    tx_commit(&w->tx);
+}
+
+/* Pushes items whose bytes follow from their number. */
+static enum rc push(struct work *w, struct key_ref *k, unsigned from, unsigned n, size_t bytes, bool front)
+{
+    static char text[200][3000];
+    static struct bytes v[200];
+    CHECK(n <= 200 && bytes <= 3000);
+    for (unsigned i = 0; i < n; i++) {
+        fill(text[i], bytes, from + i);
+        v[i] = (struct bytes){text[i], bytes};
+    }
+    return list_push(&w->tx, k, v, n, front, &how);
+}
+
+static void pushes(struct shm_ctx *ctx, unsigned list, unsigned n, size_t bytes, bool front)
+{
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, list, list);
+    end(&w, push(&w, k, list, n, bytes, front));
+}
+
+static void cuts(struct shm_ctx *ctx, unsigned list, uint64_t pos, uint64_t n)
+{
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, list, list);
+    end(&w, list_cut(&w.tx, k, pos, n, &how));
+}
+
+void lists_ready(struct shm_ctx *ctx)
+{
+    void (*begin)(void) = ks_begin;
+    ks_begin = NULL;
+    pushes(ctx, 0, 5, 20, false);
+    pushes(ctx, 1, 60, 20, false);
+    for (unsigned i = 0; i < 6; i++)
+        pushes(ctx, 2, 200, 30, i % 2);
+    pushes(ctx, 2, 3, 2000, false);
+    ks_begin = begin;
+}
+
+void list_packed_ends(struct shm_ctx *ctx)
+{
+    pushes(ctx, 0, 2, 10, true);
+    between();
+    cuts(ctx, 0, 6, 1);
+    between();
+    cuts(ctx, 0, 0, 6);
+    between();
+    pushes(ctx, 3, 1, 10, false);
+}
+
+void list_outgrows(struct shm_ctx *ctx)
+{
+    pushes(ctx, 0, 100, 15, true);
+    between();
+    pushes(ctx, 0, 4, 2500, false);
+}
+
+void list_tree_ends(struct shm_ctx *ctx)
+{
+    pushes(ctx, 1, 1, 20, false);
+    between();
+    pushes(ctx, 1, 1, 20, true);
+    between();
+    cuts(ctx, 1, 0, 2);
+    between();
+    cuts(ctx, 1, 59, 1);
+    between();
+    pushes(ctx, 2, 150, 30, false);
+    between();
+    pushes(ctx, 2, 150, 30, true);
+}
+
+void list_tree_middle(struct shm_ctx *ctx)
+{
+    static char text[2000];
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, 2, 2);
+    fill(text, sizeof(text), 3);
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < 8 && !rc; i++)
+        rc = list_insert(&w.tx, k, 600, (struct bytes){text, 900}, &how);
+    if (!rc)
+        rc = list_set(&w.tx, k, 100, (struct bytes){text, sizeof(text)}, &how);
+    end(&w, rc);
+    between();
+    cuts(ctx, 2, 100, 1);
+}
+
+void list_trims(struct shm_ctx *ctx)
+{
+    cuts(ctx, 2, 0, 500);
+    between();
+    cuts(ctx, 2, 50, 653);
+}
+
+void list_removes(struct shm_ctx *ctx)
+{
+    char text[30];
+    struct work w;
+    uint64_t removed;
+    struct key_ref *k = open_lists(&w, ctx, 2, 2);
+    enum rc rc = RC_OK;
+    fill(text, sizeof(text), 77);
+    struct bytes v = {text, sizeof(text)};
+    for (unsigned i = 0; i < 50 && !rc; i++)
+        rc = list_push(&w.tx, k, &v, 1, i % 2, &how);
+    end(&w, rc);
+    between();
+    k = open_lists(&w, ctx, 2, 2);
+    rc = list_remove(&w.tx, k, v, 0, &how, &removed);
+    CHECK(removed >= 50);
+    end(&w, rc);
+}
+
+void list_moves(struct shm_ctx *ctx)
+{
+    char text[32];
+    struct work w;
+    open_lists(&w, ctx, 2, 0);
+    struct key_ref *from = &w.k[w.at[0]], *to = &w.k[w.at[1]];
+    struct list_walk walk;
+    struct bytes v;
+    list_walk(key_entry(from), 0, false, &walk);
+    CHECK(list_next(&walk, &v) && v.n <= sizeof(text));
+    memcpy(text, v.p, v.n);
+    v.p = text;
+    enum rc rc = list_cut(&w.tx, from, 0, 1, &how);
+    end(&w, rc ? rc : list_push(&w.tx, to, &v, 1, true, &how));
+}
+
+/* Two clients wait for two keys each; the first gets something, the other goes. */
+static void waits(struct shm_ctx *ctx, uint32_t session)
+{
+    struct shm_session *s = session_at(session);
+    struct work w;
+    enum rc rc = RC_OK;
+    open_lists(&w, ctx, 4, 5);
+    for (unsigned i = 0; i < 2 && !rc; i++)
+        rc = waiters_join(&w.tx, s, 0, w.k[i].hash);
+    end(&w, rc);
+}
+
+void list_waits(struct shm_ctx *ctx)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        session_at(i)->state = SESSION_BUSY;
+        session_at(i)->id = 100 + i;
+        waits(ctx, i);
+        between();
+    }
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, 4, 4);
+    const struct shm_waiter *first = NULL;
+    enum rc rc = waiters_latch(&w.tx);
+    if (!rc)
+        first = waiters_first(ctx->root, 0, k->hash);
+    CHECK(first && first->id == 100);
+    rc = push(&w, k, 1, 2, 10, false);
+    if (!rc)
+        rc = list_cut(&w.tx, k, 0, 1, &how);
+    end(&w, rc ? rc : waiters_leave(&w.tx, session_at(0)));
+    between();
+    session_at(1)->state = SESSION_CLOSING; /* in silence: who joins next takes its records out */
+    waits(ctx, 0);
+}
+
+void list_deletes(struct shm_ctx *ctx)
+{
+    for (unsigned i = 0; i < 3; i++) {
+        struct name n = key_of(i);
+        CHECK(!ks_del(ctx, 0, NAME_BYTES(n)));
+        if (i < 2)
+            between();
+    }
+}
+
+void lists_dead_ready(struct shm_ctx *ctx)
+{
+    void (*begin)(void) = ks_begin;
+    lists_ready(ctx);
+    ks_begin = NULL;
+    list_deletes(ctx);
+    ks_begin = begin;
+}
+
+void list_frees_trees(struct shm_ctx *ctx)
+{
+    while (trees_step(ctx, 3))
+        between();
+}

@@ -1,0 +1,47 @@
+# LPOP RPOP
+RPUSH l a b c d e f g h
+LPOP l
+RPOP l
+LPOP l 2
+RPOP l 2
+LPOP l 0
+RPOP l 0
+LRANGE l 0 -1
+RPOP l 100
+EXISTS l
+LPOP l
+RPOP l
+LPOP l 0
+LPOP l 1
+RPOP l 3
+LPOP l -1
+LPOP l x
+LPOP l 9223372036854775808
+LPOP l 1 2
+RPOP l 1 2
+LPOP
+SET s x
+LPOP s
+LPOP s 1
+LPOP s 0
+LPOP s -1
+RPUSH l one
+LPOP l
+EXISTS l
+RPUSH l 1
+RPOP l 1
+TYPE l
+@resp 3
+LPOP none
+LPOP none 1
+LPOP none 0
+RPUSH l a b
+LPOP l 5
+@resp 2
+RPUSH l a b c
+EXPIRE l 100
+LPOP l
+@about 100
+TTL l
+LPOP l 2
+TTL l

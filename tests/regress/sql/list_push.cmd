@@ -1,0 +1,51 @@
+# LPUSH RPUSH LPUSHX RPUSHX LLEN LINSERT
+RPUSH l a
+RPUSH l b c d
+LPUSH l z
+LPUSH l y x w
+LRANGE l 0 -1
+LLEN l
+LLEN none
+TYPE l
+LPUSHX none a
+RPUSHX none a b
+EXISTS none
+LPUSHX l 1
+RPUSHX l 2 3
+LRANGE l 0 -1
+RPUSH l "" "\x00\xff" -0 007 9223372036854775807
+LRANGE l -5 -1
+SET s x
+LPUSH s a
+RPUSH s a
+LPUSHX s a
+RPUSHX s a
+LLEN s
+LPUSH l
+RPUSHX l
+LLEN
+LLEN a b
+RPUSH e x
+EXPIRE e 100
+RPUSH e y
+@about 100
+TTL e
+LRANGE e 0 -1
+
+# LINSERT
+DEL l
+RPUSH l a b c b
+LINSERT l BEFORE b X
+LRANGE l 0 -1
+LINSERT l after b Y
+LRANGE l 0 -1
+LINSERT l before a first
+LINSERT l AFTER c last
+LINSERT l AFTER nothing x
+LINSERT none BEFORE a b
+LINSERT none between a b
+LINSERT l between a b
+LINSERT s BEFORE a b
+LINSERT s between a b
+LINSERT l BEFORE a
+LRANGE l 0 -1

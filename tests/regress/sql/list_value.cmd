@@ -1,0 +1,63 @@
+# LREM LPOS
+RPUSH l a b a c a d a
+LREM l 2 a
+LRANGE l 0 -1
+LREM l -1 a
+LRANGE l 0 -1
+LREM l 0 x
+LREM l 0 a
+LRANGE l 0 -1
+LREM l x a
+LREM none x a
+LREM none 0 a
+LREM l -9223372036854775808 a
+LREM l -9223372036854775807 b
+LREM l 9223372036854775807 c
+LREM l 1 d
+EXISTS l
+SET s x
+LREM s 0 x
+LREM s x x
+RPUSH l 1 01 1 "1 " 1
+LREM l 0 1
+LRANGE l 0 -1
+
+DEL l
+RPUSH l a b c 1 2 3 c c
+LPOS l a
+LPOS l c
+LPOS l x
+LPOS l c RANK 2
+LPOS l c RANK 4
+LPOS l c RANK -1
+LPOS l c RANK -2
+LPOS l c RANK 0
+LPOS l c RANK x
+LPOS l c COUNT 0
+LPOS l c COUNT 1
+LPOS l c COUNT 2
+LPOS l c COUNT 100
+LPOS l c COUNT -1
+LPOS l c COUNT x
+LPOS l c COUNT 0 RANK 2
+LPOS l c COUNT 2 RANK -1
+LPOS l c COUNT 0 RANK -1
+LPOS l x COUNT 0
+LPOS l c MAXLEN 2
+LPOS l c MAXLEN 3
+LPOS l c MAXLEN 0
+LPOS l c COUNT 0 MAXLEN 7
+LPOS l c COUNT 0 MAXLEN 7 RANK -1
+LPOS l c MAXLEN -1
+LPOS l c RANK
+LPOS l c WHAT 1
+LPOS l c count 1 rank 2 maxlen 100
+LPOS none c
+LPOS none c COUNT 1
+LPOS none c RANK 0
+LPOS s c
+LPOS s c COUNT -1
+LPOS l
+@resp 3
+LPOS l x
+LPOS none c COUNT 1
