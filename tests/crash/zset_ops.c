@@ -150,9 +150,9 @@ void zset_shrinks(struct shm_ctx *ctx)
     between();
     removes(ctx, 2, 1, 150, 20);
     between();
-    removes_ranks(ctx, 2, 0, 120);
-    between();
     removes(ctx, 2, 300, 2, 2000);
+    between();
+    removes_ranks(ctx, 2, 0, 120);
 }
 
 void zset_copies(struct shm_ctx *ctx)
