@@ -215,9 +215,12 @@ static enum rc inner_new(struct tree *t, unsigned level, const struct tree_child
 
 /* ---- changes in place ---- */
 
+/* The root word of a collection that is being built may lie on the stack: it is nobody's afterwards, and the log
+ * must not put it back. */
 static enum rc root_set(struct tree *t, shm_ref r)
 {
-    enum rc rc = tx_log(t->tx, t->root, sizeof(*t->root));
+    bool shared = shm_ref_of(t->root) < t->tx->ctx->root->arena_bytes;
+    enum rc rc = shared ? tx_log(t->tx, t->root, sizeof(*t->root)) : RC_OK;
     if (!rc)
         *t->root = r;
     return rc;

@@ -3,6 +3,7 @@
 #include "tests/crash/exec_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
+#include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
 #include "shm/types/string.h"
@@ -662,6 +663,14 @@ const struct crash_op crash_ops[] = {
     {"exec", exec_ready, exec_keys, false},
     {"exec-gate", exec_ready, exec_gate, false},
     {"exec-gate-undone", exec_ready, exec_gate_undone, false},
+    /* sorted sets */
+    {"zset-packed", zsets_ready, zset_packed, true},
+    {"zset-listpack", zsets_ready, zset_listpack, true},
+    {"zset-converts", zsets_ready, zset_converts, true},
+    {"zset-grows", zsets_ready, zset_grows, true},
+    {"zset-shrinks", zsets_ready, zset_shrinks, true},
+    {"zset-copies", zsets_ready, zset_copies, true},
+    {"zset-deletes", zsets_ready, zset_deletes, true},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -684,6 +693,13 @@ const struct crash_op crash_ops[] = {
     {"snap-list-trims", lists_ready, list_trims, CALLS | SNAP_ALL},
     {"snap-list-deletes", lists_ready, list_deletes, CALLS | SNAP_ALL},
     {"snap-byte", NULL, byte_in_place, CALLS | SNAP_ALL},
+    {"snap-zset-packed", zsets_ready, zset_packed, CALLS | SNAP_ALL},
+    {"snap-zset-listpack", zsets_ready, zset_listpack, CALLS | SNAP_ALL},
+    {"snap-zset-converts", zsets_ready, zset_converts, CALLS | SNAP_ALL},
+    {"snap-zset-grows", zsets_ready, zset_grows, CALLS | SNAP_ALL},
+    {"snap-zset-shrinks", zsets_ready, zset_shrinks, CALLS | SNAP_ALL},
+    {"snap-zset-copies", zsets_ready, zset_copies, CALLS | SNAP_ALL},
+    {"snap-zset-deletes", zsets_ready, zset_deletes, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},

@@ -357,20 +357,35 @@ static uint64_t mix_dict(uint64_t h, const struct shm_entry *e)
     return mix(h, &sum, sizeof(sum));
 }
 
-/* Members with their scores, in their order. */
+/* What the map of a sorted set says, in no order. */
+static uint64_t mix_map(const struct shm_zset *z)
+{
+    struct hmap m = {{.root = (uint64_t *)(uintptr_t)&z->map}, true};
+    struct tree_path p;
+    uint64_t sum = 0;
+    tree_first(&m.tree, &p);
+    for (bool more = p.leaf; more; more = tree_next(&p))
+        for (unsigned i = 0; i < p.leaf->n; i++) {
+            struct hmap_item it = hmap_item(&m, p.leaf, i);
+            sum += mix(mix(7, it.key.p, it.key.n), it.value.p, it.value.n);
+        }
+    return sum;
+}
+
+/* The members of a sorted set with their scores; its map must say the same. */
 static uint64_t mix_zset(uint64_t h, const struct shm_entry *e)
 {
-    struct tx tx = {0};
-    struct zset z;
-    struct zset_place at;
-    zset_open(&tx, e, &z);
+    struct coll_walk w;
+    struct bytes name, score;
+    uint64_t sum = 0;
     h = mix(h, &e->type_enc, 1);
-    for (bool more = zset_at(&z, 0, &at); more; more = zset_next(&at)) {
-        struct zset_pair pair = zset_pair(&at);
-        h = mix(h, &pair.score, sizeof(pair.score));
-        h = mix(h, &pair.member.n, sizeof(pair.member.n));
-        h = mix(h, pair.member.p, pair.member.n);
+    for (coll_walk(NULL, e, &w); coll_next(&w, &name) && coll_next(&w, &score);) {
+        uint64_t key = key_hash(arena_root(), name);
+        sum += mix(mix(7, &key, sizeof(key)), score.p, score.n);
+        h = mix(mix(mix(h, name.p, name.n), &name.n, 8), score.p, score.n);
     }
+    if (entry_enc(e) == ENC_SKIPLIST)
+        CHECK(sum == mix_map(shm_at(*entry_word_at((struct shm_entry *)(uintptr_t)e))));
     return h;
 }
 

@@ -41,7 +41,7 @@ static uint32_t make_payload(char *to, unsigned n, uint64_t *lsn)
     uint32_t at = 0;
     for (unsigned i = 0; i < n; i++) {
         struct wal_record_head h = { *lsn += 1 + draw(3), (uint32_t)draw(draw(8) ? 60 : 900),
-                                     (uint16_t)draw(16), 0};
+                                     (uint16_t)draw(16)};
         char *effect = to + at + sizeof(h);
         memcpy(to + at, &h, sizeof(h));
         for (uint32_t k = 0; k < h.bytes;
