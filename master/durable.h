@@ -95,7 +95,7 @@ void rewrite_ask(struct master *m, const struct control_msg *msg);
 void log_open_writer(struct master *m, bool begins);
 void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
-void log_writer_left(struct master *m);
+void log_writer_left(struct master *m, bool crashed);
 void log_writer_ended(struct master *m, bool was_ready);
 void log_follow(struct master *m); /* what the configuration says */
 bool log_begin(struct master *m);  /* a base with which the log begins, unless a snapshot is under way */

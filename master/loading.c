@@ -159,7 +159,7 @@ void loading_go_on(struct master *m)
     struct post *log = log_post(m);
     switch (d->step) {
     case AT_QUIET:
-        if (log->slot < 0)
+        if (log->slot < 0 && !log->owes)
             begin_flush(m);
         break;
     case AT_FLUSH:

@@ -1,6 +1,7 @@
 /* The log's writer: a post that is filled while the log is on. Replaced when it dies, never killed for being slow. */
 #include "master/supervise.h"
 
+#include <errno.h>
 #include <stdio.h>
 
 #include "shm/base/log.h"
@@ -28,35 +29,58 @@ void log_open_writer(struct master *m, bool begins)
 {
     struct post *p = log_post(m);
     wal(m)->state = begins ? WAL_BEGINS : WAL_ON;
-    p->off = false;
+    p->off = p->owes = false; /* who is wanted now takes over what the ring holds */
     if (p->slot < 0 && !p->start_at) {
         p->start_at = now_s();
         post_start_due(m);
     }
 }
 
-/* From here on no record is made; those that were made are written before the writer ends. */
+/* From here on no record is made; those that were made are written before the writer ends. One that is dead cannot do
+ * that, so another one comes for it: clients may be waiting for what the ring holds. */
 void log_close_writer(struct master *m)
 {
     struct post *p = log_post(m);
+    bool used = wal(m)->on || wal(m)->pending_from;
     __atomic_store_n(&wal(m)->on, 0, __ATOMIC_RELEASE);
     wal(m)->state = WAL_OFF;
     wal(m)->waits = 0;
+    m->durable.log_closed |= !p->off;
+    m->durable.log_tries = 0;
+    p->owes |= !p->off && p->slot < 0 && used;
     p->off = true;
-    p->start_at = 0;
-    m->durable.log_closed = true;
+    p->start_at = p->owes ? now_s() : 0;
     if (p->slot >= 0)
         child_stop(m, &m->child[p->slot], false);
+    else if (p->owes)
+        post_start_due(m);
     else
-        log_writer_left(m);
+        log_writer_left(m, false);
 }
 
 /* Before its successor is forked: a log that was closed is over, and the next one may lie elsewhere. */
-void log_writer_left(struct master *m)
+void log_writer_left(struct master *m, bool crashed)
 {
-    if (m->durable.log_closed)
-        wal(m)->dir[0] = '\0';
+    struct post *p = log_post(m);
+    if (!m->durable.log_closed)
+        return;
+    p->owes = p->off && crashed;
+    if (p->owes)
+        return;
+    wal(m)->dir[0] = '\0';
     m->durable.log_closed = false;
+}
+
+/* What a closed log owes cannot be written: those who wait for it are told so. The next writer takes the fault back. */
+static void give_up_owed(struct master *m)
+{
+    struct post *p = log_post(m);
+    log_warning("The last records of the log could not be written");
+    p->owes = false;
+    p->start_at = 0;
+    __atomic_store_n(&wal(m)->fault, EIO, __ATOMIC_SEQ_CST);
+    children_wake(m);
+    log_writer_left(m, false);
 }
 
 static bool works(struct master *m)
@@ -93,6 +117,8 @@ static void refuse_log(struct master *m)
 void log_writer_ready(struct master *m)
 {
     m->durable.log_tries = 0;
+    if (log_post(m)->off)
+        return; /* it has come to end another one's work */
     if (m->durable.step != LOADED)
         loading_go_on(m);
     else if (ask_waits(m, ASK_LOG) && wal(m)->fault)
@@ -110,6 +136,8 @@ void log_writer_ended(struct master *m, bool was_ready)
         start_failed(m, "the log's writer does not start; its log lines say why");
     if (failed && ask_waits(m, ASK_LOG))
         refuse_log(m);
+    if (!was_ready && log_post(m)->owes && ++d->log_tries >= TRIES_MAX)
+        give_up_owed(m);
     loading_go_on(m);
 }
 
@@ -124,7 +152,8 @@ void log_follow(struct master *m)
         log_open_writer(m, true);
     else if (!wanted && !log_post(m)->off)
         log_close_writer(m);
-    wal(m)->waits = wal(m)->on && m->cfg->appendfsync == FSYNC_ALWAYS;
+    /* Before the cut makes the first record: none of them may be told too early. */
+    wal(m)->waits = !log_post(m)->off && m->cfg->appendfsync == FSYNC_ALWAYS;
 }
 
 void log_ask(struct master *m, const struct control_msg *msg)

@@ -62,6 +62,7 @@ struct post {
     double start_at; /* a restart is due then, 0: none */
     int lent_to;     /* the slot that accepts for this post meanwhile, -1 none */
     bool off;        /* nobody is wanted now */
+    bool owes; /* though it is off: the last one died before its work was done, and another one ends it */
 };
 
 /* A process that has died and whose slot is repaired, but that the kernel still takes apart. */

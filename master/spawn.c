@@ -199,21 +199,27 @@ static void free_parcels(uint32_t slot)
     }
 }
 
+void children_wake(struct master *m)
+{
+    uint64_t one = 1;
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        if (__atomic_load_n(&slot_at(i)->state, __ATOMIC_ACQUIRE) == SLOT_FREE)
+            continue;
+        slot_wake(i);
+        if (write(m->wakefd[i], &one, sizeof(one)) < 0)
+            continue; /* it is full of wake-ups already */
+    }
+}
+
 /* A message that the dead process had committed may lack its sign, and those who wait for something of its
  * must look again: everybody is told to look at its rings. */
 static void poke_everyone(struct master *m, uint32_t slot)
 {
     struct shm_mail *mail = shm_at(m->root->mail);
-    uint64_t one = 1;
-    for (uint32_t i = 0; i < m->nslots; i++) {
-        uint32_t state = __atomic_load_n(&slot_at(i)->state, __ATOMIC_ACQUIRE);
-        if (i == slot || state == SLOT_FREE)
-            continue;
-        __atomic_or_fetch(&mail->from[i][slot / 64], 1ull << slot % 64, __ATOMIC_SEQ_CST);
-        slot_wake(i);
-        if (write(m->wakefd[i], &one, sizeof(one)) < 0)
-            continue; /* it is full of wake-ups already */
-    }
+    for (uint32_t i = 0; i < m->nslots; i++)
+        if (i != slot && __atomic_load_n(&slot_at(i)->state, __ATOMIC_ACQUIRE) != SLOT_FREE)
+            __atomic_or_fetch(&mail->from[i][slot / 64], 1ull << slot % 64, __ATOMIC_SEQ_CST);
+    children_wake(m);
 }
 
 __attribute__((noreturn)) static void begin_repairer(struct master *m, struct child *c)

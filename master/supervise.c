@@ -92,7 +92,7 @@ bool restart_waits(const struct post *p, const struct child *c)
 void post_vacant(struct master *m, struct post *p, bool early)
 {
     double wait = 0;
-    if (p->off)
+    if (p->off && !p->owes)
         return;
     if (early) {
         wait = p->delay;
@@ -115,7 +115,9 @@ void post_start_due(struct master *m)
     double now = now_s();
     for (uint32_t i = 0; i < m->nposts; i++) {
         struct post *p = &m->post[i];
-        if (p->slot >= 0 || p->off || !p->start_at || now < p->start_at || (m->ending && p->role != ROLE_WAL))
+        bool wanted = !p->off || p->owes;
+        if (p->slot >= 0 || !wanted || !p->start_at || now < p->start_at ||
+            (m->ending && p->role != ROLE_WAL))
             continue;
         p->slot = spawn_child(m, p);
         p->start_at = p->slot < 0 ? now + DELAY_MAX_S / 10 : 0;
@@ -155,7 +157,7 @@ void child_ready(struct master *m, struct child *c)
         take_listeners_back(m, p);
     if (c->role == ROLE_WORKER)
         sessions_house(m);
-    if (ending_stops(m, c->role)) /* the stop came while it started */
+    if (ending_stops(m, c->role) || (p && p->off)) /* the stop came while it started, or before */
         child_stop(m, c, false);
     if (c->role == ROLE_WAL && p && p->slot == (int)c->slot)
         log_writer_ready(m);
@@ -208,7 +210,7 @@ static void child_done(struct master *m, struct child *c, bool crashed)
     add_ghost(m, c);
     child_disconnect(m, c);
     if (c->role == ROLE_WAL)
-        log_writer_left(m);
+        log_writer_left(m, crashed);
     for (uint32_t i = 0; i < m->nposts; i++)
         if (m->post[i].lent_to == (int)slot)
             m->post[i].lent_to = -1;

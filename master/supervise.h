@@ -21,6 +21,7 @@ static inline bool serves(enum slot_role role)
 int spawn_child(struct master *m, struct post *p);
 /* Forks a process that repairs the slot of c; answers its pid, or -1. */
 int spawn_repairer(struct master *m, struct child *c);
+void children_wake(struct master *m); /* everybody looks again at what it waits for */
 
 /* master/supervise.c */
 void child_ready(struct master *m, struct child *c);

@@ -73,8 +73,10 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->sessions = at, at = round_up(at + s->nsessions * shape_session_bytes(), 4096);
     r->config = at, at = round_up(at + SHM_CONFIG_BYTES, 4096);
     r->mail = at, at = round_up(at + shape_mail_bytes(s->nslots), 4096);
+    r->waiters = at, at = round_up(at + shape_waiters_bytes(), 4096);
     r->slowlog = at, at = round_up(at + s->nslots * shape_slowlog_bytes(), 4096);
     r->persist = at, at = round_up(at + shape_persist_bytes(), 4096);
+    r->watch = at, at = round_up(at + shape_watch_bytes(), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }

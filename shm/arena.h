@@ -37,6 +37,7 @@ static inline shm_ref shm_ref_of(const void *p)
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX      250u
+#define SHM_DBS_MAX        (1 << 24) /* what a record of the log, and of a snapshot's ring, has room for */
 #define SHM_CLASSES        103u
 #define SHM_CONFIG_BYTES   262144u
 #define LATENCY_EVENTS_MAX 8u
@@ -80,7 +81,8 @@ struct shm_unit {
 _Static_assert(sizeof(struct shm_unit) == 64, "one line per unit");
 
 struct shm_db {
-    shm_ref table; /* 0: never used */
+    shm_ref table;    /* 0: never used */
+    uint64_t changes; /* how often the table was cut off or exchanged */
 };
 
 /* The root page. Everything that outlives a process is found from here. */
@@ -108,8 +110,10 @@ struct shm_root {
     shm_ref sessions;            /* struct shm_session[nsessions] */
     shm_ref config;              /* SHM_CONFIG_BYTES for the server's configuration */
     shm_ref mail;                /* the mailboxes' directory */
+    shm_ref waiters;             /* struct shm_waiters */
     shm_ref slowlog;             /* struct shm_slowlog[nslots] */
     shm_ref persist;             /* struct shm_persist */
+    shm_ref watch;               /* struct shm_watch */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */

@@ -5,6 +5,7 @@
 #include "shm/session.h"
 #include "shm/snapshot.h"
 #include "shm/types/coll.h"
+#include "shm/waiters.h"
 #include "shm/wal.h"
 
 #include <stdarg.h>
@@ -181,6 +182,26 @@ static void check_handed(void *arg, shm_ref r, bool entry)
               (unsigned long long)r);
     if (e->flags & ENTRY_BIG)
         mark(c, *entry_word_at((struct shm_entry *)shm_at(r)), "a long value handed over");
+}
+
+static void check_waiters(struct inspection *c)
+{
+    const struct shm_waiters *w = waiters_of(c->root);
+    if (latch_owner(w->latch.word))
+        fault(c, "the waiters' latch is held");
+    for (unsigned i = 0; i < WAIT_CHAINS; i++) {
+        shm_ref prev = 0;
+        for (shm_ref at = w->chain[i].head; at && !c->faults; at = ((struct shm_waiter *)shm_at(at))->next) {
+            const struct shm_waiter *r = shm_at(at);
+            if (!mark_used(c, at, sizeof(*r), "who waits for a key"))
+                return;
+            if (r->prev != prev || r->hash % WAIT_CHAINS != i)
+                fault(c, "the waiter at %llx stands in the wrong place", (unsigned long long)at);
+            prev = at;
+        }
+        if (w->chain[i].tail != prev)
+            fault(c, "the waiters of chain %u have another end", i);
+    }
 }
 
 static void check_snap_ring(struct inspection *c, uint32_t i)
@@ -414,6 +435,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     for (uint32_t i = 0; i < root->nslots; i++)
         check_slot(&c, i);
     check_mail(&c);
+    check_waiters(&c);
     check_sessions(&c);
     check_snapshot(&c);
     check_trees(&c);

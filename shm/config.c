@@ -1,4 +1,5 @@
 #include "shm/config.h"
+#include "shm/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -22,6 +22,7 @@ enum mail_kind {
     MAIL_MONITOR, /* lines for those who watch */
     MAIL_SESSION, /* a session now belongs to the receiver */
     MAIL_POKE,    /* look at your flags */
+    MAIL_READY,   /* a client (session x, id y) that waits for keys may have something now */
 };
 
 struct mail {

@@ -30,6 +30,7 @@ enum session_state {
 #define SESSION_F_PAUSED     64u  /* waits for CLIENT UNPAUSE */
 #define SESSION_F_LANE       128u /* the slow lane works for it */
 #define SESSION_F_CLOSE_ASAP 256u
+#define SESSION_F_BLOCKED    512u
 
 #define SESSION_NAME_MAX 200u
 
@@ -44,8 +45,14 @@ struct shm_session {
     uint32_t kill; /* 1: the owner closes it when it sees this */
     int64_t created_ms, last_ms;
     uint64_t commands, net_in, net_out;
-    uint32_t qbuf, qbuf_free, argv_mem, obl, oll, spare2;
+    uint32_t qbuf, qbuf_free, argv_mem, obl, oll;
+    uint32_t multi; /* commands queued since MULTI, plus 1; 0: no MULTI */
+    uint64_t multi_mem;
     uint64_t omem, tot_mem, rbs, rbp;
+    shm_ref waiters;     /* what it waits for (shm/waiters.h); 0: nothing */
+    int64_t block_until; /* then: on the monotonic clock, INT64_MAX for ever */
+    uint32_t wait_type,
+        unblock;       /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
     uint32_t last_cmd; /* command row + 1 */
     uint32_t lib_len;
     shm_ref parcel; /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */

@@ -1,10 +1,16 @@
 #include "shm/shape.h"
 #include "shm/persist.h"
 #include "shm/table.h"
+#include "shm/waiters.h"
 
 uint64_t shape_persist_bytes(void)
 {
     return sizeof(struct shm_persist);
+}
+
+uint64_t shape_waiters_bytes(void)
+{
+    return sizeof(struct shm_waiters);
 }
 
 uint64_t arena_shape(void)
@@ -32,7 +38,10 @@ uint64_t arena_shape(void)
         NODE_BITS,
         shape_slowlog_bytes(),
         shape_persist_bytes(),
+        shape_watch_bytes(),
         sizeof(struct shm_snap_ring),
+        sizeof(struct shm_waiter),
+        shape_waiters_bytes(),
     };
     uint64_t h = 14695981039346656037ull;
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)

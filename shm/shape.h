@@ -14,5 +14,7 @@ uint64_t shape_session_bytes(void);
 uint64_t shape_mail_bytes(uint32_t nslots);
 uint64_t shape_slowlog_bytes(void); /* of one slot */
 uint64_t shape_persist_bytes(void);
+uint64_t shape_waiters_bytes(void);
+uint64_t shape_watch_bytes(void);
 
 #endif

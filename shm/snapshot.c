@@ -23,7 +23,7 @@
 /* A word of the ring: a place in 8-byte units, as in a table's slot, what lies there, and an entry's database. */
 #define WORD_KIND_SHIFT 38
 #define WORD_DB_SHIFT   40
-#define WORD_DBS_MAX    (1u << (64 - WORD_DB_SHIFT))
+_Static_assert(SHM_DBS_MAX <= 1 << (64 - WORD_DB_SHIFT), "an entry's database");
 enum handed_kind {
     HANDED_ENTRY = 0,
     HANDED_SHELL, /* an entry whose value stays in use: its own block is all that is freed */
@@ -185,7 +185,6 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     uint64_t keys = 0;
     struct tx tx;
     shm_ref list;
-    CHECK(ctx->root->ndbs <= WORD_DBS_MAX);
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc)

@@ -215,7 +215,7 @@ enum rc key_latch(struct tx *tx, struct key_ref *k)
         key_locate(k);
     }
     k->redo_from = UINT32_MAX;
-    k->owned = k->logged = k->settled = false;
+    k->owned = k->logged = k->changed = false;
     key_find(k);
     return RC_OK;
 }
@@ -250,7 +250,7 @@ enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index
         /* The neighbour's bucket is latched: its segment stands, and so does what was found here. */
         if (prev && prev->db == k[i].db && prev->bucket == k[i].bucket) {
             prev->redo_from = k[i].redo_from = 0;
-            k[i].owned = k[i].logged = k[i].settled = false;
+            k[i].owned = k[i].logged = k[i].changed = false;
             key_find(&k[i]);
             continue;
         }

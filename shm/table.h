@@ -128,7 +128,8 @@ struct shm_table {
     uint64_t snap_from; /* 0: no snapshot has anything to do here; else how far it has come, plus 1 */
     uint64_t snap_db;   /* the database's number at the cut: SWAPDB may have changed it */
     int64_t avg_ttl_ms; /* as the expire cycle sees it: a hint, never undone */
-    uint64_t spare[2];
+    uint64_t watched;   /* 1: every key counts as watched (shm/watch.h); never undone */
+    uint64_t spare;
     struct shm_table_count count[]; /* nslots of them */
 };
 
@@ -150,6 +151,11 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out);
 /* Cuts the tables of these databases off (to the graveyard), or swaps two. The gate must be closed. */
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n);
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b);
+/* The same as parts of a transaction that has exposed what it did before (tx_expose), and exposes this at once: the
+ * databases have other tables now, or none. db_make_in gives one of those a table. */
+enum rc db_flush_in(struct tx *tx, const uint32_t *dbs, unsigned n);
+enum rc db_swap_in(struct tx *tx, uint32_t a, uint32_t b);
+enum rc db_make_in(struct tx *tx, uint32_t db, struct shm_table **out);
 /* Frees some of the graveyard: about max entries. True while there is more. */
 bool graveyard_step(struct shm_ctx *ctx, unsigned max);
 
@@ -170,8 +176,8 @@ struct key_ref {
     uint32_t arg;       /* the caller's number of this key */
     bool owned;         /* entry was made by this very transaction */
     bool logged;        /* the transaction has changed this key */
-    bool settled;       /* it has removed what had expired, which is no change that a command made */
-    bool overflowed;    /* it was put behind a full bucket: the segment may want to grow */
+    bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
+    bool overflowed; /* it was put behind a full bucket: the segment may want to grow */
 };
 
 static inline struct shm_entry *key_entry(const struct key_ref *k)

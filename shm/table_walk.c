@@ -2,6 +2,7 @@
 #include "shm/base/number.h"
 #include "shm/wal.h"
 #include "shm/walk.h"
+#include "shm/watch.h"
 
 /* Where bucket i of k's segment begins; i may be one too many. */
 static uint64_t position_of(const struct key_ref *k, uint64_t i)
@@ -64,6 +65,12 @@ enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visi
 {
     struct key_ref k = {.table = t, .hash = pos};
     struct tx tx;
+    if (UNLIKELY(ctx->slot->lane.commit == LANE_OPEN)) { /* inside EXEC, behind the gate: we are alone */
+        key_locate(&k);
+        visit_chain(k.bucket, fn, arg);
+        *next = position_next(&k);
+        return RC_OK;
+    }
     tx_begin(&tx, ctx);
     enum rc rc = position_latch(&tx, &k);
     if (!rc) {
@@ -162,11 +169,26 @@ static size_t table_bytes(const struct shm_root *root)
     return sizeof(struct shm_table) + root->nslots * sizeof(struct shm_table_count);
 }
 
+static enum rc table_build(struct tx *tx, uint32_t db, struct shm_table **out)
+{
+    shm_ref t, seg;
+    size_t bytes = table_bytes(tx->ctx->root);
+    enum rc rc = tx_alloc(tx, bytes, &t);
+    if (!rc)
+        rc = tx_alloc(tx, SEG_MIN * sizeof(struct shm_bucket), &seg);
+    if (rc)
+        return rc;
+    memset(shm_at(t), 0, bytes);
+    memset(shm_at(seg), 0, SEG_MIN * sizeof(struct shm_bucket));
+    *out = shm_at(t);
+    (*out)->dir = dir_segment(seg, SEG_MIN, 0, 0);
+    (*out)->watched = watch_of(tx->ctx->root)->used;
+    return tx_redo(tx, &db_at(tx->ctx, db)->table, t);
+}
+
 enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
 {
     struct tx tx;
-    shm_ref t, seg;
-    size_t bytes = table_bytes(ctx->root);
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc && db_at(ctx, db)->table) {
@@ -175,72 +197,116 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
         return RC_OK;
     }
     if (!rc)
-        rc = tx_alloc(&tx, bytes, &t);
-    if (!rc)
-        rc = tx_alloc(&tx, SEG_MIN * sizeof(struct shm_bucket), &seg);
-    if (rc) {
+        rc = table_build(&tx, db, out);
+    if (rc)
         tx_abort(&tx);
-        return rc;
+    else
+        tx_commit(&tx);
+    return rc;
+}
+
+static enum rc dbs_latch(struct tx *tx)
+{
+    enum rc rc = tx->dbs ? RC_OK : tx_latch(tx, &tx->ctx->root->db_latch);
+    tx->dbs |= !rc;
+    return rc;
+}
+
+enum rc db_make_in(struct tx *tx, uint32_t db, struct shm_table **out)
+{
+    enum rc rc = dbs_latch(tx);
+    if (!rc)
+        rc = table_build(tx, db, out);
+    return rc ? rc : tx_expose(tx);
+}
+
+/* What the database has now, and gets later, counts as watched: the marks of its buckets go with the old table. */
+static enum rc table_changes(struct tx *tx, uint32_t db)
+{
+    struct shm_table *t = db_table(tx->ctx->root, db);
+    if (t)
+        t->watched |= watch_of(tx->ctx->root)->used;
+    uint64_t *changes = &db_at(tx->ctx, db)->changes;
+    return tx_redo(tx, changes, *changes + 1);
+}
+
+static enum rc flush(struct tx *tx, const uint32_t *dbs, unsigned n)
+{
+    struct shm_root *root = tx->ctx->root;
+    enum rc rc = tx_reserve(tx, tx->lane->nredo + 4 * n + 8);
+    if (!rc)
+        rc = dbs_latch(tx);
+    shm_ref first = root->graveyard;
+    for (unsigned i = 0; i < n && !rc; i++) {
+        struct shm_table *t = db_table(root, dbs[i]);
+        if (!t)
+            continue;
+        rc = tx_redo(tx, &db_at(tx->ctx, dbs[i])->table, 0);
+        if (!rc)
+            rc = table_changes(tx, dbs[i]);
+        if (!rc)
+            rc = tx_redo(tx, &t->next_dead, first);
+        if (!rc)
+            rc = tx_effect(tx, dbs[i], &BYTES_LIT("FLUSHDB"), 1);
+        first = shm_ref_of(t);
     }
-    memset(shm_at(t), 0, bytes);
-    memset(shm_at(seg), 0, SEG_MIN * sizeof(struct shm_bucket));
-    ((struct shm_table *)shm_at(t))->dir = dir_segment(seg, SEG_MIN, 0, 0);
-    rc = tx_redo(&tx, &db_at(ctx, db)->table, t);
-    CHECK(!rc);
-    tx_commit(&tx);
-    *out = shm_at(t);
-    return RC_OK;
+    return rc ? rc : tx_redo(tx, &root->graveyard, first);
+}
+
+static enum rc swap(struct tx *tx, uint32_t a, uint32_t b)
+{
+    uint64_t *x = &db_at(tx->ctx, a)->table, *y = &db_at(tx->ctx, b)->table;
+    char digits[2][NUMBER_INT_MAX];
+    struct bytes effect[3] = {BYTES_LIT("SWAPDB"),
+                              {digits[0], number_from_uint64(digits[0], a)},
+                              {digits[1], number_from_uint64(digits[1], b)}};
+    enum rc rc = dbs_latch(tx);
+    if (!rc)
+        rc = tx_redo(tx, x, *y);
+    if (!rc)
+        rc = tx_redo(tx, y, *x);
+    if (!rc)
+        rc = table_changes(tx, a);
+    if (!rc)
+        rc = table_changes(tx, b);
+    return rc ? rc : tx_effect(tx, a, effect, 3);
+}
+
+static enum rc end(struct tx *tx, enum rc rc)
+{
+    if (rc)
+        tx_abort(tx);
+    else
+        tx_commit(tx);
+    return rc;
 }
 
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    enum rc rc = tx_reserve(&tx, 3 * n + 8);
-    if (!rc)
-        rc = tx_latch(&tx, &ctx->root->db_latch);
-    shm_ref first = ctx->root->graveyard;
-    for (unsigned i = 0; i < n && !rc; i++) {
-        struct shm_table *t = db_table(ctx->root, dbs[i]);
-        if (!t)
-            continue;
-        rc = tx_redo(&tx, &db_at(ctx, dbs[i])->table, 0);
-        if (!rc)
-            rc = tx_redo(&tx, &t->next_dead, first);
-        if (!rc)
-            rc = tx_effect(&tx, dbs[i], &BYTES_LIT("FLUSHDB"), 1);
-        first = shm_ref_of(t);
-    }
-    if (!rc)
-        rc = tx_redo(&tx, &ctx->root->graveyard, first);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return end(&tx, flush(&tx, dbs, n));
 }
 
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
 {
     struct tx tx;
-    uint64_t *x = &db_at(ctx, a)->table, *y = &db_at(ctx, b)->table;
     tx_begin(&tx, ctx);
-    enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
-    if (!rc)
-        rc = tx_redo(&tx, x, *y);
-    if (!rc)
-        rc = tx_redo(&tx, y, *x);
-    char digits[2][NUMBER_INT_MAX];
-    struct bytes effect[3] = {BYTES_LIT("SWAPDB"),
-                              {digits[0], number_from_uint64(digits[0], a)},
-                              {digits[1], number_from_uint64(digits[1], b)}};
-    if (!rc)
-        rc = tx_effect(&tx, a, effect, 3);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return end(&tx, swap(&tx, a, b));
+}
+
+enum rc db_flush_in(struct tx *tx, const uint32_t *dbs, unsigned n)
+{
+    enum rc rc = flush(tx, dbs, n);
+    tx_effect_all(tx);
+    return rc ? rc : tx_expose(tx);
+}
+
+enum rc db_swap_in(struct tx *tx, uint32_t a, uint32_t b)
+{
+    enum rc rc = swap(tx, a, b);
+    tx_effect_all(tx);
+    return rc ? rc : tx_expose(tx);
 }
 
 /* ---- the graveyard: nobody can reach these tables, so no bucket latch is needed. What lies before

@@ -53,7 +53,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->used_delta = 0;
     tx->ncount = 0;
     tx->indexed = 0;
-    tx->spilled = tx->trees = false;
+    tx->spilled = tx->trees = tx->dbs = false;
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;
@@ -367,6 +367,19 @@ static enum rc counter_add(struct tx *tx, int64_t *at, int64_t delta)
                  : RC_OK;
 }
 
+/* What the transaction adds to a table's counters becomes redo words. */
+static enum rc count_spill(struct tx *tx, struct tx_count *n)
+{
+    struct shm_table_count *c = table_count(n->table, tx->ctx->id);
+    enum rc rc = counter_add(tx, &c->keys, n->keys);
+    n->keys = rc ? n->keys : 0;
+    if (!rc)
+        rc = counter_add(tx, &c->expires, n->expires);
+    if (!rc)
+        tx->spilled = true;
+    return rc;
+}
+
 enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)
 {
     for (unsigned i = 0; i < tx->ncount; i++)
@@ -376,17 +389,38 @@ enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t e
             return RC_OK;
         }
     if (UNLIKELY(tx->ncount == TX_TABLES)) { /* EXEC over many databases: the first one makes room */
-        struct shm_table_count *c = table_count(tx->count[0].table, tx->ctx->id);
-        enum rc rc = counter_add(tx, &c->keys, tx->count[0].keys);
-        tx->count[0].keys = rc ? tx->count[0].keys : 0;
-        if (!rc)
-            rc = counter_add(tx, &c->expires, tx->count[0].expires);
+        enum rc rc = count_spill(tx, &tx->count[0]);
         if (rc)
             return rc;
         tx->count[0] = tx->count[--tx->ncount];
-        tx->spilled = true;
     }
     tx->count[tx->ncount++] = (struct tx_count){t, keys, expires};
+    return RC_OK;
+}
+
+/* The words of slots are left alone: other processes follow them without a gate (rings), or they are our own. */
+static bool in_slots(const struct shm_root *root, shm_ref at)
+{
+    return at >= root->slots && at < root->slots + root->nslots * SLOT_STRIDE;
+}
+
+enum rc tx_expose(struct tx *tx)
+{
+    for (; tx->ncount; tx->ncount--) {
+        enum rc rc = count_spill(tx, &tx->count[tx->ncount - 1]);
+        if (rc)
+            return rc;
+    }
+    for (uint32_t i = 0; i < tx->lane->nredo; i++) {
+        uint64_t *at = shm_at(tx->redo[i].at);
+        if (*at == tx->redo[i].word || in_slots(tx->ctx->root, tx->redo[i].at))
+            continue;
+        enum rc rc = tx_log(tx, at, sizeof(*at));
+        if (rc)
+            return rc;
+        __atomic_store_n(at, tx->redo[i].word, __ATOMIC_RELEASE);
+        STEP(tx->ctx, TX_EXPOSED_ONE);
+    }
     return RC_OK;
 }
 

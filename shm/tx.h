@@ -40,6 +40,7 @@ struct tx {
     uint64_t undo_cap;
     int64_t used_delta;
     bool trees;   /* the latch of the dead trees is held */
+    bool dbs;     /* that of the databases is held */
     bool spilled; /* some counters are redo words already */
     unsigned ncount;
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
@@ -74,6 +75,9 @@ enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
 enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
 enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
+/* Makes memory as the commit would, but as undo, where a table's words and counters are concerned. Only behind the
+ * closed gate: what else runs in this transaction may then look at whole tables. */
+enum rc tx_expose(struct tx *tx);
 /* For what the commit itself adds: room is kept for it. */
 void tx_redo_last(struct tx *tx, uint64_t *at, uint64_t word);
 void tx_wal_finish(struct tx *tx); /* shm/wal.c: numbers the record, and has the commit show it */

@@ -1,6 +1,6 @@
 /* The ring. A record lies at a multiple of 16 bytes and never wraps: a filler leads to the ring's beginning.
  *
- *  0        8        12     14     16
+ *  0        8        12     15     16
  *  +--------+--------+------+------+---------------------------+
  *  |  LSN   | bytes  |  db  | kind | effect, padded to 16      |   kind INLINE
  *  |  LSN   | bytes  |  db  | kind | block (8) | its bytes (8) |   kind BLOCK: the effect stands in a block
@@ -21,9 +21,10 @@ enum record_kind { RECORD_INLINE = 1, RECORD_BLOCK, RECORD_FILL };
 struct record_head {
     uint64_t lsn;
     uint32_t bytes;
-    uint16_t db, kind;
+    uint32_t db : 24, kind : 8;
 };
 _Static_assert(sizeof(struct record_head) == RECORD_HEAD, "as drawn above");
+_Static_assert(SHM_DBS_MAX <= 1 << 24, "a record's database");
 
 static inline uint64_t padded(uint64_t n)
 {
@@ -147,7 +148,13 @@ void tx_effect_key(struct tx *tx, uint64_t hash)
     struct tx_wal *w = &tx->wal;
     if (w->nmarks < ARRAY_LEN(w->mark))
         w->mark[w->nmarks] = (uint16_t)(hash >> 48);
-    w->nmarks++;
+    if (w->nmarks <= ARRAY_LEN(w->mark)) /* one more than there is room for stands for all */
+        w->nmarks++;
+}
+
+void tx_effect_all(struct tx *tx)
+{
+    tx->wal.nmarks = ARRAY_LEN(tx->wal.mark) + 1;
 }
 
 enum rc tx_effect_del(struct tx *tx, uint32_t db, struct bytes key, uint64_t hash)
@@ -190,7 +197,7 @@ void tx_wal_finish(struct tx *tx)
     STEP(tx->ctx, WAL_FLOOR);
     w->lsn = __atomic_add_fetch(&wal->lsn, 1, __ATOMIC_SEQ_CST);
     STEP(tx->ctx, WAL_DRAWN);
-    *h = (struct record_head){w->lsn, (uint32_t)w->len, (uint16_t)w->db,
+    *h = (struct record_head){w->lsn, (uint32_t)w->len, w->db & 0xffffffu,
                               w->block ? RECORD_BLOCK : RECORD_INLINE};
     if (w->block) {
         uint64_t where[2] = {w->block, w->cap};

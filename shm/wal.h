@@ -25,6 +25,7 @@ enum rc tx_effect(struct tx *tx, uint32_t db, const struct bytes *argv, unsigned
 /* Readers of this key see the transaction: under appendfsync always they wait for it as well. Called once for
  * each key that changes; a transaction that names none concerns all keys. */
 void tx_effect_key(struct tx *tx, uint64_t hash);
+void tx_effect_all(struct tx *tx); /* it concerns all keys, whatever it names besides */
 enum rc tx_effect_del(struct tx *tx, uint32_t db, struct bytes key, uint64_t hash);
 
 /* What a reader of this key must wait for until it may tell what it read; call it after reading. */

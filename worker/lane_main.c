@@ -6,6 +6,7 @@
 #include "shm/types/string.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
+#include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 #include "worker/lane_intake.h"
 #include "worker/proto/parse.h"
@@ -17,6 +18,8 @@
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
+
+command_fn cmd_exec;
 
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
@@ -126,7 +129,8 @@ static void run_call(struct lane *l, struct call *c)
     CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
     build_ahead(c);
-    enum rc rc = c->cmd->flags & F_GATE ? run_gated(c) : run_patiently(c);
+    bool gate = c->cmd->flags & F_GATE || (c->cmd->run == cmd_exec && multi_packed_gate(c->argv[1]));
+    enum rc rc = gate ? run_gated(c) : run_patiently(c);
     string_build_end(c->ctx);
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);

@@ -1,6 +1,7 @@
 #include "include/child.h"
 #include "shm/config.h"
 #include "shm/repair.h"
+#include "worker/dispatch/block.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/monitor.h"
@@ -42,6 +43,8 @@ static void drain_mail(struct worker *w)
     while (mail_next(&w->ctx, &from, &m)) {
         if (m.kind == MAIL_CHUNK)
             lane_mail(w, from, &m);
+        else if (m.kind == MAIL_READY)
+            blocked_ready(w, (uint32_t)m.x, m.y);
         else if (m.kind == MAIL_MONITOR)
             monitor_deliver(w, shm_at(m.block), m.bytes);
         if (mail_done(&w->ctx, from))
@@ -273,6 +276,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
         drain_mail(w);
         lane_check(w);
     }
+    blocked_follow(w);
     close_idle(w);
     clients_limit_memory(w);
     close_killed(w); /* a waker that died between flag and eventfd must not delay it for ever */

@@ -39,7 +39,7 @@ bool frame_add(struct frame *f, const struct wal_record *r)
     uint64_t bytes = WAL_RECORD_HEAD_BYTES + r->effect.n;
     if (!frame_empty(f) && (f->raw + bytes > FRAME_BYTES || f->n + 2 > FRAME_PIECES))
         return false;
-    struct wal_record_head h = {r->lsn, (uint32_t)r->effect.n, (uint16_t)r->db, 0};
+    struct wal_record_head h = {r->lsn, (uint32_t)r->effect.n, r->db};
     put(f, &h, sizeof(h));
     if (r->effect.n <= COPY_MAX)
         put(f, r->effect.p, r->effect.n);

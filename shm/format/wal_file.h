@@ -35,7 +35,7 @@ struct wal_frame {
 struct wal_record_head {
     uint64_t lsn;
     uint32_t bytes;
-    uint16_t db, spare;
+    uint32_t db;
 };
 _Static_assert(sizeof(struct wal_record_head) == WAL_RECORD_HEAD_BYTES, "as persist/README.md draws it");
 

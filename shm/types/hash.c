@@ -17,7 +17,8 @@ enum rc hash_put(struct dict *d, struct dict_place *at, const struct hash_limits
         listpack = false;
     }
     enum rc rc = dict_put(d, at, field, value);
-    if (rc || !listpack || dict_count(d) <= l->entries) /* the limit may be a lower one by now: no field need be new */
+    if (rc || !listpack ||
+        dict_count(d) <= l->entries) /* the limit may be a lower one by now: no field need be new */
         return rc;
     return dict_convert(d, ENC_HASHTABLE);
 }

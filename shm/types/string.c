@@ -84,6 +84,13 @@ static enum rc value_new(struct tx *tx, struct bytes key, const struct shape *v,
     return entry_new(tx, &s, out, NULL);
 }
 
+enum rc string_begin(struct tx *tx, const struct key_ref *k, size_t len, int64_t expiry_ms, uint32_t clock,
+                     shm_ref *out, char **at)
+{
+    struct shape v = {.enc = ENC_RAW, .len = len, .expiry_ms = expiry_ms, .clock = clock};
+    return value_new(tx, k->key, &v, out, at);
+}
+
 /* ---- a value built before its transaction ---- */
 
 enum rc string_build(struct shm_ctx *ctx, struct bytes value)
@@ -295,6 +302,21 @@ static enum rc inline_grow(struct tx *tx, struct key_ref *k, struct bytes more, 
     return RC_OK;
 }
 
+/* A short value that keeps its length. */
+static enum rc inline_write(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part,
+                            uint32_t clock)
+{
+    struct shm_entry *e = key_entry(k);
+    char *to = (char *)entry_bytes(e).p + offset;
+    enum rc rc = tx_log(tx, to, part.n);
+    if (rc)
+        return rc;
+    clock_store(e, clock);
+    bytes_copy(to, part.p, part.n);
+    k->logged = true;
+    return RC_OK;
+}
+
 /* A value that is absent, a number, or short: the result goes into a new entry. */
 static enum rc short_write(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, size_t total,
                            uint32_t clock)
@@ -348,8 +370,11 @@ enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, stru
     struct shm_entry *e = key_entry(k);
     size_t len = e ? string_length(e) : 0, end = offset + part.n, total = end > len ? end : len;
     *length = total;
-    if (!e || !(e->flags & ENTRY_BIG))
+    if (!e || !(e->flags & ENTRY_BIG)) {
+        if (e && entry_enc(e) == ENC_RAW && total == len)
+            return inline_write(tx, k, offset, part, clock);
         return short_write(tx, k, offset, part, total, clock);
+    }
     clock_store(e, clock);
     return big_write(tx, k, offset, part, total);
 }

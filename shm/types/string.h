@@ -36,6 +36,10 @@ enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint3
 /* Writes part at offset, which may lie beyond the end (zeros come between); part is not empty. */
 enum rc string_set_range(struct tx *tx, struct key_ref *k, uint64_t offset, struct bytes part, uint32_t clock,
                          size_t *length);
+/* Builds a raw value of len bytes, which the caller writes to *at and then puts under the key (key_put). What stands
+ * there now can be read meanwhile. */
+enum rc string_begin(struct tx *tx, const struct key_ref *k, size_t len, int64_t expiry_ms, uint32_t clock,
+                     shm_ref *out, char **at);
 /* Copies a long value to where a transaction can take it from, so that no latch is held while half a gigabyte is
  * copied: string_set, given these very bytes, needs not copy them. One value at a time; RC_NOMEM, RC_BUSY. */
 #define STRING_BUILD_LEAST (1u << 20)

@@ -338,10 +338,11 @@ static enum rc splice(struct tree *t, struct tree_path *p, unsigned d, unsigned 
     }
     memcpy(all, c, at * sizeof(*c));
     m = at;
-    memcpy(all + m, with, n * sizeof(*c));
-    if (n)
+    if (n) {
+        memcpy(all + m, with, n * sizeof(*c));
         all[at].low = c[at].low; /* the bound stays where it is, whatever now stands first behind it */
-    m += n;
+        m += n;
+    }
     memcpy(all + m, c + at + had, (node->n - at - had) * sizeof(*c));
     m += node->n - at - had;
     struct shm_node *next = NULL;

@@ -1,5 +1,6 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/dict_ops.h"
+#include "tests/crash/exec_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
 #include "shm/nest.h"
@@ -207,6 +208,17 @@ static void range_rewrites(struct shm_ctx *ctx)
     between();
     KEY(absent, "new", 7);
     ok(ks_write_range(ctx, 0, absent, 5000, BYTES_LIT("behind zeros")));
+}
+/* A byte within a value that keeps its length, as SETBIT changes it: of a long one, and of one in its entry. */
+static void byte_in_place(struct shm_ctx *ctx)
+{
+    KEY(big, "big", 0);
+    ok(ks_write_range(ctx, 0, big, 300000, BYTES_LIT("\1")));
+    between();
+    KEY(k, "k", 10);
+    ok(ks_write_range(ctx, 0, k, 50, BYTES_LIT("\1")));
+    between();
+    ok(ks_write_range(ctx, 0, big, 399999, BYTES_LIT("\2\2"))); /* and one that lengthens it */
 }
 /* A value that is built before its transaction, over one and over nothing; and one that nobody takes. */
 static void built(struct shm_ctx *ctx)
@@ -598,6 +610,7 @@ const struct crash_op crash_ops[] = {
     {"append-span", NULL, append_span, true},
     {"range-in-place", NULL, range_in_place, true},
     {"range-rewrites", NULL, range_rewrites, true},
+    {"byte-in-place", NULL, byte_in_place, true},
     {"built", NULL, built, false},
     {"dozen", NULL, dozen, true},
     {"many", NULL, many, true},
@@ -644,7 +657,11 @@ const struct crash_op crash_ops[] = {
     {"list-removes", lists_ready, list_removes, true},
     {"list-moves", lists_ready, list_moves, true},
     {"list-deletes", lists_ready, list_deletes, true},
+    {"list-waits", NULL, list_waits, true},
     {"list-trees", lists_dead_ready, list_frees_trees, false},
+    {"exec", exec_ready, exec_keys, false},
+    {"exec-gate", exec_ready, exec_gate, false},
+    {"exec-gate-undone", exec_ready, exec_gate_undone, false},
     {"snap-new", NULL, set_new, CALLS | SNAP_ALL},
     {"snap-over", NULL, set_over, CALLS | SNAP_ALL},
     {"snap-over-span", NULL, over_big, CALLS | SNAP_ALL},
@@ -666,6 +683,7 @@ const struct crash_op crash_ops[] = {
     {"snap-list-middle", lists_ready, list_tree_middle, CALLS | SNAP_ALL},
     {"snap-list-trims", lists_ready, list_trims, CALLS | SNAP_ALL},
     {"snap-list-deletes", lists_ready, list_deletes, CALLS | SNAP_ALL},
+    {"snap-byte", NULL, byte_in_place, CALLS | SNAP_ALL},
     {"snap-many", NULL, many, CALLS | SNAP_HALF},
     {"snap-dels", NULL, many_dels, CALLS | SNAP_HALF},
     {"snap-aborted", NULL, many_aborted, CALLS | SNAP_HALF},
@@ -675,6 +693,8 @@ const struct crash_op crash_ops[] = {
     {"snap-swap", two_databases, swap, SNAP_HALF},
     {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
     {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-exec", exec_ready, exec_keys, SNAP_ALL},
+    {"snap-exec-gate", exec_ready, exec_gate, SNAP_HALF},
     {"snap-cut", two_databases, snap_cuts, false},
     {"snap-walk", snap_ready, snap_walks, false},
     {"snap-discard", snap_ready, snap_discards, false},

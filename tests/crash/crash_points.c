@@ -16,12 +16,12 @@
 /* A fork takes many times longer under AddressSanitizer: fewer hits and repairers then. */
 #if defined(__SANITIZE_ADDRESS__)
 #define HITS_OF_REPAIR 2u
-#define REPAIRS_APART  3u
-#define HITS_APART     1u
+#define REPAIRS_APART  12u
+#define NEXT_HIT(hit)  (20 * (hit) + 1)
 #else
 #define HITS_OF_REPAIR 200u
 #define REPAIRS_APART  1u
-#define HITS_APART     3u
+#define NEXT_HIT(hit)  ((hit) + 1 + (hit) / 3)
 #endif
 
 static unsigned fired[CP_COUNT];
@@ -205,7 +205,7 @@ static void every_point(const struct crash_op *op, const struct image *start)
     finish(op, CP_NONE, 0);
     for (enum crash_point p = 1; p < CP_COUNT; p++)
         for (unsigned hit = 1; allowed->points >> p & 1 && kill_at(op, &begin, p, hit);)
-            hit += 1 + hit / HITS_APART;
+            hit = NEXT_HIT(hit);
 }
 
 int main(int argc, char **argv)

@@ -25,7 +25,8 @@ struct work {
     struct dict d;
 };
 
-static struct key_ref *open_keys(struct work *w, struct shm_ctx *ctx, struct name a, struct name b, unsigned n)
+static struct key_ref *open_keys(struct work *w, struct shm_ctx *ctx, struct name a, struct name b,
+                                 unsigned n)
 {
     w->name[0] = a;
     w->name[1] = b;

@@ -3,32 +3,37 @@
  *
  *     CALLS PATTERN ERRNO [FROM [COUNT]]
  *
- * CALLS: names separated by commas, of write fsync allocate truncate rename open (write: every kind of it; fsync:
- * fdatasync, too; open: only to create), each optionally with a minus: "write-" does half of its work the first time.
- * PATTERN: a part of the file's path. ERRNO: a name or a number. From the FROM-th such call on (1), COUNT of them (all)
- * fail; each process counts for itself, and anew when the file has been away. */
+ * CALLS: names separated by commas, of write fsync allocate truncate rename open opendir link unlink any (write: every
+ * kind of it; fsync: fdatasync, too; open: only to create), each optionally with a minus: "write-" does half of its
+ * work the first time. PATTERN: a part of the file's path, or @ and the process's short name. ERRNO: a name or a number,
+ * or KILL: the process dies before the call, and no other one. From the FROM-th such call on (1), COUNT of them (all) fail; each process
+ * counts for itself, and anew when the file has been away. What has fired leaves an empty file, with .fired to its name. */
 #include <dlfcn.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 #include <unistd.h>
 
-#define RULES 16u
+#define RULES   16u
+#define KILLING (-1)
 
 static const struct {
     const char *name;
     int number;
-} errnos[] = {{"EIO", EIO},       {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG}, {"EROFS", EROFS},
-              {"EACCES", EACCES}, {"EPERM", EPERM},   {"EMFILE", EMFILE}, {"EINTR", EINTR}, {"EBADF", EBADF}};
+} errnos[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"EDQUOT", EDQUOT}, {"EFBIG", EFBIG},
+              {"EROFS", EROFS}, {"EACCES", EACCES}, {"EPERM", EPERM},   {"EMFILE", EMFILE},
+              {"EINTR", EINTR}, {"EBADF", EBADF},   {"KILL", KILLING}};
 
 static unsigned long seen[RULES];
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,10 +66,31 @@ static int names_call(char *calls, const char *call, int *half)
     for (; word; word = strtok_r(NULL, ",", &save)) {
         size_t n = strlen(word);
         *half = n && word[n - 1] == '-';
-        if (n - (size_t)*half == strlen(call) && strncmp(word, call, strlen(call)) == 0)
+        if (strcmp(word, "any") == 0 ||
+            (n - (size_t)*half == strlen(call) && strncmp(word, call, strlen(call)) == 0))
             return 1;
     }
     return 0;
+}
+
+static int concerns(const char *pattern, const char *path)
+{
+    char name[16] = "";
+    if (pattern[0] != '@')
+        return strstr(path, pattern) != NULL;
+    prctl(PR_GET_NAME, name);
+    return strcmp(name, pattern + 1) == 0;
+}
+
+/* False: something has fired before. */
+static int note_fired(void)
+{
+    char path[PATH_MAX];
+    snprintf(path, sizeof(path), "%s.fired", getenv("FAULTY_DISK"));
+    long fd = syscall(SYS_openat, AT_FDCWD, path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
+    if (fd >= 0)
+        syscall(SYS_close, fd);
+    return fd >= 0;
 }
 
 /* 0, or the errno to fail with. */
@@ -85,7 +111,7 @@ static int verdict(const char *call, const char *path, int *half)
         int halves;
         if (sscanf(line, "%127s %511s %31s %lu %lu", calls, pattern, error, &from, &count) < 3)
             continue;
-        if (names_call(calls, call, &halves) && strstr(path, pattern)) {
+        if (names_call(calls, call, &halves) && concerns(pattern, path)) {
             n = ++seen[i];
             if (n >= from && n - from < count) {
                 err = errno_of(error);
@@ -94,6 +120,10 @@ static int verdict(const char *call, const char *path, int *half)
         }
         i++;
     }
+    int first = err && note_fired();
+    if (err == KILLING && first)
+        syscall(SYS_kill, getpid(), SIGKILL);
+    err = err == KILLING ? 0 : err;
     pthread_mutex_unlock(&lock);
     return err;
 }
@@ -249,6 +279,21 @@ int renameat(int fromfd, const char *from, int tofd, const char *to)
     return REAL(renameat)(fromfd, from, tofd, to);
 }
 
+int linkat(int fromfd, const char *from, int tofd, const char *to, int flags)
+{
+    int err = verdict_at("link", tofd, to);
+    if (err)
+        FAIL(err);
+    return REAL(linkat)(fromfd, from, tofd, to, flags);
+}
+int unlinkat(int dirfd, const char *path, int flags)
+{
+    int err = verdict_at("unlink", dirfd, path);
+    if (err)
+        FAIL(err);
+    return REAL(unlinkat)(dirfd, path, flags);
+}
+
 #define OPENING(dirfd, path, flags, call)                                                                    \
     int rights = 0;                                                                                          \
     if ((flags)&O_CREAT || ((flags)&O_TMPFILE) == O_TMPFILE) {                                               \
@@ -257,7 +302,9 @@ int renameat(int fromfd, const char *from, int tofd, const char *to)
         rights = va_arg(ap, int);                                                                            \
         va_end(ap);                                                                                          \
     }                                                                                                        \
-    int err = (flags)&O_CREAT ? verdict_at("open", dirfd, path) : 0;                                         \
+    int err = (flags)&O_CREAT       ? verdict_at("open", dirfd, path)                                        \
+              : (flags)&O_DIRECTORY ? verdict_at("opendir", dirfd, path)                                     \
+                                    : 0;                                                                     \
     if (err)                                                                                                 \
         FAIL(err);                                                                                           \
     return call

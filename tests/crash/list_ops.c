@@ -1,5 +1,6 @@
 #include "tests/crash/list_ops.h"
 #include "shm/types/list.h"
+#include "shm/waiters.h"
 
 #include <stdlib.h>
 
@@ -173,6 +174,42 @@ void list_moves(struct shm_ctx *ctx)
     v.p = text;
     enum rc rc = list_cut(&w.tx, from, 0, 1, &how);
     end(&w, rc ? rc : list_push(&w.tx, to, &v, 1, true, &how));
+}
+
+/* Two clients wait for two keys each; the first gets something, the other goes. */
+static void waits(struct shm_ctx *ctx, uint32_t session)
+{
+    struct shm_session *s = session_at(session);
+    struct work w;
+    enum rc rc = RC_OK;
+    open_lists(&w, ctx, 4, 5);
+    for (unsigned i = 0; i < 2 && !rc; i++)
+        rc = waiters_join(&w.tx, s, 0, w.k[i].hash);
+    end(&w, rc);
+}
+
+void list_waits(struct shm_ctx *ctx)
+{
+    for (uint32_t i = 0; i < 2; i++) {
+        session_at(i)->state = SESSION_BUSY;
+        session_at(i)->id = 100 + i;
+        waits(ctx, i);
+        between();
+    }
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, 4, 4);
+    const struct shm_waiter *first = NULL;
+    enum rc rc = waiters_latch(&w.tx);
+    if (!rc)
+        first = waiters_first(ctx->root, 0, k->hash);
+    CHECK(first && first->id == 100);
+    rc = push(&w, k, 1, 2, 10, false);
+    if (!rc)
+        rc = list_cut(&w.tx, k, 0, 1, &how);
+    end(&w, rc ? rc : waiters_leave(&w.tx, session_at(0)));
+    between();
+    session_at(1)->state = SESSION_CLOSING; /* in silence: who joins next takes its records out */
+    waits(ctx, 0);
 }
 
 void list_deletes(struct shm_ctx *ctx)

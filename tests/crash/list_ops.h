@@ -12,15 +12,16 @@
 
 /* "list:0" is packed, "list:1" has a tree of one leaf, "list:2" one of many. */
 void lists_ready(struct shm_ctx *ctx);
-void lists_dead_ready(struct shm_ctx *ctx);  /* they have been deleted again */
-void list_packed_ends(struct shm_ctx *ctx);  /* pushes and pops, and becomes empty */
-void list_outgrows(struct shm_ctx *ctx);     /* packed becomes a tree, and a quicklist */
-void list_tree_ends(struct shm_ctx *ctx);    /* in place, and with a new leaf */
-void list_tree_middle(struct shm_ctx *ctx);  /* a leaf is split; a long item comes and goes */
-void list_trims(struct shm_ctx *ctx);        /* leaves go, a quicklist becomes a listpack */
-void list_removes(struct shm_ctx *ctx);      /* a tree is written anew, the old one is buried */
-void list_moves(struct shm_ctx *ctx);        /* between two keys */
+void lists_dead_ready(struct shm_ctx *ctx); /* they have been deleted again */
+void list_packed_ends(struct shm_ctx *ctx); /* pushes and pops, and becomes empty */
+void list_outgrows(struct shm_ctx *ctx);    /* packed becomes a tree, and a quicklist */
+void list_tree_ends(struct shm_ctx *ctx);   /* in place, and with a new leaf */
+void list_tree_middle(struct shm_ctx *ctx); /* a leaf is split; a long item comes and goes */
+void list_trims(struct shm_ctx *ctx);       /* leaves go, a quicklist becomes a listpack */
+void list_removes(struct shm_ctx *ctx);     /* a tree is written anew, the old one is buried */
+void list_moves(struct shm_ctx *ctx);       /* between two keys */
+void list_waits(struct shm_ctx *ctx);       /* clients join queues and leave them */
 void list_deletes(struct shm_ctx *ctx);
-void list_frees_trees(struct shm_ctx *ctx);  /* what was buried, piece by piece */
+void list_frees_trees(struct shm_ctx *ctx); /* what was buried, piece by piece */
 
 #endif

@@ -28,7 +28,7 @@ static void record(const char *line)
     unsigned db;
     int at = 0;
     CHECK(sscanf(line, "record %" SCNu64 " %u %n", &h.lsn, &db, &at) == 2 && at);
-    h.db = (uint16_t)db;
+    h.db = db;
     char *to = payload + filled + sizeof(h);
     unsigned byte;
     for (const char *p = line + at; sscanf(p, "%2x", &byte) == 1; p += 2)

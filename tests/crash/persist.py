@@ -533,6 +533,68 @@ def switched(start):
         crowd.check_ledger(s.connect())
 
 
+def held_writes(s, n=4):
+    """Clients whose writes wait for the disk."""
+    held = [s.connect() for _ in range(n)]
+    for i, c in enumerate(held):
+        c.send([b"SET", b"held:%d" % i, b"1"])
+    return held
+
+
+def closed(start):
+    """The log is switched off while its writer is dead, or dies over its last work: what waited for the disk is answered all
+    the same."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
+        c = s.connect()
+        for _ in range(4):  # each time the next one is longer in coming
+            pid = pid_of(s, WRITER)
+            os.kill(pid, signal.SIGKILL)
+            wait_for("its end", lambda: not exists(pid))
+        held = held_writes(s)
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+        for h in held:
+            answered(h, "+OK")
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+        pid = pid_of(s, WRITER)
+        os.kill(pid, signal.SIGSTOP)
+        held = held_writes(s)
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+        os.kill(pid, signal.SIGKILL)
+        for h in held:
+            answered(h, "+OK")
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on", 30)
+        expect(c, "+OK", "SET", "last", "1")
+        check_arena(c)
+        s.end(signal.SIGKILL)
+        s.again()
+        c = s.connect()
+        for key in ("last", "held:0", "held:3"):
+            expect(c, '"1"', "GET", key)
+
+
+def databases(start):
+    """As many as there may be: each keeps its keys through a snapshot and through the log."""
+    far = 70001  # more than 16 bits
+    with start("--workers", "2", "--appendonly", "yes", "--databases", str(far + 1)) as s:
+        c = s.connect()
+        for base in (False, True):
+            for db in (0, far % 65536, far):
+                c.command("SELECT", str(db))
+                expect(c, ":1", "INCR", "%s in %d" % (base, db))
+            if not base:
+                expect(c, "+OK", "SAVE")
+        s.end(signal.SIGKILL)
+        s.again()
+        c = s.connect()
+        for db in (0, far % 65536, far):
+            c.command("SELECT", str(db))
+            expect(c, ":2", "DBSIZE")
+            for base in (False, True):
+                expect(c, '"1"', "GET", "%s in %d" % (base, db))
+
+
 def no_log(start):
     """A log that cannot begin: CONFIG SET says so and nothing is changed; a start is refused."""
     with start("--workers", "2") as s:
@@ -616,5 +678,6 @@ def reload(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, no_log, replaced, upgraded, reload)  # fmt: skip
+                 snapshotter, loader, rebuilt, moved, switched, closed, databases, no_log,
+                 replaced, upgraded, reload)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

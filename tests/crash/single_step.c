@@ -21,17 +21,26 @@ struct stepped {
     bool bystander; /* lets another process work on before the repair */
 };
 static const struct stepped stepped[] = {
-    {"set-new", false},        {"set-over", true},    {"incr", false},        {"del", true},
-    {"expire-new", true},      {"rename", false},     {"set-range", false},   {"undone", false},
-    {"dozen", true},           {"del-span", false},   {"grow", true},         {"split-root", true},
-    {"split-run", false},      {"table-make", false}, {"mail-send", false},   {"mail-receive", true},
-    {"refill", false},         {"databases", true},   {"drain", false},       {"reclaim", false},
-    {"change-and-free", true}, {"snap-over", true},   {"snap-expire", false}, {"snap-walk", true}};
+    {"set-new", false},        {"set-over", true},    {"incr", false},      {"del", true},
+    {"expire-new", true},      {"rename", false},     {"set-range", false}, {"undone", false},
+    {"dozen", true},           {"del-span", false},   {"grow", true},       {"split-root", true},
+    {"split-run", false},      {"table-make", false}, {"mail-send", false}, {"mail-receive", true},
+    {"refill", false},         {"databases", true},   {"drain", false},     {"reclaim", false},
+    {"change-and-free", true}, {"exec", true},        {"exec-gate", false}, {"snap-over", true},
+    {"snap-expire", false},    {"snap-walk", true}};
 
-#define LOOKS      500u   /* at a long operation */
-#define LONG       16000u /* instructions: from here on, random places */
 #define MOST_STEPS 120000u
-#define KILLS      8u
+/* LOOKS: at a long operation; LONG: of so many instructions, from which on random places are looked at. Sanitizers make
+ * each operation several times as long, and watch what the plain build's complete run has shown to be right. */
+#if defined(__SANITIZE_ADDRESS__)
+#define LOOKS 150u
+#define LONG  3000u
+#define KILLS 2u
+#else
+#define LOOKS 500u
+#define LONG  16000u
+#define KILLS 8u
+#endif
 
 static struct {
     unsigned n;

@@ -1,6 +1,7 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -61,7 +62,7 @@ if(TARGET skep)
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched
+  foreach(scenario restart snapshots save_points refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed databases
           no_log replaced upgraded reload)
     server_test(persist ${scenario})
   endforeach()
@@ -69,6 +70,9 @@ if(TARGET skep)
     server_test(moment ${scenario})
   endforeach()
   if(NOT SKEP_SANITIZE AND NOT SKEP_TSAN) # as above
+    foreach(scenario save save_killed rewrite rewrite_killed)
+      server_test(interrupted ${scenario} $<TARGET_FILE:faulty_disk>)
+    endforeach()
     foreach(scenario sync full base rename)
       server_test(disk ${scenario} $<TARGET_FILE:faulty_disk>)
     endforeach()
@@ -77,9 +81,18 @@ if(TARGET skep)
   foreach(scenario upgrade refused)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
+  # Bounded here; by hand for as long as you like.
+  foreach(seed 1 100)
+    add_test(NAME crash/torture_${seed} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/torture.py $<TARGET_FILE:skep>
+                                                --seconds 15 --seed ${seed})
+    set_tests_properties(crash/torture_${seed} PROPERTIES LABELS crash TIMEOUT 300 RUN_SERIAL TRUE)
+  endforeach()
   server_test(second_instance second_instance)
   foreach(scenario acknowledged imported reloaded refused everysec written)
     server_test(recovery ${scenario})
+  endforeach()
+  foreach(scenario kills counted moved bound)
+    server_test(bank ${scenario})
   endforeach()
 endif()
 

@@ -1,4 +1,5 @@
 /* worker/commands/client_cmds.c - CLIENT: sessions lie in shared memory, so any worker can tell of all. */
+#include "worker/dispatch/block.h"
 #include "worker/commands/client_cmds.h"
 
 #include <stdio.h>
@@ -118,6 +119,10 @@ static void flag_letters(const struct shm_session *s, char out[8])
     size_t n = 0;
     if (f & SESSION_F_MONITOR)
         out[n++] = 'O';
+    if (f & SESSION_F_BLOCKED)
+        out[n++] = 'b';
+    if (s->multi)
+        out[n++] = 'x';
     if (f & SESSION_F_CLOSE_ASAP || s->kill)
         out[n++] = 'A';
     if (f & SESSION_F_UNIX)
@@ -151,13 +156,13 @@ static void put_session(const struct call *c, const struct shm_session *s, struc
         line, sizeof(line),
         "id=%llu addr=%.64s laddr=%.64s fd=%d name=%.200s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
         "ssub=0 "
-        "multi=-1 qbuf=%u qbuf-free=%u argv-mem=%u multi-mem=0 rbs=%llu rbp=%llu obl=%u oll=%u omem=%llu "
+        "multi=%d qbuf=%u qbuf-free=%u argv-mem=%u multi-mem=%llu rbs=%llu rbp=%llu obl=%u oll=%u omem=%llu "
         "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%.62s lib-ver=%.31s\n",
         (unsigned long long)s->id, s->addr, s->laddr, s->fd, s->name, (long long)(age > 0 ? age / 1000 : 0),
-        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, s->qbuf, s->qbuf_free, s->argv_mem,
-        (unsigned long long)s->rbs, (unsigned long long)s->rbp, s->obl, s->oll, (unsigned long long)s->omem,
-        (unsigned long long)s->tot_mem, s->omem ? "rw" : "r", last_command(c, s), s->resp == 3 ? 3 : 2,
-        s->lib_name, s->lib_ver);
+        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, (int)s->multi - 1, s->qbuf, s->qbuf_free,
+        s->argv_mem, (unsigned long long)s->multi_mem, (unsigned long long)s->rbs, (unsigned long long)s->rbp,
+        s->obl, s->oll, (unsigned long long)s->omem, (unsigned long long)s->tot_mem, s->omem ? "rw" : "r",
+        last_command(c, s), s->resp == 3 ? 3 : 2, s->lib_name, s->lib_ver);
     reply_raw(out, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 
@@ -484,5 +489,12 @@ void cmd_client_unblock(struct call *c)
         reply_error(c->reply, ERR_NOT_INT);
         return;
     }
-    reply_int(c->reply, 0);
+    struct shm_session *s = id > 0 ? session_by_id((uint64_t)id) : NULL;
+    bool waits = s && s->waiters;
+    if (waits) {
+        __atomic_store_n(&s->unblock, c->argc == 4 && bytes_is(c->argv[3], "error") ? 2 : 1,
+                         __ATOMIC_RELEASE);
+        block_tell(c->w, session_index(s), (uint64_t)id);
+    }
+    reply_int(c->reply, waits);
 }

@@ -3,6 +3,7 @@
 #include "shm/config.h"
 #include "worker/commands/client_cmds.h"
 #include "worker/commands/server_cmds.h"
+#include "worker/dispatch/multi.h"
 #include "worker/net/client.h"
 
 command_fn cmd_auth, cmd_echo, cmd_hello, cmd_ping, cmd_quit, cmd_reset, cmd_select;
@@ -166,6 +167,7 @@ void cmd_reset(struct call *c)
     struct shm_session *s = c->session;
     if (cl->monitor)
         monitor_stop(cl);
+    multi_drop(cl);
     cl->reply_off = cl->reply_skip = cl->reply_skip_next = false;
     session_mark(s, SESSION_F_REPLY_OFF | SESSION_F_REPLY_SKIP | SESSION_F_NO_EVICT | SESSION_F_NO_TOUCH,
                  false);

@@ -225,6 +225,10 @@ static void debug_sleep(struct call *c)
         reply_ok(c->reply);
         return;
     }
+    if (c->in_exec) {
+        reply_error(c->reply, "ERR a transaction cannot sleep");
+        return;
+    }
     c->slept_us = (uint64_t)((s < most ? s : most) * 1e6);
     client_sleep(c->client, (int64_t)((c->slept_us + 999) / 1000));
 }

@@ -129,7 +129,7 @@ static void info_server(struct info *in)
 /* Of the clients as each worker measured them last, within the last second. */
 static void put_largest_buffers(struct info *in)
 {
-    uint64_t input = 0, output = 0;
+    uint64_t input = 0, output = 0, blocked = 0;
     for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
         const struct shm_session *s = session_at(i);
         uint64_t qbuf = (uint64_t)s->qbuf + s->qbuf_free;
@@ -137,9 +137,11 @@ static void put_largest_buffers(struct info *in)
             continue;
         input = qbuf > input ? qbuf : input;
         output = s->rbp > output ? s->rbp : output;
+        blocked += (s->flags & SESSION_F_BLOCKED) != 0;
     }
     put_u64(in, "client_recent_max_input_buffer", input);
     put_u64(in, "client_recent_max_output_buffer", output);
+    put_u64(in, "blocked_clients", blocked);
 }
 
 static void info_clients(struct info *in)
@@ -148,8 +150,8 @@ static void info_clients(struct info *in)
     PUT_FIXED(in, {"cluster_connections", "0"});
     put_u64(in, "maxclients", in->c->cfg->maxclients);
     put_largest_buffers(in);
-    PUT_FIXED(in, {"blocked_clients", "0"}, {"tracking_clients", "0"}, {"clients_in_timeout_table", "0"},
-              {"total_blocking_keys", "0"}, {"total_blocking_keys_on_nokey", "0"});
+    PUT_FIXED(in, {"tracking_clients", "0"}, {"clients_in_timeout_table", "0"}, {"total_blocking_keys", "0"},
+              {"total_blocking_keys_on_nokey", "0"});
 }
 
 /* ---- memory ---- */
@@ -292,7 +294,9 @@ static void put_writer(struct info *in, const struct shm_persist *p)
         put(in, "aof_pending_bio_fsync:%d", w->written != w->durable);
         put_u64(in, "aof_delayed_fsync", w->delayed_syncs);
     }
-    put(in, "wal_state:%s", states[w->state % ARRAY_LEN(states)]);
+    /* On is told when a start would read it: the base is complete, and the segments behind it have their names. */
+    uint32_t state = w->state == WAL_ON && w->pending_from ? WAL_BEGINS : w->state;
+    put(in, "wal_state:%s", states[state % ARRAY_LEN(states)]);
     if (w->state == WAL_OFF)
         return;
     put_u64(in, "wal_position", wal_lsn(in->c->ctx->root));

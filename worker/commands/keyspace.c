@@ -1,4 +1,5 @@
 /* worker/commands/keyspace.c - commands on whole databases. FLUSH* and SWAPDB run behind the closed gate. */
+#include "shm/waiters.h"
 #include "shm/config.h"
 #include "worker/commands/args.h"
 
@@ -24,7 +25,7 @@ static bool flush_mode(struct call *c)
 
 static void flush(struct call *c, const uint32_t *dbs, unsigned n)
 {
-    enum rc rc = db_flush(c->ctx, dbs, n);
+    enum rc rc = c->tx ? db_flush_in(c->tx, dbs, n) : db_flush(c->ctx, dbs, n);
     if (rc)
         call_fail(c, rc);
     else
@@ -64,7 +65,9 @@ void cmd_swapdb(struct call *c)
             reply_error(c->reply, ERR_DB_RANGE);
             return;
         }
-    enum rc rc = db[0] == db[1] ? RC_OK : db_swap(c->ctx, (uint32_t)db[0], (uint32_t)db[1]);
+    waiters_stir(c->ctx->root); /* who waits for a key of either may have it now */
+    uint32_t a = (uint32_t)db[0], b = (uint32_t)db[1];
+    enum rc rc = a == b ? RC_OK : c->tx ? db_swap_in(c->tx, a, b) : db_swap(c->ctx, a, b);
     if (rc)
         call_fail(c, rc);
     else

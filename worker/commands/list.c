@@ -219,36 +219,37 @@ static enum rc effect_pop(struct call *c, struct bytes key, uint64_t n, bool fro
     return call_effect(c, 3, (struct bytes[]){front ? BYTES_LIT("LPOP") : BYTES_LIT("RPOP"), key, count});
 }
 
-/* Pops from the first key that is there, if there is one and it holds a list. False: there is none. */
-bool list_mpop(struct call *c, const struct list_mpop *o)
+/* Pops from the i-th key, which holds a list. */
+void list_mpop_from(struct call *c, unsigned i, const struct list_mpop *o)
 {
-    for (unsigned i = 0; i < (unsigned)o->keys; i++) {
-        struct key_ref *k = call_key(c, i);
-        const struct shm_entry *e = key_entry(k);
-        if (!e)
-            continue;
-        if (!list_fits(c, e))
-            return true;
-        uint64_t length = list_length(e), n = (uint64_t)o->count < length ? (uint64_t)o->count : length;
-        reply_array(c->reply, 2);
-        reply_bulk(c->reply, k->key.p, k->key.n);
-        if (!list_reply(c, e, o->front ? 0 : length - 1, n, !o->front))
-            return true;
-        enum rc rc = list_pop(c, k, n, o->front);
-        if (!rc)
-            rc = effect_pop(c, k->key, n, o->front);
-        if (rc)
-            call_fail(c, rc);
-        return true;
-    }
-    return false;
+    struct key_ref *k = call_key(c, i);
+    const struct shm_entry *e = key_entry(k);
+    uint64_t length = list_length(e), n = (uint64_t)o->count < length ? (uint64_t)o->count : length;
+    reply_array(c->reply, 2);
+    reply_bulk(c->reply, k->key.p, k->key.n);
+    if (!list_reply(c, e, o->front ? 0 : length - 1, n, !o->front))
+        return;
+    enum rc rc = list_pop(c, k, n, o->front);
+    if (!rc)
+        rc = effect_pop(c, k->key, n, o->front);
+    if (rc)
+        call_fail(c, rc);
 }
 
 void cmd_lmpop(struct call *c)
 {
     struct list_mpop o;
-    if (list_mpop_arguments(c, 1, &o) && !list_mpop(c, &o))
-        reply_null_array(c->reply);
+    if (!list_mpop_arguments(c, 1, &o))
+        return;
+    for (unsigned i = 0; i < (unsigned)o.keys; i++) {
+        const struct shm_entry *e = key_entry(call_key(c, i));
+        if (!e)
+            continue;
+        if (list_fits(c, e))
+            list_mpop_from(c, i, &o);
+        return;
+    }
+    reply_null_array(c->reply);
 }
 
 /* ---- moving ---- */

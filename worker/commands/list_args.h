@@ -28,7 +28,7 @@ struct list_mpop {
     bool front;
 };
 bool list_mpop_arguments(struct call *c, int first, struct list_mpop *o);
-bool list_mpop(struct call *c, const struct list_mpop *o);
+void list_mpop_from(struct call *c, unsigned i, const struct list_mpop *o);
 /* n items from pos on, as an array. */
 bool list_reply(struct call *c, const struct shm_entry *e, uint64_t pos, uint64_t n, bool back);
 /* The n items at an end go. */

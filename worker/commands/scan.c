@@ -52,7 +52,7 @@ static void visit(void *arg, const struct shm_entry *e)
 /* What SCAN and RANDOMKEY have seen to be expired goes, as with any command that meets it. */
 static void drop_stale(struct call *c, uint64_t pos, bool *stale)
 {
-    if (UNLIKELY(*stale))
+    if (UNLIKELY(*stale) && !c->in_exec) /* EXEC's transaction is open: there it is only passed over */
         c->ctx->slot->stats.expired += expire_bucket(c->ctx, c->db, pos, c->now_ms);
     *stale = false;
 }

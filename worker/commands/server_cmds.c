@@ -132,6 +132,10 @@ void monitor_stop(struct client *cl)
 
 void cmd_monitor(struct call *c)
 {
+    if (c->in_exec) {
+        reply_error(c->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
     monitor_start(c->client);
     reply_ok(c->reply);
 }

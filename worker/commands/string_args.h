@@ -29,6 +29,9 @@ static inline bool clone_defers(struct call *c, const struct key_ref *k)
            entry_big(key_entry(k))->len > LONG_BYTES && call_defer(c);
 }
 
+/* Would writing from..total (beyond the len bytes that are there) copy, or fill with zeros, more than a worker should? */
+bool change_defers(struct call *c, const struct key_ref *k, size_t len, uint64_t from, uint64_t total);
+
 enum ttl_kind {
     TTL_NONE,
     TTL_EX,

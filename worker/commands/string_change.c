@@ -100,8 +100,7 @@ static bool length_fits(struct call *c, uint64_t at, uint64_t more)
     return false;
 }
 
-/* Would the change copy, or fill with zeros, more than a worker should? */
-static bool change_defers(struct call *c, const struct key_ref *k, size_t len, uint64_t from, uint64_t total)
+bool change_defers(struct call *c, const struct key_ref *k, size_t len, uint64_t from, uint64_t total)
 {
     const struct shm_entry *e = key_entry(k);
     if (LIKELY(total <= LONG_BYTES && len <= LONG_BYTES))

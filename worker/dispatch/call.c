@@ -2,6 +2,8 @@
 #include "shm/base/number.h"
 #include "shm/evict.h"
 #include "shm/wal.h"
+#include "shm/watch.h"
+#include "worker/dispatch/block.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -17,7 +19,7 @@ command_fn cmd_get;
 
 void call_breathe(struct call *c)
 {
-    if (!c->in_lane || c->cmd->flags & F_GATE)
+    if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec)
         return;
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
@@ -151,7 +153,7 @@ static bool get_unlocked(struct call *c, struct key_ref *k)
 
 /* ---- the plan: which keys, in which databases ---- */
 
-static int command_wants(const struct call *c, struct key_want *out, int max)
+int call_wants(const struct call *c, struct key_want *out, int max)
 {
     if (c->cmd->wants)
         return c->cmd->wants(c, out, max);
@@ -172,13 +174,13 @@ static int command_wants(const struct call *c, struct key_want *out, int max)
 static enum rc plan_keys(struct call *c, struct key_ref **keys, uint32_t **index, unsigned *n)
 {
     struct key_want stack[KEYS_INLINE], *want = stack;
-    int found = command_wants(c, want, KEYS_INLINE);
+    int found = call_wants(c, want, KEYS_INLINE);
     if (found < 0)
         return RC_INVALID;
     if (found > KEYS_INLINE) {
         want = malloc((size_t)found * sizeof(*want));
         CHECK(want);
-        command_wants(c, want, found);
+        call_wants(c, want, found);
     }
     if (found > KEYS_INLINE) {
         *keys = malloc((size_t)found * sizeof(**keys));
@@ -204,7 +206,7 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
         keys[i].table = db_table(c->ctx->root, keys[i].db);
         if (keys[i].table)
             continue;
-        if (!(c->cmd->flags & F_WRITE)) {
+        if (!(c->cmd->flags & (F_WRITE | F_WATCHES))) {
             *absent = true;
             continue;
         }
@@ -221,25 +223,25 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
 static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
 {
     struct shm_entry *e = key_entry(k);
-    bool write = c->cmd->flags & F_WRITE;
+    bool counts = !(c->cmd->flags & (F_WRITE | F_WATCHES)); /* as a hit or a miss */
     if (!e) {
-        c->ctx->slot->stats.misses += !write;
+        c->ctx->slot->stats.misses += counts;
         return RC_OK;
     }
     if (expired(c, e)) {
-        if (write) {
+        if (c->removes) {
             enum rc rc = key_del(c->tx, k, false);
             c->ctx->slot->stats.expired += !rc;
             k->logged = false;
-            k->settled = true;
+            k->changed = true;
             return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
         }
         *stale = true;
         k->entry = 0;
-        c->ctx->slot->stats.misses++;
+        c->ctx->slot->stats.misses += counts;
         return RC_OK;
     }
-    c->ctx->slot->stats.hits += !write;
+    c->ctx->slot->stats.hits += counts;
     if (!(c->cmd->flags & F_NOTOUCH) && !(c->session->flags & SESSION_F_NO_TOUCH))
         touch(c, e);
     return RC_OK;
@@ -250,9 +252,7 @@ static enum rc settle(struct call *c, bool *stale)
     if (c->nkeys == 1)
         return settle_key(c, c->keys, stale);
     for (unsigned i = 0; i < c->nkeys; i++) {
-        if (c->key_index[c->keys[i].arg] != i)
-            continue; /* another name for a key that has been seen */
-        enum rc rc = settle_key(c, &c->keys[i], stale);
+        enum rc rc = settle_key(c, call_key(c, i), stale);
         if (rc)
             return rc;
     }
@@ -270,18 +270,15 @@ static bool bucket_is_empty(const struct key_ref *k)
 /* The table's size follows what was put and taken; nothing waits for it. At its usual load every third insert
  * meets a full bucket, while a segment grows once in some forty inserts: one look in eight is often enough,
  * and which one is told by the key's hash. Small segments are looked at each time. */
-static void adjust_tables(struct call *c)
+void call_adjust(struct shm_ctx *ctx, struct key_ref *k)
 {
-    for (unsigned i = 0; i < c->nkeys; i++) {
-        struct key_ref *k = &c->keys[i];
-        if (LIKELY(!(k->logged | k->settled)) || (k->hash & 7 && dir_buckets(k->dir) > 16))
-            continue;
-        if (k->overflowed || (!k->entry && bucket_is_empty(k)))
-            table_adjust(c->ctx, k->table, k->hash);
-    }
+    if (LIKELY(!k->changed) || (k->hash & 7 && dir_buckets(k->dir) > 16))
+        return;
+    if (k->overflowed || (!k->entry && bucket_is_empty(k)))
+        table_adjust(ctx, k->table, k->hash);
 }
 
-static void expire_one(struct call *c, struct key_ref *seen)
+void call_expire(struct call *c, const struct key_ref *seen)
 {
     struct key_ref k = *seen;
     struct tx tx;
@@ -320,11 +317,15 @@ static enum rc tell_log(struct call *c)
     unsigned changed = 0;
     bool on = wal_on(c->ctx->root);
     for (unsigned i = 0; i < c->nkeys; i++) {
-        if (!c->keys[i].logged)
+        struct key_ref *k = call_key(c, i);
+        if (!k->logged)
             continue;
+        k->logged = false;
+        k->changed = true;
         changed++;
+        watch_touch(c->ctx->root, k);
         if (on)
-            tx_effect_key(c->tx, c->keys[i].hash);
+            tx_effect_key(c->tx, k->hash);
     }
     if (!changed)
         return RC_OK;
@@ -344,23 +345,29 @@ static inline void note_need(struct call *c, uint64_t written)
     }
 }
 
+enum rc call_step(struct call *c, bool *stale)
+{
+    c->told = false;
+    enum rc rc = settle(c, stale);
+    if (!rc)
+        rc = block_queue_ahead(c);
+    if (UNLIKELY(rc))
+        return rc;
+    c->cmd->run(c);
+    return c->rc || !(c->cmd->flags & (F_WRITE | F_CACHES)) ? c->rc : tell_log(c);
+}
+
 static enum rc run_latched(struct call *c)
 {
     struct tx tx;
     size_t mark = c->reply->len;
-    bool stale = false, write = c->cmd->flags & F_WRITE;
+    bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
-    c->told = false;
+    c->removes = c->cmd->flags & F_WRITE;
     enum rc rc = latch_keys(c);
     if (!rc)
-        rc = settle(c, &stale);
-    if (!rc) {
-        c->cmd->run(c);
-        rc = c->rc;
-    }
-    if (!rc && write)
-        rc = tell_log(c);
+        rc = call_step(c, &stale);
     if (rc || !write)
         tx_abort(&tx);
     else
@@ -372,10 +379,11 @@ static enum rc run_latched(struct call *c)
         return rc;
     }
     if (write)
-        adjust_tables(c);
-    else if (UNLIKELY(stale))
-        for (unsigned i = 0; i < c->nkeys; i++)
-            expire_one(c, &c->keys[i]);
+        block_wake(c->w, c->keys, c->nkeys);
+    for (unsigned i = 0; write && i < c->nkeys; i++)
+        call_adjust(c->ctx, &c->keys[i]);
+    for (unsigned i = 0; UNLIKELY(stale) && i < c->nkeys; i++)
+        call_expire(c, &c->keys[i]);
     return RC_OK;
 }
 

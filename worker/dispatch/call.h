@@ -27,7 +27,9 @@ struct shm_config;
  *   the handler itself replies (reply_error) is committed like anything else, so it comes before changes.
  * - A row with key specs without F_WRITE: the keys are latched and looked up, expired ones hidden; the
  *   handler must not change anything. tx is open only to hold the latches.
- * - A row without key specs: nothing is latched, tx is NULL; the handler is inside a batch.
+ * - A row without key specs: nothing is latched, tx is NULL; the handler is inside a batch. Inside EXEC tx is open if
+ *   the row says that it looks at the keyspace (F_READONLY, F_WRITE): the gate is closed, memory shows what the
+ *   transaction has done so far (tx_expose), and the handler must not open a transaction of its own.
  * - Rows with F_SLOW run in the slow lane, with F_GATE there with the gate closed: client is NULL there. */
 struct call {
     struct worker *w;
@@ -47,11 +49,15 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
+    bool in_exec;  /* one of several commands of a transaction: it may not wait for anything */
+    bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */
     bool free_first;   /* FLUSHALL SYNC: the lane replies when the memory that was cut off is free */
+    int64_t
+        block_until; /* the handler has nothing for its client, who waits in queues until then; 0: it has replied */
     enum rc rc;
 };
 
@@ -86,6 +92,15 @@ enum rc call_run(struct call *c);
 /* After RC_NOMEM: the keys in transactions that need no memory (pieces.c). */
 bool call_has_pieces(const struct call *c);
 enum rc call_run_pieces(struct call *c);
+/* The steps of a call, for whoever runs several commands in one transaction (multi.c). call_wants: which keys; -1: the
+ * arguments are wrong, and the handler, run with nkeys 0, says so. call_step: the keys are latched, looked up and
+ * shared by all commands that name them; *stale: one that has expired is hidden. Afterwards k->changed tells for each
+ * key whether any command has changed it, and call_adjust lets its table follow when the transaction is over. */
+int call_wants(const struct call *c, struct key_want *out, int max);
+enum rc call_step(struct call *c, bool *stale);
+void call_adjust(struct shm_ctx *ctx, struct key_ref *k);
+/* Removes an expired key that was hidden, in a transaction of its own. */
+void call_expire(struct call *c, const struct key_ref *seen);
 /* The same for a command of one key that has been located ahead. */
 enum rc call_run_located(struct call *c, struct key_ref *k);
 

@@ -51,8 +51,12 @@ enum {
     F_STORES = 1u << 25,
     /* ours: its reply is its argument: a long one goes to the slow lane, as those of commands with keys do */
     F_ECHOES = 1u << 26,
+    /* ours: it leaves a mark where its keys are, or would be: their databases get tables, and it runs in the worker */
+    F_WATCHES = 1u << 28,
     /* ours: all its arguments are keys, and its reply is the sum of what it does with each. */
     F_SUMS = 1u << 27,
+    /* ours: it reads, and may keep in the key what it found out (PFCOUNT): its transaction is committed */
+    F_CACHES = 1u << 28,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */

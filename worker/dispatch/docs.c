@@ -25,6 +25,8 @@ static const struct {
     {"newkey", ARG_KEY},
     {"source", ARG_KEY},
     {"destination", ARG_KEY},
+    {"destkey", ARG_KEY},
+    {"sourcekey", ARG_KEY},
     {"pattern", ARG_PATTERN},
     {"unix-time-seconds", ARG_UNIX_TIME},
     {"unix-time-milliseconds", ARG_UNIX_TIME},

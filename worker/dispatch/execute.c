@@ -2,13 +2,17 @@
 #include "shm/base/log.h"
 #include "shm/config.h"
 #include "shm/wal.h"
+#include "worker/dispatch/block.h"
 #include "worker/dispatch/monitor.h"
+#include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
+
+command_fn cmd_exec;
 
 /* ---- a cheap clock ---- */
 
@@ -66,7 +70,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->owned = k->logged = k->settled = k->overflowed = false;
+    k->owned = k->logged = k->changed = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
 }
@@ -120,26 +124,26 @@ static bool find_row(struct reply *r, const struct request *rq, const struct com
     return true;
 }
 
-static bool paused(const struct client *cl, const struct command *cmd)
+static bool paused(const struct client *cl, uint32_t flags)
 {
     const struct shm_root *root = cl->w->ctx.root;
-    if (heeds(root, HEED_LAST_SAVE) && cmd->flags & (F_WRITE | F_MAY_REPLICATE))
+    if (heeds(root, HEED_LAST_SAVE) && flags & (F_WRITE | F_MAY_REPLICATE))
         return true;
     if (LIKELY(!root->pause_mode) || root->pause_until_ms <= cl->w->now_ms)
         return false;
     if (root->pause_mode == 2)
         return true; /* CLIENT UNPAUSE waits, too: as in Redis only the time ends such a pause */
-    return cmd->flags & (F_WRITE | F_MAY_REPLICATE);
+    return flags & (F_WRITE | F_MAY_REPLICATE);
 }
 
 /* What the disk's state forbids, in the order of Redis: a write while its effect could not be kept, and anything but a
  * few commands while the keyspace is being loaded. False: refused, in words. */
-static bool disk_allows(struct client *cl, const struct command *row)
+static bool disk_allows(struct client *cl, uint32_t flags)
 {
     const struct shm_root *root = cl->w->ctx.root;
     const struct shm_config *cfg = cl->w->cfg;
     struct reply *r = &cl->w->out;
-    if (row->flags & (F_WRITE | F_HEALTH)) {
+    if (flags & (F_WRITE | F_HEALTH)) {
         if (heeds(root, HEED_SAVE_FAILED) && cfg->stop_writes_on_bgsave_error && cfg->nsaves) {
             reply_error(r,
                         "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
@@ -156,7 +160,7 @@ static bool disk_allows(struct client *cl, const struct command *row)
             return false;
         }
     }
-    if (heeds(root, HEED_LOADING) && !(row->flags & F_LOADING)) {
+    if (heeds(root, HEED_LOADING) && !(flags & F_LOADING)) {
         reply_error(r, "LOADING Redis is loading the dataset in memory");
         return false;
     }
@@ -178,17 +182,29 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
         cl->w->ctx.slot->cmd[row->id].rejected++;
         return RC_INVALID;
     }
-    if (UNLIKELY(cl->w->over_maxmemory) && row->flags & F_DENYOOM) {
+    uint32_t flags = row->flags;
+    bool queues = false;
+    if (UNLIKELY(cl->multi)) {
+        flags = multi_flags(cl, row);
+        queues = multi_queues(cl, row);
+        if (row->flags & F_NO_MULTI && queues) {
+            reply_error(r, "ERR Command not allowed inside a transaction");
+            cl->w->ctx.slot->cmd[row->id].rejected++;
+            return RC_INVALID;
+        }
+    }
+    /* What is queued takes memory, whatever it does. */
+    if (UNLIKELY(cl->w->over_maxmemory) && (flags & F_DENYOOM || queues)) {
         reply_error(r, ERR_OOM);
         cl->w->ctx.slot->cmd[row->id].rejected++;
         cl->w->ctx.slot->stats.oom_rejected++;
         return RC_INVALID;
     }
-    if (UNLIKELY(!disk_allows(cl, row))) {
+    if (UNLIKELY(!disk_allows(cl, flags))) {
         cl->w->ctx.slot->cmd[row->id].rejected++;
         return RC_INVALID;
     }
-    return paused(cl, row) ? RC_MISSING : RC_OK;
+    return paused(cl, flags) ? RC_MISSING : RC_OK;
 }
 
 static enum rc refuse_oom(struct worker *w)
@@ -222,7 +238,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     struct worker *w = cl->w;
     /* The gate is closed in the lane alone. Without it a table could be buried while somebody still changes it. */
     if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
-        UNLIKELY(a->is_long && (cmd->keys[0].first || cmd->flags & F_ECHOES)))
+        UNLIKELY(a->is_long && ((cmd->keys[0].first && !(cmd->flags & F_WATCHES)) || cmd->flags & F_ECHOES)))
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
@@ -230,6 +246,10 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
+    if (UNLIKELY(c.block_until) && !rc) {
+        blocked_begin(cl, c.block_until);
+        return RC_AWAIT;
+    }
     if (LIKELY(!rc)) {
         stats_command(&c, c.slept_us + ticks_to_us(tick_now() - from),
                       w->out.len > mark && w->out.buf[mark] == '-');
@@ -260,7 +280,17 @@ static enum rc run_starved(struct client *cl, struct request *rq, const struct c
 /* RC_DEFER: it is on its way. RC_OK: there was no way, and its reply is written. RC_BUSY: again later. */
 static enum rc defer(struct client *cl, struct request *rq, const struct command *cmd)
 {
-    enum rc rc = lane_send(cl, rq->argv, rq->argc);
+    bool exec = cmd->run == cmd_exec;
+    enum rc rc = exec ? lane_send_queue(cl) : lane_send(cl, rq->argv, rq->argc);
+    if (exec && (!rc || rc == RC_NOMEM)) {
+        if (rc)
+            reply_error(&cl->w->out, ERR_EXEC_OOM);
+        else
+            monitor_feed_queue(cl);
+        multi_drop(cl);
+        if (rc)
+            return RC_OK;
+    }
     if (rc == RC_NOMEM)
         return run_starved(cl, rq, cmd);
     if (rc)
@@ -278,6 +308,27 @@ static void reply_modes(struct client *cl, size_t mark)
     cl->reply_skip_next = false;
 }
 
+/* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
+static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
+{
+    struct worker *w = cl->w;
+    cl->session->last_cmd = cmd->id + 1u;
+    if (UNLIKELY(cl->multi) && multi_queues(cl, cmd)) {
+        multi_queue(cl, cmd, rq);
+        return RC_OK;
+    }
+    enum rc rc = run(cl, rq, a, cmd);
+    if (UNLIKELY(rc == RC_DEFER))
+        rc = defer(cl, rq, cmd);
+    w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);
+    if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
+        return rc;
+    /* After the command, when it is certain that it will not be run again. */
+    if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+        monitor_feed(cl, cmd, rq);
+    return rc;
+}
+
 enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
 {
     struct worker *w = cl->w;
@@ -289,24 +340,18 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     if (UNLIKELY(rc == RC_MISSING))
         return rc;
     if (LIKELY(!rc)) {
-        cl->session->last_cmd = cmd->id + 1u;
-        rc = run(cl, rq, a, cmd);
-        if (UNLIKELY(rc == RC_DEFER))
-            rc = defer(cl, rq, cmd);
-        if (UNLIKELY(rc == RC_BUSY)) {
-            w->ctx.slot->stats.parked++;
+        rc = run_admitted(cl, rq, a, cmd);
+        if (UNLIKELY(rc))
             return rc;
-        }
-        if (UNLIKELY(rc == RC_AWAIT))
-            return rc;
-        /* After the command, when it is certain that it will not be run again. */
-        if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
-            monitor_feed(cl, cmd, rq);
-        if (UNLIKELY(rc == RC_DEFER))
-            return rc;
+    } else {
+        multi_refused(cl, cmd, mark);
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
+    if (UNLIKELY(cl->blocked)) { /* it has its reply, perhaps a refusal */
+        block_leave(w, cl->session);
+        blocked_end(cl);
+    }
     if (UNLIKELY(cl->told)) { /* an answer that its command did not come to take */
         free(cl->told);
         cl->told = NULL;

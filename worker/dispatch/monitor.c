@@ -1,4 +1,5 @@
 #include "worker/dispatch/monitor.h"
+#include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 
 #include <stdio.h>
@@ -28,17 +29,33 @@ static void quote(struct reply *r, struct bytes s)
     REPLY_LIT(r, "\"");
 }
 
-void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq)
+static void feed(struct client *cl, uint32_t db, const struct command *cmd, const struct bytes *argv,
+                 int argc)
 {
     struct worker *w = cl->w;
     struct reply *r = &w->net->monitor_lines;
     char head[128];
     int n = snprintf(head, sizeof(head), "+%lld.%06lld [%u %s]", (long long)(w->now_ms / 1000),
-                     (long long)(w->now_ms % 1000 * 1000), cl->session->db, cl->session->addr);
+                     (long long)(w->now_ms % 1000 * 1000), db, cl->session->addr);
     reply_raw(r, head, (size_t)n);
-    for (int i = 0; i < rq->argc; i++)
-        quote(r, argument_is_secret(cmd, rq->argv, rq->argc, i) ? BYTES_LIT("(redacted)") : rq->argv[i]);
+    for (int i = 0; i < argc; i++)
+        quote(r, argument_is_secret(cmd, argv, argc, i) ? BYTES_LIT("(redacted)") : argv[i]);
     REPLY_LIT(r, "\r\n");
+}
+
+void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq)
+{
+    feed(cl, cl->session->db, cmd, rq->argv, rq->argc);
+}
+
+void monitor_feed_queue(struct client *cl)
+{
+    const struct multi *m = cl->multi;
+    for (unsigned i = 0; UNLIKELY(cl->w->ctx.root->monitors) && i < m->n; i++) {
+        const struct queued *q = &m->q[i];
+        if (!(q->cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+            feed(cl, q->db, q->cmd, q->argv, q->argc);
+    }
 }
 
 void monitor_deliver(struct worker *w, const void *p, size_t n)

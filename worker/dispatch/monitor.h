@@ -11,7 +11,8 @@
 #include "worker/net/client.h"
 
 void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq);
-void monitor_flush(struct worker *w);                            /* after the turn: to the other workers */
+void monitor_feed_queue(struct client *cl); /* what EXEC has run, or the lane is about to */
+void monitor_flush(struct worker *w);       /* after the turn: to the other workers */
 void monitor_deliver(struct worker *w, const void *p, size_t n); /* to our own watchers */
 
 bool monitor_owes(const struct worker *w); /* somebody's ring had no room */

@@ -14,6 +14,7 @@
 #undef SUB
 
 key_wants_fn copy_wants, move_wants; /* worker/commands/generic.c */
+key_wants_fn georadius_wants;        /* worker/commands/geo.c */
 
 /* SET overwrites without looking, unless it is asked for what was there. */
 static uint16_t keyflags_set(const struct bytes *argv, int argc)
@@ -22,6 +23,20 @@ static uint16_t keyflags_set(const struct bytes *argv, int argc)
         if (bytes_is(argv[i], "get"))
             return K_RW | K_ACCESS | K_UPDATE;
     return K_OW | K_UPDATE;
+}
+
+/* BITFIELD only reads if all its operations are GET. */
+static uint16_t keyflags_bitfield(const struct bytes *argv, int argc)
+{
+    for (int i = 2; i < argc;) {
+        if (bytes_is(argv[i], "get") && argc - i > 2)
+            i += 3;
+        else if (bytes_is(argv[i], "overflow") && argc - i > 1)
+            i += 2;
+        else
+            return K_RW | K_ACCESS | K_UPDATE;
+    }
+    return K_RO | K_ACCESS;
 }
 
 #define CMD(id, fn, ...)      {.name = #id, .run = fn, __VA_ARGS__},
@@ -221,7 +236,8 @@ static bool spec_range(const struct key_spec *spec, const struct bytes *argv, in
         return true;
     }
     *last = spec->last >= 0 ? *first + spec->last : argc + spec->last;
-    return *last < argc && *last >= *first;
+    /* Those up to the last argument may be none, if another key stands before them. */
+    return *last < argc && *last >= *first - (*first > 1);
 }
 
 int command_keys(const struct command *cmd, const struct bytes *argv, int argc, struct key_pos *out, int max)

@@ -1,8 +1,10 @@
+#include "worker/dispatch/block.h"
 #include "worker/net/client.h"
 #include "shm/config.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 #include "worker/dispatch/execute.h"
+#include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 
 #include <errno.h>
@@ -88,6 +90,7 @@ void client_detach(struct client *cl)
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
     client_leave_waiting(cl);
+    blocked_end(cl);
     if (cl->need_lsn)
         hold_forget(cl);
     lane_feed_forget(cl);
@@ -104,6 +107,7 @@ void client_close(struct client *cl)
     struct control_msg m = {.kind = CTL_CLOSED, .x = session_index(s), .y = s->id};
     if (cl->wait == WAIT_LANE)
         lane_cancel(cl);
+    block_leave(cl->w, s);
     client_detach(cl);
     cl->w->net->closed++;
     __atomic_store_n(&s->state, SESSION_CLOSING, __ATOMIC_RELEASE);
@@ -127,13 +131,16 @@ void clients_bury(struct worker *w)
         buffer_free(&w->net->scrap, cl->in, cl->in_cap);
         buffer_free(&w->net->scrap, cl->out, cl->out_cap);
         free(cl->told);
+        if (cl->multi)
+            multi_free(cl->multi);
         free(cl);
     }
 }
 
 size_t client_memory(const struct client *cl)
 {
-    return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser);
+    size_t queued = cl->multi ? multi_memory(cl->multi) : 0;
+    return sizeof(*cl) + cl->in_cap + cl->out_cap + parser_memory(&cl->parser) + queued;
 }
 
 void client_measure(struct client *cl)
@@ -201,6 +208,8 @@ void client_readable(struct client *cl)
 {
     char *to = cl->w->net->rbuf;
     size_t room = READ_BYTES;
+    if (UNLIKELY(cl->wait == WAIT_BLOCKED))
+        blocked_readable(cl);
     if (cl->closed || cl->wait)
         return;
     if (cl->in_len) {
@@ -294,7 +303,9 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         size_t next = i + 1 < b->n ? net->start[i + 1] : b->end;
         bool again = rc == RC_BUSY || rc == RC_MISSING || rc == RC_AWAIT;
         if (again)
-            client_wait(cl, rc == RC_BUSY ? WAIT_PARKED : rc == RC_AWAIT ? WAIT_MASTER : WAIT_PAUSED);
+            client_wait(cl, rc == RC_BUSY    ? WAIT_PARKED
+                            : rc == RC_AWAIT ? (cl->blocked ? WAIT_BLOCKED : WAIT_MASTER)
+                                             : WAIT_PAUSED);
         if (cl->feed_len) /* its bytes are sent from where they are */
             cl->feed_len = next - net->start[i];
         done = again || cl->feed_len ? net->start[i] : next;

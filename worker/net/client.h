@@ -30,6 +30,7 @@ enum client_wait {
     WAIT_ASLEEP, /* DEBUG SLEEP: its reply comes at wake_ms */
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
+    WAIT_BLOCKED, /* a key is to have something for it: then, or when its time is over, the command is run again */
     WAIT_MASTER, /* the master was asked: with its answer the command is run again */
 };
 
@@ -51,6 +52,7 @@ struct client {
     uint8_t close_after_reply;
     bool reply_off, reply_skip, reply_skip_next;
     bool monitor;
+    struct multi *multi; /* MULTI was said, or a key is watched; else NULL */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
@@ -65,6 +67,7 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
+    struct blocked *blocked; /* while it waits for keys */
     char *told;      /* the master's answer, for the command that asked and is run again; NULL: none */
     bool lane_hurry; /* its reply is fetched though it does not read */
     /* A long request goes to the lane in pieces: it stands at the beginning of in. */
@@ -85,6 +88,8 @@ struct net {
     struct client *resting;          /* paused or asleep: tried when it is time */
     bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
     int64_t wake_ms;                 /* no sleeper wakes before */
+    struct client *blocked;          /* those who wait for keys */
+    uint64_t blocked_epoch;          /* of the queues, as far as it was followed */
     struct client *held;             /* need_lsn is set */
     struct client **by_session;      /* by session index */
     struct ev_io listen[64];
@@ -158,6 +163,10 @@ void output_cut(struct client *cl, size_t at); /* forgets what is unsent behind 
 void output_again(struct client *cl);          /* something that was held back may go */
 void output_writable(struct client *cl);
 
+/* blocked.c; see dispatch/block.h, too */
+void blocked_follow(struct worker *w); /* lets everybody look again who should */
+void blocked_readable(struct client *cl);
+
 /* hold.c: replies that wait for the disk */
 void hold_reply(struct client *cl, uint64_t need,
                 size_t mark);                      /* of a command, from mark on in the shared buffer */
@@ -180,7 +189,8 @@ void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
-void lane_finished(struct client *cl); /* the reply is complete; on with what came behind */
+enum rc lane_send_queue(struct client *cl); /* EXEC, with all that is queued */
+void lane_finished(struct client *cl);      /* the reply is complete; on with what came behind */
 void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
 bool lane_choose(struct worker *w, uint32_t *slot);
 /* Long requests: lane_feed.c. */

@@ -4,13 +4,14 @@
 #include "shm/base/log.h"
 #include "worker/control.h"
 #include "worker/dispatch/monitor.h"
+#include "worker/dispatch/multi.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct parcel {
-    uint64_t in_len, out_len;
+    uint64_t in_len, out_len, multi_len;
     int64_t wake_ms;       /* of a sleeper; 0: it is none */
     uint64_t monitor_mark; /* of a watcher */
     uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
@@ -19,9 +20,13 @@ struct parcel {
 static enum rc parcel_store(struct client *cl)
 {
     struct shm_session *s = cl->session;
+    struct reply multi = {0};
+    if (cl->multi)
+        multi_pack(cl->multi, &multi);
     struct parcel p = {
         .in_len = cl->in_len,
         .out_len = cl->out_len - cl->out_at,
+        .multi_len = multi.len,
         .wake_ms = cl->wait == WAIT_ASLEEP ? cl->wake_ms : 0,
         .reply_off = cl->reply_off,
         .reply_skip = cl->reply_skip,
@@ -33,13 +38,14 @@ static enum rc parcel_store(struct client *cl)
     static const struct parcel nothing;
     if (!memcmp(&p, &nothing, sizeof(p)))
         return RC_OK; /* so that a full arena holds up no idle client */
-    uint64_t bytes = sizeof(p) + p.in_len + p.out_len;
+    uint64_t bytes = sizeof(p) + p.in_len + p.out_len + p.multi_len;
     struct tx tx;
     shm_ref r;
     tx_begin(&tx, &cl->w->ctx);
     enum rc rc = tx_alloc(&tx, bytes, &r);
     if (rc) {
         tx_abort(&tx);
+        reply_free(&multi);
         return rc;
     }
     char *to = shm_at(r);
@@ -48,6 +54,9 @@ static enum rc parcel_store(struct client *cl)
         memcpy(to + sizeof(p), cl->in, p.in_len);
     if (p.out_len)
         memcpy(to + sizeof(p) + p.in_len, cl->out + cl->out_at, p.out_len);
+    if (p.multi_len)
+        memcpy(to + bytes - p.multi_len, multi.buf, p.multi_len);
+    reply_free(&multi);
     rc = tx_redo(&tx, &s->parcel_bytes, bytes);
     if (!rc)
         rc = tx_redo(&tx, &s->parcel, r);
@@ -105,6 +114,8 @@ static bool unpack(struct client *cl, const char *from)
     cl->reply_skip = p.reply_skip;
     cl->reply_skip_next = p.reply_skip_next;
     cl->close_after_reply = p.close_after_reply;
+    if (p.multi_len)
+        cl->multi = multi_unpack((struct bytes){from + sizeof(p) + p.in_len + p.out_len, p.multi_len});
     bool whole = !p.monitor || monitor_arrive(cl, p.monitor_mark);
     if (p.in_len) {
         cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);

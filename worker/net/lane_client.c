@@ -1,6 +1,7 @@
 /* The worker's side of the slow lane: it mails the command, lets its client wait, and passes the reply on as
  * it comes, no faster than the client reads. */
 #include "worker/dispatch/lane.h"
+#include "worker/dispatch/multi.h"
 #include "worker/net/client.h"
 
 #include <stdlib.h>
@@ -40,24 +41,20 @@ void lane_wait(struct client *cl, uint32_t lane, uint64_t serial)
     client_wait(cl, WAIT_LANE);
 }
 
-enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
+static size_t request_bytes(const struct bytes *argv, int argc)
 {
-    struct worker *w = cl->w;
-    uint32_t lane;
-    bool wake = false;
-    size_t bytes = sizeof(struct lane_request) + (size_t)argc * 8, at = bytes;
-    if (!lane_choose(w, &lane))
-        return RC_BUSY;
+    size_t bytes = sizeof(struct lane_request) + (size_t)argc * 8;
     for (int i = 0; i < argc; i++)
         bytes += argv[i].n;
-    if (UNLIKELY(cl->feed_starved)) {
-        cl->feed_starved = false;
-        return RC_NOMEM;
-    }
-    if (UNLIKELY(bytes > LANE_REQUEST_ONCE)) {
-        lane_feed_begin(cl, lane);
-        return RC_OK;
-    }
+    return bytes;
+}
+
+/* In one piece, however long it is. */
+static enum rc send_whole(struct client *cl, uint32_t lane, const struct bytes *argv, int argc)
+{
+    struct worker *w = cl->w;
+    bool wake = false;
+    size_t bytes = request_bytes(argv, argc), at = sizeof(struct lane_request) + (size_t)argc * 8;
     char *block = malloc(bytes);
     CHECK(block);
     struct lane_request *rq = (struct lane_request *)block;
@@ -76,6 +73,34 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
     lane_wait(cl, lane, m.x);
     wake_if(w, lane, wake);
     return RC_OK;
+}
+
+enum rc lane_send(struct client *cl, const struct bytes *argv, int argc)
+{
+    uint32_t lane;
+    if (!lane_choose(cl->w, &lane))
+        return RC_BUSY;
+    if (UNLIKELY(cl->feed_starved)) {
+        cl->feed_starved = false;
+        return RC_NOMEM;
+    }
+    if (LIKELY(request_bytes(argv, argc) <= LANE_REQUEST_ONCE))
+        return send_whole(cl, lane, argv, argc);
+    lane_feed_begin(cl, lane);
+    return RC_OK;
+}
+
+enum rc lane_send_queue(struct client *cl)
+{
+    uint32_t lane;
+    struct reply packed = {0};
+    if (!lane_choose(cl->w, &lane))
+        return RC_BUSY;
+    multi_pack(cl->multi, &packed);
+    struct bytes argv[2] = {BYTES_LIT("EXEC"), {packed.buf, packed.len}};
+    enum rc rc = send_whole(cl, lane, argv, 2);
+    reply_free(&packed);
+    return rc;
 }
 
 static bool acknowledge(struct worker *w, uint32_t lane, uint64_t serial, uint32_t count)

@@ -51,7 +51,9 @@ void client_wait(struct client *cl, enum client_wait why)
     } else if (why == WAIT_ASLEEP && cl->wake_ms < net->wake_ms) {
         net->wake_ms = cl->wake_ms;
     }
-    if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER) /* these are told */
+    if (why == WAIT_BLOCKED)
+        client_read_start(cl);                                           /* to hear when it hangs up */
+    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER) /* these are told */
         enlist(cl, why == WAIT_PARKED ? &net->parked : &net->resting);
 }
 

@@ -1,0 +1,86 @@
+# commands on whole databases inside a transaction
+MSET a 1 b 2 c 3
+MULTI
+DBSIZE
+SET d 4
+DBSIZE
+DEL a
+DBSIZE
+EXEC
+MULTI
+SET e 5
+@sort
+EXEC
+MULTI
+DEL b c d e
+SET only 1
+KEYS *
+RANDOMKEY
+SCAN 0
+DEL only
+KEYS *
+RANDOMKEY
+DBSIZE
+EXEC
+DBSIZE
+# flush
+MSET a 1 b 2
+MULTI
+SET a 3
+FLUSHDB
+GET a
+EXISTS a b
+DBSIZE
+SET a 4
+GET a
+DBSIZE
+KEYS *
+EXEC
+GET a
+DBSIZE
+SELECT 1
+SET one 1
+SELECT 0
+MULTI
+FLUSHALL
+SELECT 1
+EXISTS one
+SET two 2
+SELECT 0
+EXISTS a
+EXEC
+SELECT 1
+KEYS *
+FLUSHALL
+SELECT 0
+# swap
+SET here 0
+MULTI
+SET a 0
+SWAPDB 0 1
+EXISTS a here
+SET a 1
+SELECT 1
+MGET a here
+DBSIZE
+SWAPDB 0 1
+GET a
+SELECT 0
+MGET a here
+DEL a here
+KEYS *
+EXEC
+DBSIZE
+SELECT 1
+KEYS *
+SELECT 0
+FLUSHALL
+# an error among them
+MULTI
+SET a 1
+SWAPDB 0 99
+FLUSHDB nonsense
+SET b 2
+DBSIZE
+EXEC
+MGET a b

@@ -1,0 +1,387 @@
+/* EXEC. What is queued falls into two kinds. Commands that concern the connection or the server (SELECT, PING, CONFIG,
+ * CLIENT ...) run first, in their order and once; their replies are kept, and each command of the other kind learns
+ * its database and protocol there. Then the commands of the keyspace run in one transaction: the keys of all of them
+ * and those that are watched are latched at once, each command sees them through a view of its own, and one commit
+ * shows everything. Whatever hinders one of them undoes all, so that EXEC can be run again from its beginning. */
+#include "shm/wal.h"
+#include "worker/dispatch/block.h"
+#include "worker/dispatch/execute.h"
+#include "worker/dispatch/multi.h"
+#include "worker/dispatch/stats.h"
+
+#include <stdlib.h>
+
+/* With more than this a transaction takes over a millisecond: the slow lane runs it. */
+#define COMMANDS_IN_WORKER 1000u
+#define BYTES_IN_WORKER    (256u << 10)
+#define WANTS_INLINE       16
+
+struct exec {
+    struct call *c;
+    struct multi *m;
+    struct key_ref *keys;
+    uint32_t *index;
+    unsigned n, cap;
+    bool stale;
+    struct tx tx;
+};
+
+static bool in_keyspace(const struct command *cmd)
+{
+    return cmd->keys[0].first || cmd->flags & (F_READONLY | F_WRITE);
+}
+
+bool exec_wants_gate(const struct multi *m)
+{
+    for (unsigned i = 0; i < m->n; i++)
+        if (!m->q[i].cmd->keys[0].first && in_keyspace(m->q[i].cmd))
+            return true;
+    return false;
+}
+
+static bool has_outside(const struct multi *m)
+{
+    for (unsigned i = 0; i < m->n; i++)
+        if (!in_keyspace(m->q[i].cmd))
+            return true;
+    return false;
+}
+
+static struct call call_of(const struct exec *x, const struct queued *q)
+{
+    struct call c = *x->c;
+    c.cmd = q->cmd;
+    c.argv = q->argv;
+    c.argc = q->argc;
+    c.db = q->db;
+    c.keys = NULL;
+    c.nkeys = 0;
+    c.tx = NULL;
+    c.in_exec = true;
+    c.removes = x->m->flags & F_WRITE;
+    c.need = 0;
+    c.rc = RC_OK;
+    return c;
+}
+
+static void note_outcome(struct exec *x, struct queued *q, size_t mark, uint64_t from)
+{
+    const struct reply *r = x->c->reply;
+    q->usec = ticks_to_us(tick_now() - from);
+    q->failed = r->len > mark && r->buf[mark] == '-';
+}
+
+/* ---- before the transaction ---- */
+
+static enum rc run_outside(struct exec *x, struct queued *q)
+{
+    struct reply *r = x->c->reply;
+    struct call c = call_of(x, q);
+    size_t mark = r->len;
+    uint64_t from = tick_now();
+    r->resp = q->resp;
+    c.cmd->run(&c);
+    if (c.rc == RC_NOMEM) {
+        r->len = mark;
+        reply_error(r, ERR_OOM);
+    } else if (c.rc) {
+        r->len = mark;
+        return c.rc;
+    }
+    note_outcome(x, q, mark, from);
+    q->db = x->c->in_lane ? q->db : x->c->session->db; /* as MONITOR shows it */
+    q->reply_len = r->len - mark;
+    q->reply = malloc(q->reply_len + 1);
+    CHECK(q->reply);
+    memcpy(q->reply, r->buf + mark, q->reply_len);
+    r->len = mark;
+    return RC_OK;
+}
+
+/* The worker comes here first; the lane, which has no client, runs what only it can, and what was left. */
+static enum rc get_ready(struct exec *x)
+{
+    struct multi *m = x->m;
+    for (; m->ready < m->n; m->ready++) {
+        struct queued *q = &m->q[m->ready];
+        if (!x->c->in_lane) {
+            q->db = x->c->session->db;
+            q->resp = x->c->session->resp;
+        }
+        if (q->reply || in_keyspace(q->cmd))
+            continue;
+        enum rc rc = q->cmd->flags & F_SLOW && !x->c->in_lane ? RC_DEFER : run_outside(x, q);
+        if (rc == RC_DEFER)
+            m->for_lane = true;
+        else if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* ---- the plan ---- */
+
+static void plan_key(struct exec *x, struct bytes key, uint64_t hash, uint32_t db)
+{
+    if (x->n == x->cap) {
+        x->cap = x->cap * 2 + WANTS_INLINE;
+        x->keys = realloc(x->keys, x->cap * sizeof(*x->keys));
+        CHECK(x->keys);
+    }
+    x->keys[x->n] = (struct key_ref){.key = key, .hash = hash, .db = db, .arg = x->n};
+    x->n++;
+}
+
+static void plan_command(struct exec *x, struct queued *q)
+{
+    struct key_want stack[WANTS_INLINE], *want = stack;
+    struct call c = call_of(x, q);
+    int n = call_wants(&c, want, WANTS_INLINE);
+    if (n > WANTS_INLINE) {
+        want = malloc((size_t)n * sizeof(*want));
+        CHECK(want);
+        call_wants(&c, want, n);
+    }
+    for (int i = 0; i < n; i++)
+        plan_key(x, q->argv[want[i].arg], key_hash(c.ctx->root, q->argv[want[i].arg]), want[i].db);
+    q->nkeys = x->n - q->first;
+    if (want != stack)
+        free(want);
+}
+
+static void plan(struct exec *x)
+{
+    struct multi *m = x->m;
+    x->n = 0;
+    for (unsigned i = 0; i < m->n; i++) {
+        struct queued *q = &m->q[i];
+        q->first = x->n;
+        q->nkeys = 0;
+        if (!q->reply && q->cmd->keys[0].first)
+            plan_command(x, q);
+    }
+    for (unsigned i = 0; i < m->nwatched; i++)
+        plan_key(x, m->watched[i].key, m->watched[i].hash, m->watched[i].db);
+    x->index = realloc(x->index, (x->n + 1) * sizeof(*x->index));
+    CHECK(x->index);
+}
+
+static enum rc latch_all(struct exec *x)
+{
+    return x->n ? keys_latch(&x->tx, x->keys, x->n, x->index) : RC_OK;
+}
+
+static enum rc find_tables(struct exec *x)
+{
+    struct shm_ctx *ctx = x->c->ctx;
+    for (unsigned i = 0; i < x->n; i++) {
+        struct key_ref *k = &x->keys[i];
+        k->table = db_table(ctx->root, k->db);
+        enum rc rc = k->table ? RC_OK : db_table_make(ctx, k->db, &k->table);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
+}
+
+/* ---- what is watched ---- */
+
+static bool exists(const struct exec *x, const struct key_ref *k)
+{
+    const struct shm_entry *e = key_entry(k);
+    return e && !(e->flags & ENTRY_EXPIRES && entry_expiry(e) <= x->c->now_ms);
+}
+
+/* The watched keys stand behind all others in the plan. */
+static enum rc compare_watched(const struct exec *x)
+{
+    const struct multi *m = x->m;
+    for (unsigned i = 0; i < m->nwatched; i++) {
+        const struct key_ref *k = &x->keys[x->index[x->n - m->nwatched + i]];
+        if (watch_changed(x->c->ctx->root, k, exists(x, k), &m->watched[i].mark))
+            return RC_MISSING;
+    }
+    return RC_OK;
+}
+
+/* Before anything has run: what happens outside of the transaction cannot be taken back. */
+static enum rc look_at_watched(struct exec *x)
+{
+    plan(x);
+    enum rc rc = find_tables(x);
+    if (rc)
+        return rc;
+    tx_begin(&x->tx, x->c->ctx);
+    rc = latch_all(x);
+    if (!rc)
+        rc = compare_watched(x);
+    tx_abort(&x->tx);
+    return rc;
+}
+
+/* ---- the transaction ---- */
+
+/* After FLUSHALL and its like the databases have other tables. Their buckets are not latched: we are alone. */
+static enum rc find_again(struct exec *x)
+{
+    for (unsigned i = 0; i < x->n; i++) {
+        struct key_ref *k = &x->keys[i];
+        k->table = db_table(x->c->ctx->root, k->db);
+        enum rc rc = k->table ? RC_OK : db_make_in(&x->tx, k->db, &k->table);
+        if (rc)
+            return rc;
+        k->redo_from = 0;
+        k->owned = false;
+        key_locate(k);
+        key_find(k);
+    }
+    return RC_OK;
+}
+
+static enum rc run_on_databases(struct exec *x, struct call *c)
+{
+    enum rc rc = tx_expose(&x->tx);
+    if (rc)
+        return rc;
+    c->tx = &x->tx;
+    c->cmd->run(c);
+    x->c->free_first |= c->free_first;
+    rc = c->rc;
+    return rc || !(c->cmd->flags & F_GATE) ? rc : find_again(x);
+}
+
+static enum rc run_inside(struct exec *x, struct queued *q)
+{
+    struct reply *r = x->c->reply;
+    q->at = r->len;
+    if (q->reply) {
+        reply_raw(r, q->reply, q->reply_len);
+        return RC_OK;
+    }
+    struct call c = call_of(x, q);
+    size_t mark = r->len;
+    uint64_t from = tick_now();
+    enum rc rc;
+    r->resp = q->resp;
+    c.nkeys = q->nkeys;
+    if (q->nkeys) {
+        c.tx = &x->tx;
+        c.keys = q->nkeys == 1 ? &x->keys[x->index[q->first]] : x->keys;
+        c.key_index = x->index + q->first;
+        rc = call_step(&c, &x->stale);
+    } else if (q->cmd->keys[0].first) { /* its arguments fit no plan, and it says so */
+        c.cmd->run(&c);
+        rc = c.rc;
+    } else {
+        rc = run_on_databases(x, &c);
+    }
+    note_outcome(x, q, mark, from);
+    return rc;
+}
+
+static enum rc run_all(struct exec *x)
+{
+    enum rc rc = RC_OK;
+    reply_array(x->c->reply, x->m->n);
+    for (unsigned i = 0; i < x->m->n && !rc; i++)
+        rc = run_inside(x, &x->m->q[i]);
+    return rc;
+}
+
+/* What was read or changed may be told when it is on disk. */
+static void note_need(struct exec *x)
+{
+    const struct shm_root *root = x->c->ctx->root;
+    if (LIKELY(!persist(root)->wal.waits))
+        return;
+    x->c->need = exec_wants_gate(x->m) ? wal_lsn(root) : x->tx.wal.lsn;
+    for (unsigned i = 0; i < x->n; i++) {
+        uint64_t seen = wal_seen(root, x->keys[i].hash);
+        x->c->need = seen > x->c->need ? seen : x->c->need;
+    }
+}
+
+static enum rc run_transaction(struct exec *x)
+{
+    bool write = x->m->flags & F_WRITE;
+    plan(x);
+    enum rc rc = find_tables(x);
+    if (rc)
+        return rc;
+    tx_begin(&x->tx, x->c->ctx);
+    rc = latch_all(x);
+    if (!rc)
+        rc = compare_watched(x);
+    if (!rc)
+        rc = run_all(x);
+    if (rc || !write)
+        tx_abort(&x->tx);
+    else
+        tx_commit(&x->tx);
+    if (rc)
+        return rc;
+    note_need(x);
+    if (write)
+        block_wake(x->c->w, x->keys, x->n);
+    for (unsigned i = 0; write && i < x->n; i++)
+        call_adjust(x->c->ctx, &x->keys[i]);
+    for (unsigned i = 0; x->stale && i < x->n; i++)
+        call_expire(x->c, &x->keys[i]);
+    return RC_OK;
+}
+
+/* ---- EXEC ---- */
+
+static bool too_long(const struct exec *x)
+{
+    const struct multi *m = x->m;
+    return m->for_lane || m->n > COMMANDS_IN_WORKER || m->bytes > BYTES_IN_WORKER ||
+           m->nwatched > COMMANDS_IN_WORKER || m->flags & (F_SLOW | F_GATE) || exec_wants_gate(m);
+}
+
+static void count_commands(struct exec *x)
+{
+    for (unsigned i = 0; i < x->m->n; i++) {
+        struct queued *q = &x->m->q[i];
+        struct call c = call_of(x, q);
+        stats_command(&c, q->usec, q->failed);
+        if (q->failed)
+            stats_error(c.ctx, c.reply->buf + q->at, c.reply->len - q->at);
+        x->c->ctx->slot->stats.commands++;
+    }
+}
+
+static enum rc steps(struct exec *x)
+{
+    struct multi *m = x->m;
+    enum rc rc = RC_OK;
+    if (!m->ready && !x->c->in_lane) {
+        m->db = x->c->session->db;
+        m->resp = x->c->session->resp;
+        rc = m->nwatched && has_outside(m) ? look_at_watched(x) : RC_OK;
+    }
+    if (!rc)
+        rc = get_ready(x);
+    if (!rc && !x->c->in_lane && too_long(x))
+        rc = RC_DEFER;
+    return rc ? rc : run_transaction(x);
+}
+
+enum rc exec_run(struct call *c, struct multi *m)
+{
+    struct exec x = {.c = c, .m = m};
+    size_t mark = c->reply->len;
+    enum rc rc = steps(&x);
+    if (rc)
+        c->reply->len = mark;
+    if (rc == RC_MISSING && !c->in_lane) { /* a watched key has changed */
+        c->session->db = m->db;
+        c->session->resp = m->resp;
+    }
+    c->reply->resp = c->session->resp;
+    if (!rc)
+        count_commands(&x);
+    free(x.keys);
+    free(x.index);
+    return rc;
+}
