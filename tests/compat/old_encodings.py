@@ -139,7 +139,7 @@ def score_text(v):
 
 
 def score_item(v):
-    return b"%d" % v if v == int(v) else b"%.17g" % v
+    return b"%d" % v if abs(v) < 2**52 and v == int(v) else b"%.17g" % v
 
 
 # ---- values ----
@@ -158,7 +158,8 @@ def lists(items):
     yield "quicklist", LIST_QUICKLIST, length(len(nodes)) + b"".join(string(ziplist(n)) for n in nodes)
     body = b"".join(length(2) + string(listpack(n)) for n in nodes)
     yield "quicklist 2", LIST_QUICKLIST_2, length(len(nodes)) + body
-    yield "plain nodes", LIST_QUICKLIST_2, length(len(items)) + b"".join(length(1) + string(i) for i in items)
+    long = [i for i in items if i]  # none of them is empty
+    yield "plain nodes", LIST_QUICKLIST_2, length(len(long)) + b"".join(length(1) + string(i) for i in long)
 
 
 def sets(members):

@@ -28,9 +28,11 @@ endif()
 if(TARGET skep)
   add_test(NAME compat/dump_both
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/dump_both.py --server "$<TARGET_FILE:skep> --workers 2")
+  add_test(NAME compat/types_both
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/types_both.py --server "$<TARGET_FILE:skep> --workers 2")
   add_test(NAME compat/bits_both
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/bits_both.py --server "$<TARGET_FILE:skep> --workers 2")
-  set_tests_properties(compat/dump_both compat/bits_both PROPERTIES LABELS compat TIMEOUT 120)
+  set_tests_properties(compat/dump_both compat/types_both compat/bits_both PROPERTIES LABELS compat TIMEOUT 120)
 endif()
 add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
 target_link_libraries(rdb_file ${SKEP_LIBS})

@@ -6,6 +6,7 @@
  * Prints "ok" or "failed: WHY" or "died", then words of shm_load and shm_wal, then a line for each key. Exit: 0 loaded,
  * 1 refused, 2 something is wrong with us. */
 #include "shm/config.h"
+#include "shm/format/rdb_out.h"
 #include "shm/persist.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
@@ -85,24 +86,39 @@ static uint64_t mix(uint64_t h, struct bytes s)
     return (h ^ s.n) * 0x9e3779b97f4a7c15ull;
 }
 
+static void print_key(uint32_t db, const struct shm_entry *e, struct bytes value)
+{
+    printf("key %u ", db);
+    print_quoted(entry_key(e));
+    putchar(' ');
+    print_quoted(value);
+    printf(" %lld %s %u\n", (long long)entry_expiry(e), entry_enc_name(e), e->meta & 0xffffff);
+}
+
+/* Of a collection, what DUMP would say: redis-server can tell what that is. */
+static struct bytes shown_value(const struct shm_entry *e, char digits[STRING_DIGITS], struct rdb_out *dump)
+{
+    if (entry_type(e) == TYPE_STRING)
+        return string_bytes(e, digits);
+    if (rdb_out_open(dump, 256, NULL, NULL) || rdb_out_dump(dump, e))
+        exit(2);
+    return (struct bytes){dump->buf, dump->len};
+}
+
 /* The sum does not depend on the order. */
 static void visit(void *arg, const struct shm_entry *e)
 {
-    static const char *const encodings[] = {"raw", "embstr", "int"};
     struct shown *s = arg;
     char digits[STRING_DIGITS];
-    struct bytes key = entry_key(e), value = string_bytes(e, digits);
+    struct rdb_out dump = {0};
+    struct bytes key = entry_key(e), value = shown_value(e, digits, &dump);
     uint64_t h = mix(mix(14695981039346656037ull + s->db, key), value);
     h ^= (uint64_t)entry_expiry(e) * 0xff51afd7ed558ccdull;
     s->digest += h ^ h >> 29;
     s->keys++;
-    if (strcmp(show, "yes") != 0)
-        return;
-    printf("key %u ", s->db);
-    print_quoted(key);
-    putchar(' ');
-    print_quoted(value);
-    printf(" %lld %s %u\n", (long long)entry_expiry(e), encodings[entry_enc(e)], e->meta & 0xffffff);
+    if (strcmp(show, "yes") == 0)
+        print_key(s->db, e, value);
+    rdb_out_close(&dump);
 }
 
 static void show_keys(struct shm_ctx *ctx)

@@ -16,6 +16,7 @@ import resp
 import server
 
 CLIENTS, GROUP, BLOB, FAR_MS, STABLE = 6, 5, 9000, 4102444800000, 3000
+SMALL, LARGE = 6, 1500  # elements of collections: packed, and in trees
 FILES = 5
 
 
@@ -26,6 +27,11 @@ class Writer(threading.Thread):
         self.stopping = False
         self.ask(["SET", "blob%d" % i, "%08d" % 0 + "." * (BLOB - 8)], ["SET", "text%d" % i, "t" * 100])
         self.ask(["SET", "timed%d" % i, "v", "PXAT", str(FAR_MS)], ["SET", "name%d:0" % i, "v" * 5000])
+        for size in (SMALL, LARGE):
+            old = [str(n) for n in range(1 - size, 1)]
+            self.ask(["RPUSH", "list%d:%d" % (i, size)] + old, ["SADD", "set%d:%d" % (i, size)] + old)
+            self.ask(["HSET", "hash%d:%d" % (i, size)] + [w for n in old for w in ("field%d" % (int(n) % size), n)])
+            self.ask(["ZADD", "zset%d:%d" % (i, size)] + [w for n in old for w in (n, "member%d" % (int(n) % size))])
 
     def ask(self, *commands):
         self.c.send_raw(b"".join(resp.encode([a.encode() for a in argv]) for argv in commands))
@@ -33,6 +39,18 @@ class Writer(threading.Thread):
             answer = self.c.read(30)
             if answer.kind == "error":
                 raise Failure("%r: %r" % (argv, answer.value))
+
+    def collections(self, n, size):
+        """Each holds the last size numbers; a list and a set one more while it is being changed."""
+        name = "%d:%d" % (self.i, size)
+        return [
+            ["RPUSH", "list" + name, str(n)],
+            ["LPOP", "list" + name],
+            ["HSET", "hash" + name, "field%d" % (n % size), str(n)],
+            ["ZADD", "zset" + name, str(n), "member%d" % (n % size)],
+            ["SADD", "set" + name, str(n)],
+            ["SREM", "set" + name, str(n - size)],
+        ]
 
     def turn(self):
         i, n = self.i, self.n + 1
@@ -42,6 +60,8 @@ class Writer(threading.Thread):
             ["APPEND", "text%d" % i, "x"],
             ["SETRANGE", "blob%d" % i, "0", "%08d" % n],
             ["PEXPIREAT", "timed%d" % i, str(FAR_MS + n)],
+            *self.collections(n, SMALL),
+            *self.collections(n, LARGE),
             ["RENAME", "name%d:%d" % (i, (n - 1) % 2), "name%d:%d" % (i, n % 2)],
         )
         self.n = n
@@ -66,6 +86,30 @@ def number(c, *argv):
     return int(value or 0)
 
 
+def numbers(c, name, size, *argv):
+    """The newest of the numbers that the collection holds: they must be the last size ones, or one more."""
+    found = sorted(int(v.value) for v in c.command(*argv).value)
+    if len(found) not in (size, size + 1) or found != list(range(found[0], found[0] + len(found))):
+        raise Failure(name + "%r holds %d numbers: %.200r" % (argv, len(found), found))
+    return found
+
+
+def check_collections(c, i, size, name):
+    """The last turns that each of them shows, in the order of their changes."""
+    key = "%d:%d" % (i, size)
+    items = numbers(c, name, size, "LRANGE", "list" + key, 0, -1)
+    fields = numbers(c, name, size, "HVALS", "hash" + key)
+    members = numbers(c, name, size, "SMEMBERS", "set" + key)
+    if [int(v.value) for v in c.command("LRANGE", "list" + key, 0, -1).value] != items:
+        raise Failure(name + "the list is in no order")
+    scored = [v.value for v in c.command("ZRANGE", "zset" + key, 0, -1, "WITHSCORES").value]
+    pairs = [(int(scored[k + 1]), scored[k]) for k in range(0, len(scored), 2)]
+    first = pairs[0][0]
+    if pairs != [(n, b"member%d" % (n % size)) for n in range(first, first + size)]:
+        raise Failure(name + "the sorted set holds %.200r" % pairs)
+    return [items[-1], items[0] + size - 1, fields[-1], pairs[-1][0], members[-1], members[0] + size - 1]
+
+
 def check_client(c, i):
     name = "client %d: " % i
     count = number(c, "GET", "count%d" % i)
@@ -82,6 +126,7 @@ def check_client(c, i):
         int(blob[:8]),
         number(c, "PEXPIRETIME", "timed%d" % i) - FAR_MS,
     ]
+    chain += check_collections(c, i, SMALL, name) + check_collections(c, i, LARGE, name)
     if any(a < b for a, b in zip(chain, chain[1:])) or chain[0] - chain[-1] > 1:
         raise Failure(name + "no moment ever had %r" % chain)
     names = [k for k in range(2) if number(c, "STRLEN", "name%d:%d" % (i, k)) == 5000]
@@ -100,7 +145,7 @@ def check_file(folder):
     with judge as j:
         c = j.connect()
         counts = [check_client(c, i) for i in range(CLIENTS)]
-        if number(c, "DBSIZE") != CLIENTS * (GROUP + 5) + STABLE:
+        if number(c, "DBSIZE") != CLIENTS * (GROUP + 5 + 8) + STABLE:
             raise Failure("%d keys" % number(c, "DBSIZE"))
         swapped = []
         for db in (2, 3):

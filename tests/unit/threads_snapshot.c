@@ -2,9 +2,14 @@
  * meanwhile. While the gate is closed for the cut all keys are written down; what the walk shows afterwards must be
  * just that, each key once. Some snapshots fail on the way: then the marks and rings must be clean all the same.
  *   threads_snapshot [--seconds N] [--seed N] */
+#include "shm/base/number.h"
 #include "shm/repair.h"
 #include "shm/snapshot.h"
+#include "shm/types/hash.h"
+#include "shm/types/list.h"
+#include "shm/types/set.h"
 #include "shm/types/string.h"
+#include "shm/types/zset.h"
 #include "tests/crash/keyspace.h"
 
 #include <pthread.h>
@@ -16,6 +21,7 @@
 #define THREADS 4u
 #define KEYS    3000u
 #define DBS     3u
+#define COLLS   160u /* keys of collections: the number tells type and size */
 #define SNAPPER (THREADS + 1)
 
 static bool stop;
@@ -85,6 +91,166 @@ static void change_string(struct shm_ctx *ctx, uint32_t db, struct bytes key, un
         tx_commit(&tx);
 }
 
+/* ---- collections ---- */
+
+/* One of the elements that a collection may have: 20, 300 or 6000, so that some are packed and some have many leaves. */
+static struct bytes element(char buf[2000], unsigned coll, unsigned r)
+{
+    static const unsigned most[] = {20, 300, 6000};
+    unsigned i = r % most[coll / 4 % 3];
+    int n = snprintf(buf, 2000, "element:%u", i);
+    size_t more = i % 97 == 0 ? 1500 : i % 40;
+    memset(buf + n, 'a' + (int)(i % 26), more);
+    return (struct bytes){buf, (size_t)n + more};
+}
+
+static enum rc change_list(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
+{
+    struct list_how how = {.fill = -2, .clock = r & 0xffffff};
+    char buf[2000];
+    struct bytes b = element(buf, coll, r / 8), many[40];
+    uint64_t n = k->entry ? list_length(key_entry(k)) : 0, pos = n ? r / 8 % n : 0, gone;
+    for (unsigned i = 0; i < ARRAY_LEN(many); i++)
+        many[i] = b;
+    if (!n || r % 8 < 3)
+        return list_push(tx, k, many, n > 4000 ? 1 : 1 + r / 64 % ARRAY_LEN(many), r & 1, &how);
+    switch (r % 8) {
+    case 3:
+        return list_set(tx, k, pos, b, &how);
+    case 4:
+        return list_insert(tx, k, pos, b, &how);
+    case 5:
+        return list_remove(tx, k, b, 2, &how, &gone);
+    default:
+        return list_cut(tx, k, r & 64 ? 0 : pos, 1 + r / 512 % (n - pos), &how);
+    }
+}
+
+static enum rc change_hash(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
+{
+    static const struct hash_limits limits = {128, 64};
+    struct dict d;
+    struct dict_place at;
+    char field[2000], value[2000];
+    enum rc rc = RC_OK;
+    hash_open(&d, tx, k, r & 0xffffff);
+    for (unsigned i = 0; i < 1 + r / 16 % 20 && !rc; i++) {
+        struct bytes f = element(field, coll, r / 8 + i * i), v = element(value, 8, r / 8 + i);
+        if (!dict_find(&d, f, &at) || r & 1)
+            rc = hash_put(&d, &at, &limits, f, v);
+        else
+            rc = dict_del(&d, &at);
+    }
+    return rc ? rc : dict_end(&d);
+}
+
+static enum rc change_set(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
+{
+    static const struct set_limits limits = {128, 64, 64};
+    struct dict d;
+    bool did;
+    char digits[NUMBER_INT_MAX], buf[2000];
+    struct bytes first = {digits, number_from_int64(digits, r / 8 % 700)};
+    enum rc rc = set_open(&d, tx, k, r & 0xffffff, &limits, first, 1);
+    for (unsigned i = 0; i < 1 + r / 16 % 20 && !rc; i++) {
+        struct bytes m = {digits, number_from_int64(digits, (r / 8 + i * i) % 700)};
+        m = coll & 64 ? element(buf, coll, r / 8 + i * i) : m;
+        rc = r & 1 ? set_add(&d, &limits, m, &did) : set_del(&d, m, &did);
+    }
+    return rc ? rc : dict_end(&d);
+}
+
+static enum rc change_zset(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
+{
+    static const struct zset_limits limits = {128, 64, 1};
+    char buf[2000];
+    enum rc rc = RC_OK;
+    bool found;
+    for (unsigned i = 0; i < 1 + r / 16 % 10 && !rc; i++) {
+        struct zset_add a = {.member = element(buf, coll, r / 8 + i * i), .score = r / 4 % 50 + i};
+        if (r % 8 < 5 || !k->entry)
+            rc = zset_add(tx, k, &limits, &a);
+        else if (r % 8 < 7)
+            rc = zset_remove(tx, k, a.member, &found);
+        else
+            rc = zset_remove_ranks(tx, k, r / 64 % 100, r / 64 % 100 + 3);
+    }
+    return rc;
+}
+
+static enum rc change_one(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
+{
+    if (k->entry && r % 701 == 0)
+        return key_del(tx, k, false);
+    if (k->entry && r % 31 == 0)
+        return key_set_expiry(tx, k, r & 1 ? (int64_t)r : -1);
+    switch (coll % 4) {
+    case 0:
+        return change_list(tx, k, coll, r);
+    case 1:
+        return change_hash(tx, k, coll, r);
+    case 2:
+        return change_set(tx, k, coll, r);
+    default:
+        return change_zset(tx, k, coll, r);
+    }
+}
+
+/* Some changes in one transaction, which is undone now and then. */
+static void change_collection(struct shm_ctx *ctx, uint32_t db, unsigned r)
+{
+    unsigned coll = r % COLLS;
+    struct name name = name_of("c", coll);
+    struct key_ref k = ks_ref(ctx, db, NAME_BYTES(name));
+    struct tx tx;
+    tx_begin(&tx, ctx);
+    enum rc rc = key_latch(&tx, &k);
+    for (unsigned i = 0; i < 1 + r / 7 % 3 && !rc; i++)
+        rc = change_one(&tx, &k, coll, r / 16 + i * 7919);
+    if (rc || r % 13 == 0)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+    CHECKF(!rc || rc == RC_BUSY || rc == RC_NOMEM, "a change of a collection came back with %d", rc);
+}
+
+static enum rc copy_one(struct tx *tx, struct key_ref *from, struct key_ref *to)
+{
+    const struct shm_entry *e = key_entry(from);
+    switch (entry_type(e)) {
+    case TYPE_LIST:
+        return list_copy(tx, e, to, 1);
+    case TYPE_ZSET:
+        return zset_copy(tx, e, to, entry_expiry(e), 1);
+    default:
+        return dict_copy(tx, e, to, 1);
+    }
+}
+
+static void copy_collection(struct shm_ctx *ctx, uint32_t db, unsigned r)
+{
+    struct name name[2] = {name_of("c", r % COLLS), name_of("c", (r + 4 * (r / COLLS % 30)) % COLLS)};
+    struct key_ref k[2];
+    uint32_t at[2];
+    struct tx tx;
+    if (bytes_equal(NAME_BYTES(name[0]), NAME_BYTES(name[1])))
+        return;
+    for (unsigned i = 0; i < 2; i++) {
+        k[i] = ks_ref(ctx, db, NAME_BYTES(name[i]));
+        k[i].arg = i;
+    }
+    tx_begin(&tx, ctx);
+    enum rc rc = keys_latch(&tx, k, 2, at);
+    if (!rc)
+        rc = k[at[0]].entry ? copy_one(&tx, &k[at[0]], &k[at[1]]) : RC_MISSING;
+    if (rc)
+        tx_abort(&tx);
+    else
+        tx_commit(&tx);
+}
+
+/* ---- whole databases, and all kinds ---- */
+
 static bool want_some(void *arg, const struct shm_entry *e)
 {
     return entry_bytes_total(e) % 16 == *(const unsigned *)arg % 16;
@@ -121,16 +287,42 @@ static void resize(struct shm_ctx *ctx, uint32_t db, unsigned r)
     retire_reclaim(ctx);
 }
 
+/* As the slow lane does, outside of batches. */
+static void bury_some(struct shm_ctx *ctx)
+{
+    batch_leave(ctx);
+    trees_step(ctx, 20);
+    while (!batch_enter(ctx))
+        sched_yield();
+}
+
 static void one(struct shm_ctx *ctx, unsigned r, unsigned kind)
 {
     uint32_t db = r / 11 % DBS;
     struct name a = name_of("k", r % KEYS), b = name_of("k", r / 3 % KEYS);
+    struct name c = name_of("c", r % COLLS), d = name_of("c", (r + 4 * (r / COLLS % 30)) % COLLS);
     struct ks_many m = {.db = db, .prefix = "k", .first = r % KEYS, .n = 30, .numbers = r & 1, .seed = r};
     struct shm_table *t;
     int64_t now;
     if (!db_table(ctx->root, db) && db_table_make(ctx, db, &t))
         return;
-    switch (kind % 16) {
+    switch (kind % 24) {
+    case 16:
+        if (r % 8 == 0)
+            ks_rename(ctx, db, NAME_BYTES(c), NAME_BYTES(d));
+        break;
+    case 17:
+        if (r % 8 == 0)
+            copy_collection(ctx, db, r);
+        break;
+    case 18:
+    case 19:
+    case 20:
+    case 21:
+    case 22:
+    case 23:
+        change_collection(ctx, db, r);
+        break;
     case 0:
         ks_rename(ctx, db, NAME_BYTES(a), NAME_BYTES(b));
         break;
@@ -159,6 +351,8 @@ static void one(struct shm_ctx *ctx, unsigned r, unsigned kind)
             whole_database(ctx, r / 64);
         else if (r % 16 == 1)
             graveyard_step(ctx, 100);
+        else if (r % 16 == 2)
+            bury_some(ctx);
         break;
     case 8:
     case 9:
@@ -179,13 +373,15 @@ static void *work(void *arg)
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {
         while (!batch_enter(&ctx))
             sched_yield();
-        for (unsigned i = 0; i < 50; i++, operations[ctx.id]++) {
+        for (unsigned i = 0; i < 10; i++) {
             r ^= r << 13;
             r ^= r >> 7;
             r ^= r << 17;
             one(&ctx, (unsigned)(r >> 20), (unsigned)(r >> 8));
         }
         batch_leave(&ctx);
+        __atomic_fetch_add(&operations[ctx.id], 10, __ATOMIC_RELAXED);
+        sched_yield(); /* here rather than in a batch, which the gate would wait for */
     }
     return NULL;
 }
@@ -295,6 +491,21 @@ static void snapshot(struct shm_ctx *ctx, struct items *was, struct items *got)
     snapshot_close(&s);
 }
 
+static uint64_t operations_all(void)
+{
+    uint64_t n = 0;
+    for (unsigned i = 1; i <= THREADS; i++)
+        n += __atomic_load_n(&operations[i], __ATOMIC_RELAXED);
+    return n;
+}
+
+/* The gate would be closed most of the time, were there one snapshot after the other of few keys. */
+static void let_them_work(uint64_t more)
+{
+    for (uint64_t from = operations_all(); operations_all() - from < more;)
+        sched_yield();
+}
+
 static void check_arena(struct shm_ctx *ctx)
 {
     static char why[4000];
@@ -345,6 +556,7 @@ int main(int argc, char **argv)
         CHECK(!pthread_create(&thread[i], NULL, work, (void *)(i + 16 * (seed * THREADS + i))));
     time_t end = time(NULL) + (time_t)seconds;
     while (time(NULL) < end) {
+        let_them_work(500 + snapshots % 10 * 500);
         got.fail_at = snapshots % 5 == 3 ? 1 + snapshots * 37 % 2000 : 0;
         snapshot(&ctx, &was, &got);
         snapshots++;
@@ -354,14 +566,11 @@ int main(int argc, char **argv)
             check_arena(&ctx);
     }
     __atomic_store_n(&stop, true, __ATOMIC_RELAXED);
-    uint64_t all = 0;
-    for (unsigned i = 1; i <= THREADS; i++) {
+    for (unsigned i = 1; i <= THREADS; i++)
         CHECK(!pthread_join(thread[i], NULL));
-        all += operations[i];
-    }
     check_arena(&ctx);
     printf("%llu operations, %llu snapshots that showed %llu keys, %llu of them handed over\n",
-           (unsigned long long)all, (unsigned long long)snapshots, (unsigned long long)shown_keys,
+           (unsigned long long)operations_all(), (unsigned long long)snapshots, (unsigned long long)shown_keys,
            (unsigned long long)handed);
     free(was.item);
     free(got.item);

@@ -189,9 +189,10 @@ static void take_collection(struct loader *l, const struct rdb_item *it, uint64_
         rdb_build_next(build);
         load_tick(l, b->in.pos);
     }
-    if (rc == RC_INVALID)
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    if (rc != RC_MISSING)
         bad_rdb(l);
-    CHECK(rc == RC_MISSING);
     if (!build->begun && b->empty++ < 10)
         log_warning("rdbLoad skipping empty key: %.*s", (int)(it->key.n < 128 ? it->key.n : 128), it->key.p);
     rdb_build_close(build);
