@@ -55,6 +55,8 @@ enum {
     F_WATCHES = 1u << 28,
     /* ours: all its arguments are keys, and its reply is the sum of what it does with each. */
     F_SUMS = 1u << 27,
+    /* ours: subscribers may run it whose protocol has no pushes */
+    F_SUBSCRIBED = 1u << 28,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */
