@@ -77,6 +77,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->slowlog = at, at = round_up(at + s->nslots * shape_slowlog_bytes(), 4096);
     r->persist = at, at = round_up(at + shape_persist_bytes(), 4096);
     r->watch = at, at = round_up(at + shape_watch_bytes(), 4096);
+    r->pubsub = at, at = round_up(at + shape_pubsub_bytes(), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }

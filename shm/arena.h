@@ -114,6 +114,7 @@ struct shm_root {
     shm_ref slowlog;             /* struct shm_slowlog[nslots] */
     shm_ref persist;             /* struct shm_persist */
     shm_ref watch;               /* struct shm_watch */
+    shm_ref pubsub;              /* struct shm_pubsub */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */

@@ -1,6 +1,7 @@
 /* The arena checker. It believes nothing: whatever refers to a block marks it, and in the end every block of
  * every run and every span must have been marked just once. */
 #include "shm/mail.h"
+#include "shm/pubsub.h"
 #include "shm/repair.h"
 #include "shm/session.h"
 #include "shm/snapshot.h"
@@ -381,6 +382,55 @@ static void check_mail(struct inspection *c)
         }
 }
 
+static void check_chain(struct inspection *c, const struct registry_bucket *b, uint64_t *registered)
+{
+    shm_ref prev = 0;
+    if (latch_owner(b->latch.word))
+        fault(c, "a latch of the registry is held");
+    for (shm_ref r = b->first; r && !c->faults;) {
+        const struct shm_topic *t = shm_at(r);
+        if (!mark_used(c, r, sizeof(*t) + t->len, "a topic"))
+            return;
+        if (t->prev != prev || t->slot >= c->root->nslots)
+            fault(c, "the topic at %llx is badly linked", (unsigned long long)r);
+        else
+            registered[t->slot]++;
+        prev = r;
+        r = t->next;
+    }
+}
+
+static void check_inbox(struct inspection *c, uint32_t slot)
+{
+    const struct shm_inbox *box = &pubsub_root(c->root)->inbox[slot];
+    uint64_t bytes = 0;
+    shm_ref last = 0;
+    for (shm_ref r = box->first; r && !c->faults; r = ((const struct shm_letter *)shm_at(r))->next) {
+        const struct shm_letter *l = shm_at(r);
+        if (!mark_used(c, r, l->bytes, "a letter"))
+            return;
+        bytes += l->bytes;
+        last = r;
+    }
+    if (latch_owner(box->latch.word) || bytes != box->bytes || last != box->last)
+        fault(c, "the inbox of slot %u is not sound", slot);
+}
+
+static void check_pubsub(struct inspection *c)
+{
+    const struct shm_pubsub *p = pubsub_root(c->root);
+    uint64_t registered[SHM_SLOTS_MAX] = {0};
+    check_chain(c, &p->patterns, registered);
+    for (unsigned i = 0; i < REGISTRY_BUCKETS; i++)
+        check_chain(c, &p->bucket[i], registered);
+    for (uint32_t i = 0; i < c->root->nslots && !c->faults; i++) {
+        check_inbox(c, i);
+        if (registered[i] != slot_at(i)->registered)
+            fault(c, "slot %u counts %llu topics and has %llu", i,
+                  (unsigned long long)slot_at(i)->registered, (unsigned long long)registered[i]);
+    }
+}
+
 static void check_sessions(struct inspection *c)
 {
     for (uint32_t i = 0; i < c->root->sessions_high; i++)
@@ -437,6 +487,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     check_mail(&c);
     check_waiters(&c);
     check_sessions(&c);
+    check_pubsub(&c);
     check_snapshot(&c);
     check_trees(&c);
     for (uint32_t i = 0; i < root->ndbs; i++)

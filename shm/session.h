@@ -31,6 +31,7 @@ enum session_state {
 #define SESSION_F_LANE       128u /* the slow lane works for it */
 #define SESSION_F_CLOSE_ASAP 256u
 #define SESSION_F_BLOCKED    512u
+#define SESSION_F_PUBSUB     1024u /* has subscriptions */
 
 #define SESSION_NAME_MAX 200u
 
@@ -53,6 +54,7 @@ struct shm_session {
     int64_t block_until; /* then: on the monotonic clock, INT64_MAX for ever */
     uint32_t wait_type,
         unblock;       /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
+    uint32_t subs[3];  /* subscriptions by enum topic_kind */
     uint32_t last_cmd; /* command row + 1 */
     uint32_t lib_len;
     shm_ref parcel; /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */

@@ -39,6 +39,7 @@ uint64_t arena_shape(void)
         shape_slowlog_bytes(),
         shape_persist_bytes(),
         shape_watch_bytes(),
+        shape_pubsub_bytes(),
         sizeof(struct shm_snap_ring),
         sizeof(struct shm_waiter),
         shape_waiters_bytes(),

@@ -16,5 +16,6 @@ uint64_t shape_slowlog_bytes(void); /* of one slot */
 uint64_t shape_persist_bytes(void);
 uint64_t shape_waiters_bytes(void);
 uint64_t shape_watch_bytes(void);
+uint64_t shape_pubsub_bytes(void);
 
 #endif

@@ -1,5 +1,6 @@
 #include "shm/slot.h"
 #include "shm/crashpoint.h"
+#include "shm/pubsub.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -34,6 +35,7 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
     s->over_since_ms = 0;
     __atomic_fetch_sub(&ctx->root->monitors, watchers, __ATOMIC_SEQ_CST);
     life_lock_take(s);
+    pubsub_adopt(ctx);
 }
 
 /* The kernel walks this list as the thread ends, before it unmaps anything, and marks the futex. The list

@@ -9,6 +9,7 @@
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 #include "worker/lane_intake.h"
+#include "worker/net/pubsub.h"
 #include "worker/proto/parse.h"
 #include "worker/publish.h"
 #include "include/child.h"
@@ -174,6 +175,7 @@ static void run_args(struct lane *l, uint32_t from, const struct lane_request *r
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
         j->reply.len = 0;
+    post_send(&l->w); /* before the reply: who has it may rely on the messages */
     j->need = c.need;
     log_kick(&l->w);
     j->next = l->jobs;
@@ -405,6 +407,7 @@ static void lane_loop(struct lane *l, int wakefd)
         control_flush(&l->w);
         drain_mail(l);
         pump_all(l);
+        post_send(&l->w); /* what could not be sent at once */
         intake_forget_dead(&l->intakes);
         more = housekeeping(l);
         publish_now_and_then(l);

@@ -6,6 +6,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/net/client.h"
+#include "worker/net/pubsub.h"
 #include "worker/publish.h"
 
 #include <errno.h>
@@ -72,6 +73,7 @@ static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
     (void)got;
     __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
     drain_mail(w);
+    post_receive(w);
     close_killed(w);
 }
 
@@ -179,7 +181,7 @@ static void leave_if_done(struct worker *w)
     }
     part(w);
     bool late = w->now_ms - net->stopping_ms > END_PATIENCE_MS;
-    if (net->clients || control_queued(w) || (monitor_owes(w) && !late))
+    if (net->clients || control_queued(w) || (!late && (monitor_owes(w) || !post_all(w))))
         return;
     monitor_give_up(w);
     mags_drain(&w->ctx);
@@ -197,6 +199,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     if (UNLIKELY(net->parked || net->resting))
         clients_retry(w);
     monitor_flush(w);
+    if (UNLIKELY(!post_all(w)))
+        turn_again(net, loop, 0.001);
     hold_release(w);
     output_flush_turn(w);
     hold_announce(w);
@@ -236,7 +240,7 @@ static void close_idle(struct worker *w)
         return;
     for (struct client *cl = w->net->clients, *next; cl; cl = next) {
         next = cl->next;
-        if (!cl->monitor && !cl->wait && w->now_ms - cl->session->last_ms > limit) {
+        if (!cl->monitor && !cl->subs && !cl->wait && w->now_ms - cl->session->last_ms > limit) {
             w->ctx.slot->stats.client_timeouts++;
             client_close(cl);
         }
@@ -272,6 +276,7 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *timer, int events)
     slot_publish(&w->ctx);
     measure_clients(w);
     drain_mail(w);
+    post_receive(w); /* its sender may have died before it woke us */
     if (lane_lost(w)) {
         drain_mail(w);
         lane_check(w);

@@ -113,12 +113,14 @@ void cmd_client_setinfo(struct call *c)
 
 /* ---- INFO and LIST ---- */
 
-static void flag_letters(const struct shm_session *s, char out[8])
+static void flag_letters(const struct shm_session *s, char out[12])
 {
     uint32_t f = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
     size_t n = 0;
     if (f & SESSION_F_MONITOR)
         out[n++] = 'O';
+    if (f & SESSION_F_PUBSUB)
+        out[n++] = 'P';
     if (f & SESSION_F_BLOCKED)
         out[n++] = 'b';
     if (s->multi)
@@ -147,19 +149,19 @@ static const char *last_command(const struct call *c, const struct shm_session *
 
 static void put_session(const struct call *c, const struct shm_session *s, struct reply *out)
 {
-    char line[1024], letters[8];
+    char line[1024], letters[12];
     flag_letters(s, letters);
     int64_t age = c->now_ms - s->created_ms, idle = c->now_ms - s->last_ms;
     if (s == c->session)
         idle = 0;
     int n = snprintf(
         line, sizeof(line),
-        "id=%llu addr=%.64s laddr=%.64s fd=%d name=%.200s age=%lld idle=%lld flags=%s db=%u sub=0 psub=0 "
-        "ssub=0 "
+        "id=%llu addr=%.64s laddr=%.64s fd=%d name=%.200s age=%lld idle=%lld flags=%s db=%u sub=%u psub=%u "
+        "ssub=%u "
         "multi=%d qbuf=%u qbuf-free=%u argv-mem=%u multi-mem=%llu rbs=%llu rbp=%llu obl=%u oll=%u omem=%llu "
         "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%.62s lib-ver=%.31s\n",
         (unsigned long long)s->id, s->addr, s->laddr, s->fd, s->name, (long long)(age > 0 ? age / 1000 : 0),
-        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, (int)s->multi - 1, s->qbuf, s->qbuf_free,
+        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, s->subs[0], s->subs[2], s->subs[1], (int)s->multi - 1, s->qbuf, s->qbuf_free,
         s->argv_mem, (unsigned long long)s->multi_mem, (unsigned long long)s->rbs, (unsigned long long)s->rbp,
         s->obl, s->oll, (unsigned long long)s->omem, (unsigned long long)s->tot_mem, s->omem ? "rw" : "r",
         last_command(c, s), s->resp == 3 ? 3 : 2, s->lib_name, s->lib_ver);
@@ -181,18 +183,26 @@ void cmd_client_info(struct call *c)
     reply_text(c, &text);
 }
 
-enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_NOBODY, TYPE_BAD };
+enum client_type { TYPE_ANY, TYPE_NORMAL, TYPE_PUBSUB, TYPE_NOBODY, TYPE_BAD };
 
-/* There are no replicas, masters and subscribers yet: these types are known, and nobody is one. */
+/* There are no replicas and masters: these types are known, and nobody is one. */
 static enum client_type client_type_of(struct call *c, struct bytes word)
 {
     if (bytes_is(word, "normal"))
         return TYPE_NORMAL;
-    if (bytes_is(word, "slave") || bytes_is(word, "replica") || bytes_is(word, "pubsub") ||
-        bytes_is(word, "master"))
+    if (bytes_is(word, "pubsub"))
+        return TYPE_PUBSUB;
+    if (bytes_is(word, "slave") || bytes_is(word, "replica") || bytes_is(word, "master"))
         return TYPE_NOBODY;
     reply_errorf(c->reply, "ERR Unknown client type '%.*s'", (int)word.n, word.p);
     return TYPE_BAD;
+}
+
+static bool type_is(enum client_type type, const struct shm_session *s)
+{
+    uint32_t flags = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
+    return type == TYPE_ANY || (type == TYPE_PUBSUB && flags & SESSION_F_PUBSUB) ||
+           (type == TYPE_NORMAL && !(flags & SESSION_F_PUBSUB));
 }
 
 static uint64_t count_clients(void)
@@ -203,13 +213,13 @@ static uint64_t count_clients(void)
     return n;
 }
 
-static void list_all(struct call *c)
+static void list_all(struct call *c, enum client_type type)
 {
     struct reply text = {0};
     if (count_clients() > LIST_IN_WORKER && call_defer(c))
         return;
     for (uint32_t i = 0; i < sessions_end(); i++)
-        if (session_open(session_at(i)))
+        if (session_open(session_at(i)) && type_is(type, session_at(i)))
             put_session(c, session_at(i), &text);
     reply_text(c, &text);
 }
@@ -238,16 +248,16 @@ void cmd_client_list(struct call *c)
         client_measure(c->client);
     if (c->argc == 4 && bytes_is(c->argv[2], "type")) {
         enum client_type type = client_type_of(c, c->argv[3]);
-        if (type == TYPE_NORMAL)
-            list_all(c);
-        else if (type == TYPE_NOBODY)
+        if (type == TYPE_NOBODY)
             reply_text(c, &none);
+        else if (type != TYPE_BAD)
+            list_all(c, type);
     } else if (c->argc > 3 && bytes_is(c->argv[2], "id")) {
         list_ids(c);
     } else if (c->argc > 2) {
         reply_error(c->reply, ERR_SYNTAX);
     } else {
-        list_all(c);
+        list_all(c, TYPE_ANY);
     }
 }
 
@@ -270,7 +280,7 @@ static bool kill_matches(const struct call *c, const struct kill_filter *f, cons
 {
     if (!session_open(s) || s->kill || (f->skip_me && s == c->session))
         return false;
-    if ((f->id && s->id != f->id) || f->type == TYPE_NOBODY)
+    if ((f->id && s->id != f->id) || !type_is(f->type, s))
         return false;
     if (f->max_age_s && (c->now_ms - s->created_ms) / 1000 < f->max_age_s)
         return false;

@@ -5,6 +5,7 @@
 #include "worker/commands/server_cmds.h"
 #include "worker/dispatch/multi.h"
 #include "worker/net/client.h"
+#include "worker/net/pubsub.h"
 
 command_fn cmd_auth, cmd_echo, cmd_hello, cmd_ping, cmd_quit, cmd_reset, cmd_select;
 
@@ -145,10 +146,21 @@ void cmd_echo(struct call *c)
     reply_bulk(c->reply, c->argv[1].p, c->argv[1].n);
 }
 
+/* To a subscriber everything comes in arrays. */
+static void pong_as_message(struct call *c)
+{
+    struct bytes text = c->argc == 2 ? c->argv[1] : BYTES_LIT("");
+    reply_array(c->reply, 2);
+    reply_bulk_str(c->reply, "pong");
+    reply_bulk(c->reply, text.p, text.n);
+}
+
 void cmd_ping(struct call *c)
 {
     if (c->argc > 2)
         reply_error(c->reply, "ERR wrong number of arguments for 'ping' command");
+    else if (c->client && c->client->subs && c->session->resp != 3)
+        pong_as_message(c);
     else if (c->argc == 2)
         reply_bulk(c->reply, c->argv[1].p, c->argv[1].n);
     else
@@ -168,6 +180,7 @@ void cmd_reset(struct call *c)
     if (cl->monitor)
         monitor_stop(cl);
     multi_drop(cl);
+    pubsub_forget(cl);
     cl->reply_off = cl->reply_skip = cl->reply_skip_next = false;
     session_mark(s, SESSION_F_REPLY_OFF | SESSION_F_REPLY_SKIP | SESSION_F_NO_EVICT | SESSION_F_NO_TOUCH,
                  false);

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/pubsub.h"
 #include "shm/config.h"
 #include "shm/wal.h"
 #include "worker/commands/figures.h"
@@ -397,8 +398,10 @@ static void info_stats(struct info *in)
     put_excess(in);
     put_u64(in, "keyspace_hits", s->hits);
     put_u64(in, "keyspace_misses", s->misses);
-    PUT_FIXED(in, {"pubsub_channels", "0"}, {"pubsub_patterns", "0"}, {"pubsubshard_channels", "0"},
-              {"latest_fork_usec", "0"}, {"total_forks", "0"}, {"migrate_cached_sockets", "0"},
+    put_u64(in, "pubsub_channels", registry_names(arena_root(), TOPIC_CHANNEL));
+    put_u64(in, "pubsub_patterns", registry_names(arena_root(), TOPIC_PATTERN));
+    put_u64(in, "pubsubshard_channels", registry_names(arena_root(), TOPIC_SHARD));
+    PUT_FIXED(in, {"latest_fork_usec", "0"}, {"total_forks", "0"}, {"migrate_cached_sockets", "0"},
               {"slave_expires_tracked_keys", "0"}, {"active_defrag_hits", "0"}, {"active_defrag_misses", "0"},
               {"active_defrag_key_hits", "0"}, {"active_defrag_key_misses", "0"},
               {"total_active_defrag_time", "0"}, {"current_active_defrag_time", "0"},

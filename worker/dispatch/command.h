@@ -56,7 +56,9 @@ enum {
     /* ours: all its arguments are keys, and its reply is the sum of what it does with each. */
     F_SUMS = 1u << 27,
     /* ours: it reads, and may keep in the key what it found out (PFCOUNT): its transaction is committed */
-    F_CACHES = 1u << 28,
+    F_CACHES = 1u << 29,
+    /* ours: subscribers may run it whose protocol has no pushes */
+    F_SUBSCRIBED = 1u << 30,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */

@@ -58,7 +58,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     if (UNLIKELY(!a->cmd))
         return;
     const struct key_spec *spec = &a->cmd->keys[0];
-    if (spec->first != 1 || spec->last != 0 || a->cmd->keys[1].first || a->cmd->wants || rq->argc < 2)
+    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first || a->cmd->wants || rq->argc < 2)
         return;
     struct key_ref *k = &a->key;
     k->key = rq->argv[1];
@@ -167,6 +167,12 @@ static bool disk_allows(struct client *cl, uint32_t flags)
     return true;
 }
 
+/* Without RESP3 a message between replies would be taken for one of them. */
+static bool subscriber_may(const struct client *cl, const struct command *row)
+{
+    return cl->session->resp == 3 || row->flags & F_SUBSCRIBED;
+}
+
 /* Everything that may refuse a command before it is run. RC_OK: it may; RC_INVALID: refused, in words. */
 static enum rc admit(struct client *cl, const struct request *rq, const struct command **cmd)
 {
@@ -201,6 +207,14 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
         return RC_INVALID;
     }
     if (UNLIKELY(!disk_allows(cl, flags))) {
+        cl->w->ctx.slot->cmd[row->id].rejected++;
+        return RC_INVALID;
+    }
+    if (UNLIKELY(cl->subs) && !subscriber_may(cl, row)) {
+        reply_errorf(r,
+                     "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET "
+                     "are allowed in this context",
+                     command_fullname(row));
         cl->w->ctx.slot->cmd[row->id].rejected++;
         return RC_INVALID;
     }
@@ -302,8 +316,9 @@ static enum rc defer(struct client *cl, struct request *rq, const struct command
 /* What CLIENT REPLY OFF and SKIP do to a reply that has been written. */
 static void reply_modes(struct client *cl, size_t mark)
 {
+    struct worker *w = cl->w;
     if (cl->reply_off || cl->reply_skip)
-        cl->w->out.len = mark;
+        w->out.len = w->pushed > mark ? w->pushed : mark;
     cl->reply_skip = cl->reply_skip_next;
     cl->reply_skip_next = false;
 }
@@ -336,6 +351,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     size_t mark = w->out.len;
     w->out.resp = cl->session->resp;
     w->need_lsn = 0;
+    w->pushed = 0;
     enum rc rc = admit(cl, rq, &cmd);
     if (UNLIKELY(rc == RC_MISSING))
         return rc;

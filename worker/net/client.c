@@ -6,6 +6,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
+#include "worker/net/pubsub.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -89,6 +90,7 @@ void client_detach(struct client *cl)
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
+    pubsub_forget(cl);
     client_leave_waiting(cl);
     blocked_end(cl);
     if (cl->need_lsn)
@@ -286,6 +288,7 @@ static size_t run_batch(struct client *cl, const struct batch *b)
     struct net *net = cl->w->net;
     size_t mark = output_begin(cl), done = b->end;
     cl->batch_mark = mark;
+    net->running = cl;
     for (unsigned i = b->n > BUCKET_LAG ? b->n - BUCKET_LAG : 0; i < b->n; i++)
         execute_ahead_bucket(&net->ahead[i]);
     for (unsigned i = 0; i < b->n && i < ENTRY_AHEAD; i++)
@@ -311,6 +314,7 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         done = again || cl->feed_len ? net->start[i] : next;
         break;
     }
+    net->running = NULL;
     if (!cl->closed)
         output_end(cl, mark);
     return done;
@@ -334,6 +338,8 @@ void client_process(struct client *cl, char *buf, size_t len)
         client_close(cl);
         return;
     }
+    if (UNLIKELY(cl->subs)) /* a message that was acknowledged comes before the replies of what is sent after that */
+        post_receive(w);
     while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
         struct batch b;
         if (UNLIKELY(!batch_enter(&w->ctx))) {

@@ -34,6 +34,9 @@ enum client_wait {
     WAIT_MASTER, /* the master was asked: with its answer the command is run again */
 };
 
+struct subscriptions;
+struct pubsub;
+
 struct client {
     struct ev_io rd, wr;
     struct worker *w;
@@ -53,6 +56,7 @@ struct client {
     bool reply_off, reply_skip, reply_skip_next;
     bool monitor;
     struct multi *multi; /* MULTI was said, or a key is watched; else NULL */
+    struct subscriptions *subs; /* NULL: it has none */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
@@ -111,6 +115,8 @@ struct net {
     bool monitor_behind;        /* there is some */
     bool monitor_calm;          /* see monitor_calm; mark is of that moment */
     uint64_t monitor_mark;
+    struct pubsub *pubsub;  /* who of our clients subscribes to what */
+    struct client *running; /* its batch is on: what is pushed to it goes between the replies */
     struct request *rq; /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */

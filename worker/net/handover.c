@@ -69,6 +69,10 @@ bool handover_one(struct client *cl)
 {
     struct shm_session *s = cl->session;
     struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
+    if (cl->subs) {
+        client_close(cl);
+        return true;
+    }
     if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || (cl->monitor && !cl->w->net->monitor_calm) ||
         parcel_store(cl))
         return false; /* soon: its reply, or a line, is under way, or there is no room */

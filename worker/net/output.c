@@ -3,6 +3,7 @@
  * socket does not take everything. */
 #include "worker/net/client.h"
 #include "shm/config.h"
+#include "worker/net/pubsub.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -73,10 +74,15 @@ void output_cut(struct client *cl, size_t at)
     cl->out_len = cl->out_at + at;
 }
 
-/* Redis's limits by class; a monitor counts as a replica there, as here. */
+/* A monitor counts as a replica, as with Redis. */
+static int limit_class(const struct client *cl)
+{
+    return cl->monitor ? OUTPUT_REPLICA : cl->subs ? OUTPUT_PUBSUB : OUTPUT_NORMAL;
+}
+
 static void check_limits(struct client *cl)
 {
-    const struct output_limit *l = &cl->w->cfg->output_limits[cl->monitor ? OUTPUT_REPLICA : OUTPUT_NORMAL];
+    const struct output_limit *l = &cl->w->cfg->output_limits[limit_class(cl)];
     size_t pending = output_pending(cl);
     bool hard = l->hard_bytes && pending > l->hard_bytes;
     if (!(l->soft_bytes && pending > l->soft_bytes))
@@ -126,7 +132,7 @@ void output_append(struct client *cl, const void *p, size_t n)
 static void settle_state(struct client *cl)
 {
     bool quiet = !cl->wait && !cl->in_len && !output_pending(cl) && !cl->close_after_reply;
-    bool bound = cl->monitor || cl->reply_off || cl->reply_skip || cl->reply_skip_next || cl->multi;
+    bool bound = cl->monitor || cl->subs || cl->reply_off || cl->reply_skip || cl->reply_skip_next || cl->multi;
     cl->session->state = !quiet ? SESSION_BUSY : bound ? SESSION_BOUND : SESSION_IDLE;
     cl->session->flags = (cl->session->flags & ~SESSION_F_MONITOR) | (cl->monitor ? SESSION_F_MONITOR : 0);
 }
@@ -198,6 +204,7 @@ static void send_own(struct client *cl)
 
 void output_writable(struct client *cl)
 {
+    post_all(cl->w); /* it may have replies of this turn already, which say that something was sent */
     send_own(cl);
     if (!cl->closed)
         settle_state(cl);

@@ -1,0 +1,238 @@
+/* Messages from this process to the subscribers of all. Those of a turn are noted, and go out together, a letter for each
+ * worker, before any reply of the turn: who has been told that a message was sent may rely on it. */
+#include "worker/net/pubsub.h"
+#include "shm/base/glob.h"
+#include "shm/base/log.h"
+
+#include <sched.h>
+#include <stdlib.h>
+
+#define OWED_MOST       (16u << 20)  /* while the arena has no room, or an inbox's latch is held by a dead one */
+#define POST_KEEP_BYTES (256u << 10) /* one huge message must not hold its size for ever */
+#define SEND_TRIES      100u         /* of some 20 us */
+
+struct post {
+    struct reply noted; /* struct note, the channel, the text; one behind the other */
+    uint64_t to[SLOT_WORDS];
+};
+
+struct note {
+    uint64_t to[SLOT_WORDS];
+    uint64_t hash, channel_n, text_n;
+    uint64_t kind;
+};
+
+static bool has_slot(const uint64_t *set, uint32_t slot)
+{
+    return set[slot / 64] >> slot % 64 & 1;
+}
+static void add_slot(uint64_t *set, uint32_t slot)
+{
+    set[slot / 64] |= 1ull << slot % 64;
+}
+
+/* ---- noting ---- */
+
+static uint64_t count_topic(const struct worker *w, const struct shm_topic *t, uint64_t *to)
+{
+    if (t->slot == w->ctx.id || !topic_counts(t))
+        return 0;
+    add_slot(to, t->slot);
+    return t->count;
+}
+
+/* What the others have registered; our own clients we know better. */
+static uint64_t count_remote(const struct worker *w, const struct message *m, uint64_t *to)
+{
+    const struct shm_root *r = w->ctx.root;
+    uint64_t n = 0;
+    for (const struct shm_topic *t = registry_chain(r, m->kind, m->hash); t; t = topic_next(t))
+        if (topic_is(t, m->kind, m->channel, m->hash))
+            n += count_topic(w, t, to);
+    if (m->kind != TOPIC_CHANNEL)
+        return n;
+    for (const struct shm_topic *t = registry_chain(r, TOPIC_PATTERN, 0); t; t = topic_next(t))
+        if (t->slot != w->ctx.id && glob_match(topic_name(t), m->channel, false))
+            n += count_topic(w, t, to);
+    return n;
+}
+
+uint64_t post_message(struct worker *w, const struct message *m)
+{
+    struct note note = {.hash = m->hash, .channel_n = m->channel.n, .text_n = m->text.n, .kind = m->kind};
+    uint64_t local = pubsub_local(w, m), n = local + count_remote(w, m, note.to);
+    if (!n)
+        return 0;
+    if (local)
+        add_slot(note.to, w->ctx.id);
+    if (!w->post) {
+        w->post = calloc(1, sizeof(*w->post));
+        CHECK(w->post);
+    }
+    for (unsigned i = 0; i < SLOT_WORDS; i++)
+        w->post->to[i] |= note.to[i];
+    reply_raw(&w->post->noted, &note, sizeof(note));
+    reply_raw(&w->post->noted, m->channel.p, m->channel.n);
+    reply_raw(&w->post->noted, m->text.p, m->text.n);
+    return n;
+}
+
+/* ---- reading notes ---- */
+
+/* The note at p and its message; answers where the next one begins. */
+static const char *note_read(const char *p, struct note *note, struct message *m)
+{
+    memcpy(note, p, sizeof(*note));
+    p += sizeof(*note);
+    *m = (struct message){.kind = (enum topic_kind)note->kind,
+                          .hash = note->hash,
+                          .channel = {p, note->channel_n},
+                          .text = {p + note->channel_n, note->text_n}};
+    return m->text.p + m->text.n;
+}
+
+static void deliver_notes(struct worker *w, const char *p, size_t n)
+{
+    struct note note;
+    struct message m;
+    for (const char *end = p + n; p < end;) {
+        p = note_read(p, &note, &m);
+        if (has_slot(note.to, w->ctx.id))
+            pubsub_deliver(w, &m);
+    }
+}
+
+/* ---- sending ---- */
+
+static void notes_forget(struct post *post)
+{
+    if (post->noted.cap > POST_KEEP_BYTES)
+        reply_free(&post->noted);
+    post->noted.len = 0;
+    memset(post->to, 0, sizeof(post->to));
+}
+
+/* The notes for one slot, one behind the other. */
+static struct bytes notes_for(const struct post *post, uint32_t slot)
+{
+    struct reply some = {0};
+    struct note note;
+    struct message m;
+    for (const char *p = post->noted.buf, *end = p + post->noted.len; p < end;) {
+        const char *from = p;
+        p = note_read(p, &note, &m);
+        if (has_slot(note.to, slot))
+            reply_raw(&some, from, (size_t)(p - from));
+    }
+    return (struct bytes){some.buf, some.len};
+}
+
+/* They would miss messages: they are disconnected, which they notice, unlike a gap. */
+static void sever(struct worker *w, uint32_t slot)
+{
+    log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
+    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
+        struct shm_session *s = session_at(i);
+        uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+        if (state != SESSION_FREE && s->owner == slot && s->flags & SESSION_F_PUBSUB)
+            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+    }
+    worker_wake(w, slot);
+}
+
+static unsigned letters_make(const struct worker *w, const struct post *post, struct letter *letters)
+{
+    unsigned n = 0;
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
+        if (!has_slot(post->to, i) || !slot_lives(slot_at(i)))
+            continue;
+        struct bytes notes = notes_for(post, i);
+        letters[n++] = (struct letter){.to = i, .p = notes.p, .n = notes.n};
+    }
+    return n;
+}
+
+static enum rc letters_out(struct worker *w, const struct letter *letters, unsigned n)
+{
+    uint64_t full[SLOT_WORDS] = {0};
+    enum rc rc = RC_BUSY;
+    for (unsigned i = 0; rc == RC_BUSY && i < SEND_TRIES; i++) {
+        rc = letters_send(&w->ctx, letters, n, full);
+        if (rc == RC_BUSY)
+            sched_yield();
+    }
+    for (unsigned i = 0; i < n && !rc; i++) {
+        if (has_slot(full, letters[i].to))
+            sever(w, letters[i].to);
+        else if (letters[i].to != w->ctx.id && slot_wake(letters[i].to))
+            worker_wake(w, letters[i].to);
+    }
+    return rc;
+}
+
+static bool only_to_us(const struct worker *w, const struct post *post)
+{
+    uint64_t us[SLOT_WORDS] = {0};
+    add_slot(us, w->ctx.id);
+    return memcmp(us, post->to, sizeof(us)) == 0;
+}
+
+static bool send_letters(struct worker *w)
+{
+    struct post *post = w->post;
+    struct letter letters[SHM_SLOTS_MAX];
+    unsigned n = letters_make(w, post, letters);
+    enum rc rc = n ? letters_out(w, letters, n) : RC_OK;
+    for (unsigned i = 0; i < n; i++) {
+        if (rc && post->noted.len > OWED_MOST)
+            sever(w, letters[i].to);
+        free((char *)letters[i].p);
+    }
+    if (rc && post->noted.len <= OWED_MOST)
+        return false;
+    notes_forget(post);
+    return true;
+}
+
+bool post_send(struct worker *w)
+{
+    struct post *post = w->post;
+    if (LIKELY(!post) || !post->noted.len)
+        return true;
+    if (!only_to_us(w, post)) {
+        if (!send_letters(w))
+            return false;
+        if (w->net)
+            post_receive(w);
+        return true;
+    }
+    post_receive(w); /* what others have sent before stands before it */
+    deliver_notes(w, post->noted.buf, post->noted.len);
+    notes_forget(post);
+    return true;
+}
+
+/* ---- receiving ---- */
+
+static void take_letter(void *arg, const char *p, uint64_t n)
+{
+    reply_raw(arg, p, n);
+}
+
+/* Private memory first: clients may be closed by what they are given, which is no business for a transaction. */
+void post_receive(struct worker *w)
+{
+    struct reply notes = {0};
+    while (inbox_waits(&w->ctx) && !inbox_take(&w->ctx, take_letter, &notes)) {
+        deliver_notes(w, notes.buf, notes.len);
+        notes.len = 0;
+    }
+    reply_free(&notes);
+}
+
+bool post_all(struct worker *w)
+{
+    bool all = pubsub_sync(w);
+    all &= post_send(w);
+    return all;
+}

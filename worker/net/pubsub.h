@@ -1,0 +1,45 @@
+/* worker/net/pubsub.h - subscriptions of this worker's clients, and messages between workers.
+ * Owner     the worker; what others must know of it is in shm/pubsub.h.
+ * Locks     none of its own.
+ * Crash     subscriptions end with their worker, and so do their clients.
+ * Survives  no.
+ * Fails     clients whose subscription cannot be registered, or who would miss a message, are closed.
+ * Tests     tests/regress/sql/pubsub_*.cmd  tests/isolation/specs/pubsub_*.spec  tests/crash/pubsub.py */
+#ifndef SKEP_PUBSUB_H
+#define SKEP_PUBSUB_H
+
+#include "shm/pubsub.h"
+#include "worker/net/client.h"
+
+struct message {
+    enum topic_kind kind; /* TOPIC_CHANNEL also reaches those whose pattern matches; TOPIC_SHARD does not */
+    uint64_t hash;        /* of the channel's name */
+    struct bytes channel, text;
+};
+
+/* ---- pubsub.c: private until pubsub_sync ---- */
+
+bool pubsub_subscribe(struct client *cl, enum topic_kind kind, struct bytes name); /* true: it is new */
+bool pubsub_unsubscribe(struct client *cl, enum topic_kind kind, struct bytes name);
+/* Some subscription of that kind; false: there is none. The name is good until it ends. */
+bool pubsub_any(const struct client *cl, enum topic_kind kind, struct bytes *name);
+void pubsub_forget(struct client *cl); /* all of its subscriptions end */
+/* What a reply to SUBSCRIBE counts: channels and patterns, or shard channels. */
+uint32_t pubsub_count(const struct client *cl, enum topic_kind kind);
+/* How many of our clients get a message, and giving it to them. */
+uint64_t pubsub_local(const struct worker *w, const struct message *m);
+void pubsub_deliver(struct worker *w, const struct message *m);
+/* The registry learns what has changed, before the replies of the turn go out. False: a part of it must wait. */
+bool pubsub_sync(struct worker *w);
+
+/* ---- post.c; the slow lane has it, too ---- */
+
+/* Notes a message for all who subscribe; inside a batch. Answers how many those are. */
+uint64_t post_message(struct worker *w, const struct message *m);
+/* Sends what was noted, and gives our own clients theirs. False: it must wait, and nothing has gone. */
+bool post_send(struct worker *w);
+void post_receive(struct worker *w); /* our inbox, if there is something in it */
+/* Before replies go out: registry, post, inbox. False: something waits for others or for memory. */
+bool post_all(struct worker *w);
+
+#endif
