@@ -426,8 +426,8 @@ static void check_pubsub(struct inspection *c)
     for (uint32_t i = 0; i < c->root->nslots && !c->faults; i++) {
         check_inbox(c, i);
         if (registered[i] != slot_at(i)->registered)
-            fault(c, "slot %u counts %llu topics and has %llu", i,
-                  (unsigned long long)slot_at(i)->registered, (unsigned long long)registered[i]);
+            fault(c, "slot %u counts %llu topics and has %llu", i, (unsigned long long)slot_at(i)->registered,
+                  (unsigned long long)registered[i]);
     }
 }
 

@@ -213,9 +213,10 @@ struct shm_slot {
     int64_t over_since_ms;    /* since when it has seen more than maxmemory in use; 0: it does not */
     uint64_t over_ms;         /* how long it has seen that before */
     uint64_t monitor_begun,
-        monitor_ended; /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
-    uint64_t registered;  /* its topics in shm/pubsub.h */
-    uint64_t distinct[3]; /* names it has added first, less those it was the last to remove; one slot alone says nothing */
+        monitor_ended;   /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
+    uint64_t registered; /* its topics in shm/pubsub.h */
+    uint64_t distinct
+        [3]; /* names it has added first, less those it was the last to remove; one slot alone says nothing */
     uint64_t seen_stats_epoch;
     /* Published every 100 ms by worker/publish.c: what this process costs. */
     uint64_t cpu_user_us, cpu_sys_us;

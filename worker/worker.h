@@ -32,9 +32,9 @@ struct worker {
     struct reply out;              /* replies of this turn, shared by the clients */
     struct control_queue *control; /* worker/control.c */
     bool stop_asked;               /* the slow lane is to end */
-    struct post *post; /* net/post.c: messages of this turn; NULL: there were none yet */
-    size_t pushed;     /* what stands before it in out, this client gets even if it wants no replies */
-    struct net *net;               /* worker/net: listeners, clients, parked commands */
+    struct post *post;             /* net/post.c: messages of this turn; NULL: there were none yet */
+    size_t pushed;   /* what stands before it in out, this client gets even if it wants no replies */
+    struct net *net; /* worker/net: listeners, clients, parked commands */
 };
 
 extern struct worker *self_worker; /* the process's one worker: for handlers far from a call */

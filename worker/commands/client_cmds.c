@@ -161,10 +161,11 @@ static void put_session(const struct call *c, const struct shm_session *s, struc
         "multi=%d qbuf=%u qbuf-free=%u argv-mem=%u multi-mem=%llu rbs=%llu rbp=%llu obl=%u oll=%u omem=%llu "
         "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%.62s lib-ver=%.31s\n",
         (unsigned long long)s->id, s->addr, s->laddr, s->fd, s->name, (long long)(age > 0 ? age / 1000 : 0),
-        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, s->subs[0], s->subs[2], s->subs[1], (int)s->multi - 1, s->qbuf, s->qbuf_free,
-        s->argv_mem, (unsigned long long)s->multi_mem, (unsigned long long)s->rbs, (unsigned long long)s->rbp,
-        s->obl, s->oll, (unsigned long long)s->omem, (unsigned long long)s->tot_mem, s->omem ? "rw" : "r",
-        last_command(c, s), s->resp == 3 ? 3 : 2, s->lib_name, s->lib_ver);
+        (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, s->subs[0], s->subs[2], s->subs[1],
+        (int)s->multi - 1, s->qbuf, s->qbuf_free, s->argv_mem, (unsigned long long)s->multi_mem,
+        (unsigned long long)s->rbs, (unsigned long long)s->rbp, s->obl, s->oll, (unsigned long long)s->omem,
+        (unsigned long long)s->tot_mem, s->omem ? "rw" : "r", last_command(c, s), s->resp == 3 ? 3 : 2,
+        s->lib_name, s->lib_ver);
     reply_raw(out, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 

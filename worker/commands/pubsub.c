@@ -96,10 +96,8 @@ void cmd_sunsubscribe(struct call *c)
 /* A publisher that subscribes to what it publishes has the message before the count. */
 static void publish(struct call *c, enum topic_kind kind)
 {
-    struct message m = {.kind = kind,
-                        .hash = key_hash(c->ctx->root, c->argv[1]),
-                        .channel = c->argv[1],
-                        .text = c->argv[2]};
+    struct message m = {
+        .kind = kind, .hash = key_hash(c->ctx->root, c->argv[1]), .channel = c->argv[1], .text = c->argv[2]};
     uint64_t n = post_message(c->w, &m);
     if (n && c->client && c->client->subs && !c->tx)
         post_send(c->w);
@@ -136,7 +134,8 @@ static void list_channels(struct call *c, enum topic_kind kind)
     const struct shm_root *root = c->ctx->root;
     size_t mark = reply_defer(c->reply), n = 0;
     for (uint64_t i = 0; i < REGISTRY_BUCKETS && registry_names(root, kind); i++) {
-        for (const struct shm_topic *t = registry_chain(root, kind, i - (uint64_t)kind); t; t = topic_next(t)) {
+        for (const struct shm_topic *t = registry_chain(root, kind, i - (uint64_t)kind); t;
+             t = topic_next(t)) {
             struct bytes name = topic_name(t);
             if (t->kind != (uint32_t)kind || !topic_counts(t) || topic_repeats(root, t) ||
                 (c->argc == 3 && !glob_match(c->argv[2], name, false)))

@@ -58,7 +58,8 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     if (UNLIKELY(!a->cmd))
         return;
     const struct key_spec *spec = &a->cmd->keys[0];
-    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first || a->cmd->wants || rq->argc < 2)
+    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first ||
+        a->cmd->wants || rq->argc < 2)
         return;
     struct key_ref *k = &a->key;
     k->key = rq->argv[1];

@@ -338,7 +338,8 @@ void client_process(struct client *cl, char *buf, size_t len)
         client_close(cl);
         return;
     }
-    if (UNLIKELY(cl->subs)) /* a message that was acknowledged comes before the replies of what is sent after that */
+    if (UNLIKELY(
+            cl->subs)) /* a message that was acknowledged comes before the replies of what is sent after that */
         post_receive(w);
     while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
         struct batch b;

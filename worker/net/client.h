@@ -55,7 +55,7 @@ struct client {
     uint8_t close_after_reply;
     bool reply_off, reply_skip, reply_skip_next;
     bool monitor;
-    struct multi *multi; /* MULTI was said, or a key is watched; else NULL */
+    struct multi *multi;        /* MULTI was said, or a key is watched; else NULL */
     struct subscriptions *subs; /* NULL: it has none */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
@@ -117,7 +117,7 @@ struct net {
     uint64_t monitor_mark;
     struct pubsub *pubsub;  /* who of our clients subscribes to what */
     struct client *running; /* its batch is on: what is pushed to it goes between the replies */
-    struct request *rq; /* one for each command of a batch */
+    struct request *rq;     /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */

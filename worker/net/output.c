@@ -132,7 +132,8 @@ void output_append(struct client *cl, const void *p, size_t n)
 static void settle_state(struct client *cl)
 {
     bool quiet = !cl->wait && !cl->in_len && !output_pending(cl) && !cl->close_after_reply;
-    bool bound = cl->monitor || cl->subs || cl->reply_off || cl->reply_skip || cl->reply_skip_next || cl->multi;
+    bool bound =
+        cl->monitor || cl->subs || cl->reply_off || cl->reply_skip || cl->reply_skip_next || cl->multi;
     cl->session->state = !quiet ? SESSION_BUSY : bound ? SESSION_BOUND : SESSION_IDLE;
     cl->session->flags = (cl->session->flags & ~SESSION_F_MONITOR) | (cl->monitor ? SESSION_F_MONITOR : 0);
 }

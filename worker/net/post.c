@@ -7,7 +7,7 @@
 #include <sched.h>
 #include <stdlib.h>
 
-#define OWED_MOST       (16u << 20)  /* while the arena has no room, or an inbox's latch is held by a dead one */
+#define OWED_MOST       (16u << 20) /* while the arena has no room, or an inbox's latch is held by a dead one */
 #define POST_KEEP_BYTES (256u << 10) /* one huge message must not hold its size for ever */
 #define SEND_TRIES      100u         /* of some 20 us */
 

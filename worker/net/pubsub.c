@@ -64,7 +64,8 @@ static struct pubsub *pubsub_of(struct worker *w)
     return p;
 }
 
-static struct topic *topic_find(const struct pubsub *p, enum topic_kind kind, struct bytes name, uint64_t hash)
+static struct topic *topic_find(const struct pubsub *p, enum topic_kind kind, struct bytes name,
+                                uint64_t hash)
 {
     struct topic *t = p->bucket[(hash + kind) & p->mask];
     while (t && !(t->hash == hash && t->kind == kind && bytes_equal(name_of(t), name)))
