@@ -99,7 +99,10 @@ static void add(struct tx *tx, struct key_ref *k, const struct zset_limits *l)
     bool does = m->there ? !(a.flags & ZADD_NX) && !(a.flags & ZADD_GT && score <= m->score) &&
                                !(a.flags & ZADD_LT && score >= m->score)
                          : !(a.flags & ZADD_XX);
-    enum zset_did want = !does ? ZSET_NOTHING : !m->there ? ZSET_ADDED : score == m->score ? ZSET_SAME : ZSET_UPDATED;
+    enum zset_did want = !does               ? ZSET_NOTHING
+                         : !m->there         ? ZSET_ADDED
+                         : score == m->score ? ZSET_SAME
+                                             : ZSET_UPDATED;
     CHECK(!zset_add(tx, k, l, &a));
     CHECKF(a.did == want, "%d instead of %d", (int)a.did, (int)want);
     CHECK(!does || a.score == score);
