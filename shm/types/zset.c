@@ -171,13 +171,14 @@ int zset_pair_order(const void *a, const void *b)
 
 /* ---- building ---- */
 
-/* A long member never stands in a block beside a packed set: nobody would free that. */
+/* What has a block of its own is never packed: nobody looks for blocks in an entry. */
 static size_t packed_bytes(const struct zset_pair *pairs, uint64_t n)
 {
     size_t bytes = 0;
     for (uint64_t i = 0; i < n && bytes <= COLL_PACKED_MAX; i++)
-        bytes += (pairs[i].member.n > COLL_PACKED_MAX ? COLL_PACKED_MAX : item_bytes(pairs[i].member.n)) +
-                 SCORE_ITEM;
+        bytes +=
+            (pairs[i].member.n > COLL_PACKED_MAX ? COLL_PACKED_MAX + 1u : item_bytes(pairs[i].member.n)) +
+            SCORE_ITEM;
     return bytes;
 }
 
