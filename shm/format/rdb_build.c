@@ -73,8 +73,8 @@ enum rc rdb_build_check(struct rdb_in *in, enum rdb_type type, const struct shm_
 
 /* ---- reading ahead ---- */
 
-enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type type, const struct shm_config *cfg,
-                       uint32_t clock)
+enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type type,
+                       const struct shm_config *cfg, uint32_t clock)
 {
     b->cfg = cfg;
     b->clock = clock;

@@ -14,7 +14,7 @@
 
 struct shm_config;
 
-#define RDB_BUILD_SOME 128u         /* elements at a time */
+#define RDB_BUILD_SOME 128u        /* elements at a time */
 #define RDB_BUILD_ROOM (32u << 10) /* for those that do not stand in the data as they are */
 
 struct rdb_build {
@@ -36,8 +36,8 @@ struct rdb_build {
 enum rc rdb_build_check(struct rdb_in *in, enum rdb_type type, const struct shm_root *root);
 
 /* The cursor stands before the value, whose type is a collection's (rdb_collection_type). Close it, whatever happens. */
-enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type type, const struct shm_config *cfg,
-                       uint32_t clock);
+enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type type,
+                       const struct shm_config *cfg, uint32_t clock);
 /* Reads the next elements. RC_MISSING: all have been read; or, if it comes at once, there are none. */
 enum rc rdb_build_read(struct rdb_build *b);
 /* Puts them under the key: the first of all in place of what it holds, the others to what is there by then. */

@@ -152,7 +152,8 @@ static enum rc next_node(struct rdb_values *v, struct rdb_element *out, bool *pl
     if (v->shape->how == BLOBS_2)
         RDB_TRY(rdb_take_length(v->in, &container));
     if (container != NODE_PLAIN && container != NODE_PACKED)
-        return rdb_fail(v->in, at, "a list's node is of the unknown kind %llu", (unsigned long long)container);
+        return rdb_fail(v->in, at, "a list's node is of the unknown kind %llu",
+                        (unsigned long long)container);
     *plain = container == NODE_PLAIN;
     return *plain ? rdb_take_text(v->in, &v->in->text, v->digits[0], &out->item) : open_node(v);
 }

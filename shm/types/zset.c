@@ -176,7 +176,8 @@ static size_t packed_bytes(const struct zset_pair *pairs, uint64_t n)
 {
     size_t bytes = 0;
     for (uint64_t i = 0; i < n && bytes <= COLL_PACKED_MAX; i++)
-        bytes += (pairs[i].member.n > COLL_PACKED_MAX ? COLL_PACKED_MAX : item_bytes(pairs[i].member.n)) + SCORE_ITEM;
+        bytes += (pairs[i].member.n > COLL_PACKED_MAX ? COLL_PACKED_MAX : item_bytes(pairs[i].member.n)) +
+                 SCORE_ITEM;
     return bytes;
 }
 

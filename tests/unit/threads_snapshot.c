@@ -570,8 +570,8 @@ int main(int argc, char **argv)
         CHECK(!pthread_join(thread[i], NULL));
     check_arena(&ctx);
     printf("%llu operations, %llu snapshots that showed %llu keys, %llu of them handed over\n",
-           (unsigned long long)operations_all(), (unsigned long long)snapshots, (unsigned long long)shown_keys,
-           (unsigned long long)handed);
+           (unsigned long long)operations_all(), (unsigned long long)snapshots,
+           (unsigned long long)shown_keys, (unsigned long long)handed);
     free(was.item);
     free(got.item);
     return 0;

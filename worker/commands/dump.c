@@ -138,7 +138,8 @@ static enum rc read_string(struct call *c, struct rdb_in *in, struct restored *v
     if (!rc)
         rc = rdb_string_value(in, &s);
     if (!rc)
-        v->string = s.is_integer ? (struct bytes){v->digits, number_from_int64(v->digits, s.integer)} : s.bytes;
+        v->string =
+            s.is_integer ? (struct bytes){v->digits, number_from_int64(v->digits, s.integer)} : s.bytes;
     return rc;
 }
 

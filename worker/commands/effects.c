@@ -38,7 +38,7 @@ enum rc effect_set_keepttl(struct call *c, struct bytes key, struct bytes value)
 enum rc effect_restore(struct call *c, struct bytes key, struct bytes payload, int64_t expiry_ms)
 {
     char digits[NUMBER_INT_MAX];
-    struct bytes argv[6] = {BYTES_LIT("RESTORE"), key,     BYTES_LIT("0"), payload, BYTES_LIT("REPLACE"),
+    struct bytes argv[6] = {BYTES_LIT("RESTORE"), key, BYTES_LIT("0"), payload, BYTES_LIT("REPLACE"),
                             BYTES_LIT("ABSTTL")};
     if (expiry_ms >= 0)
         argv[2] = (struct bytes){digits, number_from_int64(digits, expiry_ms)};
