@@ -3,10 +3,15 @@
  * Each round makes a file out of the format's own pieces, mostly right, spoils it, and reads it twice: by a
  * reader that decodes strings and one that skips all values. Both must see the same items, and stop at the
  * same place, unless it is the decoding itself that fails. Every buffer is a block of exactly its size, so
- * that a build with sanitizers notices a step outside; memory must stay in proportion to the file. */
+ * that a build with sanitizers notices a step outside; memory must stay in proportion to the file. Payloads in which nothing
+ * is wrong are put under a key, and written again: as many elements must come back. */
 #include "shm/base/crc64.h"
 #include "shm/base/lzf.h"
-#include "shm/format/rdb_in.h"
+#include "shm/config.h"
+#include "shm/format/rdb_build.h"
+#include "shm/format/rdb_out.h"
+#include "shm/repair.h"
+#include "shm/types/coll.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -104,6 +109,151 @@ static void string(void)
     }
 }
 
+/* ---- blobs: built aside, then a string of the input ---- */
+
+static uint8_t blob[2048];
+static size_t blob_len;
+
+static void add(const void *p, size_t n)
+{
+    CHECK(n <= sizeof(blob) - blob_len);
+    memcpy(blob + blob_len, p, n);
+    blob_len += n;
+}
+
+static void add_little(uint64_t v, unsigned bytes)
+{
+    if (rnd(500) == 0)
+        v += rnd(3) - 1;
+    add(&v, bytes);
+}
+
+static void put_blob(void)
+{
+    uint8_t packed[sizeof(blob)];
+    if (rnd(8) == 0)
+        blob[rnd((uint32_t)blob_len)] = (uint8_t)rnd(256);
+    if (rnd(40) == 0)
+        blob_len = rnd((uint32_t)blob_len + 1);
+    size_t n = rnd(3) ? 0 : lzf_compress(&table, blob, blob_len, packed, blob_len);
+    if (n) {
+        byte(0xc3);
+        length(n);
+    }
+    length(blob_len);
+    put(n ? packed : blob, n ? n : blob_len);
+}
+
+/* Most names come once. */
+static size_t name(char text[64], unsigned i)
+{
+    return (size_t)snprintf(text, 64, "%s%u%.*s", rnd(3) ? "name:" : "", rnd(200) ? i : 0, (int)rnd(20),
+                            "a longer name than that");
+}
+
+static void ziplist_item(const char *p, size_t n, size_t *before)
+{
+    size_t from = blob_len;
+    add_little(*before, 1);
+    if (rnd(3) == 0) {
+        static const uint8_t kinds[] = {0xc0, 0xd0, 0xe0, 0xf0, 0xfe, 0xf1, 0xf9, 0xfd};
+        static const uint8_t bytes[] = {2, 4, 8, 3, 1, 0, 0, 0};
+        unsigned k = rnd(8);
+        add(&kinds[k], 1);
+        add_little(rnd(UINT32_MAX), bytes[k]);
+    } else {
+        if (rnd(4) == 0)
+            add((uint8_t[]){0x40, (uint8_t)n}, 2);
+        else
+            add_little(n, 1);
+        add(p, n);
+    }
+    *before = blob_len - from;
+}
+
+static void listpack_item(const char *p, size_t n)
+{
+    size_t from = blob_len;
+    if (rnd(3) == 0) {
+        static const uint8_t kinds[] = {0xf1, 0xf2, 0xf3, 0xf4, 0x00, 0x7f, 0xc5, 0xdf};
+        static const uint8_t bytes[] = {2, 3, 4, 8, 0, 0, 1, 1};
+        unsigned k = rnd(8);
+        add(&kinds[k], 1);
+        add_little(rnd(UINT32_MAX), bytes[k]);
+    } else {
+        if (rnd(4) == 0)
+            add((uint8_t[]){0xe0, (uint8_t)n}, 2);
+        else
+            add_little(0x80 | n, 1);
+        add(p, n);
+    }
+    add_little(blob_len - from, 1);
+}
+
+/* Items that are mostly all different; scores: each second is a number as text. */
+static void items(bool ziplist, unsigned n, bool scores)
+{
+    char text[64];
+    size_t before = 0, tail = 10;
+    blob_len = ziplist ? 10 : 6;
+    for (unsigned i = 0; i < n; i++) {
+        size_t m = scores && i % 2 ? (size_t)snprintf(text, 64, "%u.5", rnd(1000)) : name(text, i);
+        tail = blob_len;
+        if (ziplist)
+            ziplist_item(text, m, &before);
+        else
+            listpack_item(text, m);
+    }
+    add_little(255, 1);
+    size_t end = blob_len;
+    blob_len = 0;
+    add_little(end, 4);
+    if (ziplist)
+        add_little(n ? tail : 10, 4);
+    add_little(n, 2);
+    blob_len = end;
+    put_blob();
+}
+
+static void intset(void)
+{
+    unsigned n = rnd(20), width = 2u << rnd(3);
+    int64_t v = -(int64_t)rnd(2000);
+    blob_len = 0;
+    add_little(width, 4);
+    add_little(n, 4);
+    while (n--) {
+        add_little((uint64_t)v, width);
+        v += 1 + rnd(100);
+    }
+    put_blob();
+}
+
+static void zipmap(void)
+{
+    unsigned n = rnd(10);
+    char text[64];
+    blob_len = 0;
+    add_little(rnd(3) ? n : 254, 1);
+    for (unsigned i = 0; i < n; i++) {
+        size_t m = name(text, i);
+        unsigned spare = rnd(4);
+        add_little(m, 1);
+        add(text, m);
+        add_little(m, 1);
+        add_little(spare, 1);
+        add(text, m);
+        add("????", spare);
+    }
+    add_little(255, 1);
+    put_blob();
+}
+
+static void ziplist_node(void)
+{
+    items(true, rnd(20), false);
+}
+
 static void many(void (*each)(void), unsigned times)
 {
     unsigned n = rnd(6);
@@ -128,8 +278,12 @@ static void score(void)
 
 static void node(void)
 {
-    length(1 + rnd(2));
-    string();
+    bool plain = rnd(2);
+    length(plain ? 1 : 2);
+    if (plain)
+        string();
+    else
+        items(false, rnd(20), false);
 }
 
 static void expiring(void)
@@ -197,8 +351,26 @@ static void value(unsigned type)
     switch (type) {
     case RDB_LIST:
     case RDB_SET:
-    case RDB_LIST_QUICKLIST:
         many(string, 1);
+        return;
+    case RDB_LIST_QUICKLIST:
+        many(ziplist_node, 1);
+        return;
+    case RDB_LIST_ZIPLIST:
+    case RDB_HASH_ZIPLIST:
+    case RDB_ZSET_ZIPLIST:
+        items(true, 2 * rnd(20), type == RDB_ZSET_ZIPLIST);
+        return;
+    case RDB_HASH_LISTPACK:
+    case RDB_ZSET_LISTPACK:
+    case RDB_SET_LISTPACK:
+        items(false, 2 * rnd(20), type == RDB_ZSET_LISTPACK);
+        return;
+    case RDB_SET_INTSET:
+        intset();
+        return;
+    case RDB_HASH_ZIPMAP:
+        zipmap();
         return;
     case RDB_HASH:
         many(string, 2);
@@ -336,6 +508,26 @@ static void reader_open(struct reader *r, bool decodes)
     r->rc = rdb_in_open(&r->in, (struct bytes){(char *)r->copy, len}, false);
 }
 
+/* How many elements there are, and nothing of them: only that each can be looked at. */
+static enum rc elements(struct rdb_in *in, enum rdb_type type, uint64_t *n)
+{
+    static volatile char sink;
+    struct rdb_values v;
+    struct rdb_element e;
+    enum rc rc = rdb_values_open(&v, in, type);
+    for (*n = 0; !rc && !(rc = rdb_values_next(&v, &e)); ++*n) {
+        for (size_t i = 0; i < e.item.n; i++)
+            sink = e.item.p[i];
+        for (size_t i = 0; i < e.value.n; i++)
+            sink = e.value.p[i];
+        CHECK(e.score == e.score);
+    }
+    (void)sink;
+    CHECK(v.more.cap <= 256 + in->n * LZF_GAIN);
+    rdb_values_close(&v);
+    return rc == RC_MISSING ? RC_OK : rc;
+}
+
 /* To the next item, over the value of the one before. */
 static void reader_step(struct reader *r, bool first)
 {
@@ -343,8 +535,11 @@ static void reader_step(struct reader *r, bool first)
     uint64_t length_told = 0;
     r->decoding = false;
     if (!first && r->item.kind == RDB_ITEM_KEY) {
-        r->decoding = r->decodes && r->item.type == RDB_STRING;
-        if (!r->decoding) {
+        bool collection = rdb_collection_type(r->item.type) >= 0;
+        r->decoding = r->decodes && (r->item.type == RDB_STRING || collection);
+        if (r->decoding && collection) {
+            r->rc = elements(&r->in, r->item.type, &length_told);
+        } else if (!r->decoding) {
             r->rc = rdb_skip_value(&r->in, r->item.type);
         } else if (!(r->rc = rdb_string_peek(&r->in, &length_told))) {
             r->rc = rdb_string_value(&r->in, &s);
@@ -391,7 +586,9 @@ static bool read_twice(void)
         else
             reader_step(&b, first);
         CHECK(a.rc == b.rc);
-        CHECK(a.rc ? a.in.error_at == b.in.error_at : a.in.pos == b.in.pos);
+        bool inside =
+            a.decoding && a.item.type != RDB_STRING; /* who skips passes over what is wrong in a blob */
+        CHECK(a.rc ? inside || a.in.error_at == b.in.error_at : a.in.pos == b.in.pos);
         if (!a.rc)
             same_item(&a.item, &b.item);
     }
@@ -401,6 +598,71 @@ static bool read_twice(void)
     return whole;
 }
 
+/* ---- putting ---- */
+
+static struct shm_ctx ctx;
+static struct shm_config cfg;
+static uint64_t puts_done;
+
+static void build(struct rdb_in *in, enum rdb_type type, struct tx *tx, struct key_ref *k)
+{
+    static struct rdb_build b;
+    enum rc rc = rdb_build_open(&b, in, type, &cfg, 1);
+    while (!rc && !(rc = rdb_build_read(&b))) {
+        rc = rdb_build_put(&b, tx, k);
+        rdb_build_next(&b);
+    }
+    CHECKF(rc == RC_MISSING, "what was sound cannot be put: %d, %s", rc, in->error);
+    rdb_build_close(&b);
+}
+
+static void written_again(const struct shm_entry *e, uint64_t wanted)
+{
+    struct rdb_out out;
+    struct rdb_in in;
+    enum rdb_type type;
+    uint64_t n;
+    CHECK(!rdb_out_open(&out, 256, NULL, NULL) && !rdb_out_dump(&out, e));
+    CHECK(!rdb_in_open_dump(&in, (struct bytes){out.buf, out.len}, &type));
+    CHECK(!elements(&in, type, &n));
+    CHECKF(n == wanted, "%llu elements became %llu", (unsigned long long)wanted, (unsigned long long)n);
+    rdb_in_close(&in);
+    rdb_out_close(&out);
+}
+
+static void put_collection(struct rdb_in *in, enum rdb_type type)
+{
+    struct key_ref k = {.key = BYTES_LIT("k"), .table = db_table(ctx.root, 0)};
+    struct tx tx;
+    size_t at = in->pos;
+    uint64_t n;
+    if (rdb_build_check(in, type, ctx.root) || elements(in, type, &n))
+        return;
+    in->pos = at;
+    k.hash = key_hash(ctx.root, k.key);
+    CHECK(batch_enter(&ctx));
+    key_locate(&k);
+    tx_begin(&tx, &ctx);
+    CHECK(!key_latch(&tx, &k));
+    build(in, type, &tx, &k);
+    written_again(key_entry(&k), n);
+    tx_commit(&tx);
+    batch_leave(&ctx);
+    trees_step(&ctx, 100);
+    puts_done++;
+}
+
+static void arena_make(void)
+{
+    struct arena_sizes sizes = {.arena_bytes = 64ull << 20, .nslots = 2, .ndbs = 1, .nsessions = 16};
+    struct shm_table *t;
+    int fd;
+    config_defaults(&cfg);
+    CHECK(!arena_create(&sizes, &fd));
+    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
+    CHECK(!db_table_make(&ctx, 0, &t));
+}
+
 /* A payload whose checksum is right, whatever it holds. */
 static void read_payload(void)
 {
@@ -408,7 +670,8 @@ static void read_payload(void)
     struct rdb_string s;
     enum rdb_type type;
     uint8_t footer[10] = {(uint8_t)rnd(13), 0};
-    unsigned wanted = some_type();
+    unsigned wanted = rnd(2) ? some_type() : 1 + rnd(RDB_SET_LISTPACK);
+    wanted = wanted == 8 || wanted == RDB_MODULE_1 ? RDB_LIST : wanted;
     len = 0;
     byte(wanted);
     value(wanted);
@@ -428,6 +691,8 @@ static void read_payload(void)
     CHECK(rc != RC_RANGE);
     if (!rc && type == RDB_STRING)
         rc = rdb_string_value(&in, &s);
+    else if (!rc && rdb_collection_type(type) >= 0)
+        put_collection(&in, type);
     else if (!rc)
         rc = rdb_skip_value(&in, type);
     CHECK(in.pos <= len - sizeof(footer));
@@ -469,6 +734,8 @@ int main(int argc, char **argv)
     fflush(stdout);
     random_state = seed * 2 + 1;
     time_t end = time(NULL) + seconds;
+    char why[1000];
+    arena_make();
     uint64_t rounds = 0, whole = 0;
     for (; (rounds & 255) || time(NULL) < end; rounds++) {
         make_file();
@@ -478,7 +745,8 @@ int main(int argc, char **argv)
         read_payload();
         lzf_round();
     }
-    printf("%llu files, %llu of them read to their end\n", (unsigned long long)rounds,
-           (unsigned long long)whole);
+    CHECKF(!arena_check(why, sizeof(why)), "%s", why);
+    printf("%llu files, %llu of them read to their end; %llu collections put\n", (unsigned long long)rounds,
+           (unsigned long long)whole, (unsigned long long)puts_done);
     return 0;
 }
