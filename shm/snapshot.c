@@ -55,6 +55,14 @@ static inline uint64_t ring_room(const struct shm_snap_ring *r)
     return r->data[r->which] ? span_bytes(r->data[r->which]) / 8 : 0;
 }
 
+bool snapshot_crowded(const struct shm_slot *s)
+{
+    const struct shm_snap_ring *r = &s->snap;
+    uint64_t used = r->tail - __atomic_load_n(&r->head, __ATOMIC_RELAXED);
+    uint64_t bytes = r->bytes_in - __atomic_load_n(&r->bytes_out, __ATOMIC_RELAXED);
+    return used && (used > ring_room(r) / 2 || bytes > RING_BYTES / 2);
+}
+
 /* An empty ring is exchanged for a larger one when a single transaction hands over more than it holds. Nobody
  * looks at an empty ring's words; those that this transaction has put behind the tail move along. */
 static enum rc ring_grow(struct tx *tx, struct shm_snap_ring *r)

@@ -25,6 +25,8 @@ enum rc snapshot_hand(struct tx *tx, const struct key_ref *k, bool shares);
 /* Gives a block that was part of a value to the snapshot, which may still need it for an entry that has it too: it frees
  * the block when it has shown all entries that were handed over before. */
 enum rc snapshot_hand_block(struct tx *tx, shm_ref block);
+/* Whether this slot's ring is still so full that to hand over more would soon be RC_BUSY again. */
+bool snapshot_crowded(const struct shm_slot *s);
 /* Does a snapshot go on? Then what is older than its serial is its, too. It changes behind the gate. */
 static inline bool snapshot_goes_on(const struct shm_root *root)
 {

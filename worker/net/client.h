@@ -88,7 +88,8 @@ struct net {
     struct client *clients; /* all */
     struct client *flush;   /* those with a reply of this turn */
     struct client **flush_tail;
-    struct client *parked;           /* tried again after the turn */
+    struct client *parked;           /* tried again after the turn, unless a ring is being emptied */
+    int64_t tried_ms;                /* when that was */
     struct client *resting;          /* paused or asleep: tried when it is time */
     bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
     int64_t wake_ms;                 /* no sleeper wakes before */

@@ -1,12 +1,14 @@
 /* Clients whose next command cannot run now. Those who wait for a lock are tried again after each turn; those who
  * wait for a time, or for the end of a pause, only when it has come. */
+#include "shm/snapshot.h"
 #include "worker/net/client.h"
 
 #include <stdlib.h>
 #include <time.h>
 
-#define PARKED_S  0.001 /* the next try, if nothing happens before */
-#define LONGEST_S 60.0  /* then there is nothing to try, and the clock is looked at again */
+#define PARKED_S   0.001 /* the next try, if nothing happens before */
+#define CROWDED_MS 5     /* so long nobody is tried while a ring is more than half full */
+#define LONGEST_S  60.0  /* then there is nothing to try, and the clock is looked at again */
 
 static int64_t mono_ms(void)
 {
@@ -131,10 +133,22 @@ static double seconds_to_next(const struct worker *w)
     return s > 0 ? s : 0;
 }
 
+/* Each try reads a whole pipeline ahead, so it costs as much as to run some of it. While the ring of a snapshot or of the log is
+ * being emptied, to try after each turn would take the processor from those who empty it. */
+static bool worth_a_try(struct worker *w)
+{
+    const struct shm_slot *slot = w->ctx.slot;
+    bool log_full = slot->wal.tail - __atomic_load_n(&slot->wal.head, __ATOMIC_RELAXED) > WAL_RING_BYTES / 2;
+    if ((log_full || snapshot_crowded(slot)) && w->mono_ms - w->net->tried_ms < CROWDED_MS)
+        return false;
+    w->net->tried_ms = w->mono_ms;
+    return true;
+}
+
 void clients_retry(struct worker *w)
 {
     struct net *net = w->net;
-    if (net->parked)
+    if (net->parked && worth_a_try(w))
         try_all(w, &net->parked);
     if (net->resting && (net->wake_ms <= w->mono_ms || (net->anybody_paused && pause_over(w)))) {
         net->anybody_paused = net->paused_all = false;
