@@ -3,10 +3,12 @@
 
 import os
 import signal
+import sys
 import threading
 
-from crowd import Failure, Watch, check_arena, children_of, main, wait_for, workers_of
+from crowd import Failure, Watch, check_arena, main, wait_for, workers_of
 import resp
+import server
 
 
 def spread(s, n):
@@ -23,7 +25,11 @@ def texts(c, n):
 
 
 def numsub(c, channel):
-    return c.command("PUBSUB", "NUMSUB", channel).value[1].value
+    return int(c.command("PUBSUB", "NUMSUB", channel).value[1].value)
+
+
+def publish(c, channel, text):
+    return int(c.command("PUBLISH", channel, text).value)
 
 
 def order(start):
@@ -35,14 +41,14 @@ def order(start):
             c.command(*(["SUBSCRIBE", "news"] if i % 3 else ["PSUBSCRIBE", "ne?s"]))
         counts = []
 
-        def publish(who):
+        def publisher(who):
             c = s.connect()
             for i in range(0, each, 10):
                 for k in range(i, i + 10):
                     c.send([b"PUBLISH", b"news", b"%d:%d" % (who, k)])
-                counts.extend(c.read().value for _ in range(10))
+                counts.extend(int(c.read().value) for _ in range(10))
 
-        threads = [threading.Thread(target=publish, args=(i,)) for i in range(publishers)]
+        threads = [threading.Thread(target=publisher, args=(i,)) for i in range(publishers)]
         for t in threads:
             t.start()
         seen = [texts(c, each * publishers) for c in subscribers]
@@ -55,7 +61,7 @@ def order(start):
                 raise Failure("publisher %d's messages are out of order" % i)
         if any(other != seen[0] for other in seen):
             raise Failure("two subscribers have seen different orders")
-        check_arena(subscribers[0].__class__(port=s.port))
+        check_arena(s.connect())
 
 
 def killed(start):
@@ -82,7 +88,7 @@ def killed(start):
         p = s.connect()
         if numsub(p, "c") != len(left):
             raise Failure("%d are counted, %d are left" % (numsub(p, "c"), len(left)))
-        if p.command("PUBLISH", "c", "after").value != len(left):
+        if publish(p, "c", "after") != len(left):
             raise Failure("a wrong count")
         if any(texts(c, 1) != [b"after"] for c in left):
             raise Failure("a message was lost")
@@ -104,7 +110,7 @@ def slow(start):
         lazy, quick = subscribers[:4], subscribers[4:]
         sent = 0
         while numsub(p, "c") > len(quick):
-            if p.command("PUBLISH", "c", text).value < len(quick):
+            if publish(p, "c", text) < len(quick):
                 raise Failure("one that reads was closed")
             for c in quick:
                 if texts(c, 1) != [text]:
@@ -117,7 +123,7 @@ def slow(start):
 
 def stopped(start):
     """A worker stands still: messages for it wait in the arena, and come when it goes on."""
-    with start("--workers", "2", "--worker-hang-timeout", "0") as s:
+    with start("--workers", "2") as s:
         subscribers = spread(s, 16)
         for c in subscribers:
             c.command("SUBSCRIBE", "c")
@@ -136,7 +142,7 @@ def stopped(start):
             if not p:
                 raise Failure("the other worker takes nobody")
             for i in range(500):
-                if p.command("PUBLISH", "c", "%d" % i).value != len(subscribers):
+                if publish(p, "c", "%d" % i) != len(subscribers):
                     raise Failure("a wrong count")
         finally:
             os.kill(pids[0], signal.SIGCONT)
@@ -146,5 +152,7 @@ def stopped(start):
         check_arena(p)
 
 
+SCENARIOS = {"order": order, "killed": killed, "slow": slow, "stopped": stopped}
+
 if __name__ == "__main__":
-    main({"order": order, "killed": killed, "slow": slow, "stopped": stopped})
+    sys.exit(main(SCENARIOS, server.Server))

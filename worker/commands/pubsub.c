@@ -14,10 +14,8 @@ command_fn cmd_psubscribe, cmd_publish, cmd_pubsub_channels, cmd_pubsub_numpat, 
 /* What was sent before must not reach who subscribes now, and must reach who leaves now. */
 static void settle_post(struct call *c)
 {
-    if (!c->tx)
-        post_send(c->w);
-    if (!c->tx)
-        post_receive(c->w);
+    post_send(c->w);
+    post_receive(c->w);
 }
 
 /* Confirmations are pushed: they come even to a client that wants no replies. */
@@ -30,7 +28,8 @@ static void confirm(struct call *c, const char *word, const struct bytes *name, 
     else
         reply_null(c->reply);
     reply_int(c->reply, pubsub_count(c->client, kind));
-    c->w->pushed = c->reply->len;
+    if (!c->in_exec)
+        c->w->pushed = c->reply->len;
 }
 
 static void subscribe(struct call *c, enum topic_kind kind)
@@ -99,7 +98,7 @@ static void publish(struct call *c, enum topic_kind kind)
     struct message m = {
         .kind = kind, .hash = key_hash(c->ctx->root, c->argv[1]), .channel = c->argv[1], .text = c->argv[2]};
     uint64_t n = post_message(c->w, &m);
-    if (n && c->client && c->client->subs && !c->tx)
+    if (n && c->client && c->client->subs && !c->in_exec)
         post_send(c->w);
     reply_int(c->reply, (long long)n);
 }
@@ -118,7 +117,7 @@ void cmd_spublish(struct call *c)
 /* The registry may not know yet what this very client has asked for in the same turn. */
 static void settle_registry(struct call *c)
 {
-    if (c->client && !c->tx)
+    if (c->client)
         pubsub_sync(c->w);
 }
 

@@ -452,7 +452,7 @@ enum rc call_run(struct call *c)
     struct key_ref stack[KEYS_INLINE], *keys = stack;
     uint32_t stack_index[KEYS_INLINE], *index = stack_index;
     c->rc = RC_OK;
-    if (!c->cmd->keys[0].first || c->cmd->keys[0].flags & K_NOT_KEY)
+    if (!command_has_keys(c->cmd))
         return run_plain(c);
     unsigned n;
     if (plan_keys(c, &keys, &index, &n)) {

@@ -213,6 +213,12 @@ static inline const struct command *command_row(const struct command *cmd, const
     return LIKELY(!cmd->nsubs) || argc < 2 ? cmd : command_find_sub(cmd, argv[1]);
 }
 
+/* Whether it works on keys: what only looks like one for a cluster's sake (SPUBLISH) is none. */
+static inline bool command_has_keys(const struct command *cmd)
+{
+    return cmd->keys[0].first && !(cmd->keys[0].flags & K_NOT_KEY);
+}
+
 /* The name as users see it: "get", "client|getname". */
 const char *command_fullname(const struct command *cmd);
 

@@ -8,6 +8,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
+#include "worker/net/pubsub.h"
 
 #include <stdlib.h>
 
@@ -15,6 +16,8 @@
 #define COMMANDS_IN_WORKER 1000u
 #define BYTES_IN_WORKER    (256u << 10)
 #define WANTS_INLINE       16
+
+command_fn cmd_publish, cmd_spublish;
 
 struct exec {
     struct call *c;
@@ -28,7 +31,13 @@ struct exec {
 
 static bool in_keyspace(const struct command *cmd)
 {
-    return cmd->keys[0].first || cmd->flags & (F_READONLY | F_WRITE);
+    return command_has_keys(cmd) || cmd->flags & (F_READONLY | F_WRITE);
+}
+
+/* PUBLISH: its message must not overtake the transaction, and goes with it if that comes to nothing. */
+static bool is_message(const struct command *cmd)
+{
+    return cmd->run == cmd_publish || cmd->run == cmd_spublish;
 }
 
 bool exec_wants_gate(const struct multi *m)
@@ -42,7 +51,7 @@ bool exec_wants_gate(const struct multi *m)
 static bool has_outside(const struct multi *m)
 {
     for (unsigned i = 0; i < m->n; i++)
-        if (!in_keyspace(m->q[i].cmd))
+        if (!in_keyspace(m->q[i].cmd) && !is_message(m->q[i].cmd))
             return true;
     return false;
 }
@@ -108,7 +117,7 @@ static enum rc get_ready(struct exec *x)
             q->db = x->c->session->db;
             q->resp = x->c->session->resp;
         }
-        if (q->reply || in_keyspace(q->cmd))
+        if (q->reply || in_keyspace(q->cmd) || is_message(q->cmd))
             continue;
         enum rc rc = q->cmd->flags & F_SLOW && !x->c->in_lane ? RC_DEFER : run_outside(x, q);
         if (rc == RC_DEFER)
@@ -157,7 +166,7 @@ static void plan(struct exec *x)
         struct queued *q = &m->q[i];
         q->first = x->n;
         q->nkeys = 0;
-        if (!q->reply && q->cmd->keys[0].first)
+        if (!q->reply && command_has_keys(q->cmd))
             plan_command(x, q);
     }
     for (unsigned i = 0; i < m->nwatched; i++)
@@ -269,7 +278,7 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.keys = q->nkeys == 1 ? &x->keys[x->index[q->first]] : x->keys;
         c.key_index = x->index + q->first;
         rc = call_step(&c, &x->stale);
-    } else if (q->cmd->keys[0].first) { /* its arguments fit no plan, and it says so */
+    } else if (q->cmd->keys[0].first || is_message(q->cmd)) { /* a message, or its arguments fit no plan, as it says */
         c.cmd->run(&c);
         rc = c.rc;
     } else {
@@ -304,6 +313,7 @@ static void note_need(struct exec *x)
 static enum rc run_transaction(struct exec *x)
 {
     bool write = x->m->flags & F_WRITE;
+    size_t posted = post_mark(x->c->w);
     plan(x);
     enum rc rc = find_tables(x);
     if (rc)
@@ -320,8 +330,10 @@ static enum rc run_transaction(struct exec *x)
         tx_abort(&x->tx);
     else
         tx_commit(&x->tx);
-    if (rc)
+    if (rc) {
+        post_cut(x->c->w, posted);
         return rc;
+    }
     note_need(x);
     if (write)
         block_wake(x->c->w, x->keys, x->n);

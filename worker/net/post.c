@@ -77,6 +77,17 @@ uint64_t post_message(struct worker *w, const struct message *m)
     return n;
 }
 
+size_t post_mark(const struct worker *w)
+{
+    return w->post ? w->post->noted.len : 0;
+}
+
+void post_cut(struct worker *w, size_t mark)
+{
+    if (w->post)
+        w->post->noted.len = mark;
+}
+
 /* ---- reading notes ---- */
 
 /* The note at p and its message; answers where the next one begins. */

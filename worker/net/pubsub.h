@@ -36,6 +36,9 @@ bool pubsub_sync(struct worker *w);
 
 /* Notes a message for all who subscribe; inside a batch. Answers how many those are. */
 uint64_t post_message(struct worker *w, const struct message *m);
+/* Takes back what has been noted since: it was told of a change that was not made. */
+size_t post_mark(const struct worker *w);
+void post_cut(struct worker *w, size_t mark);
 /* Sends what was noted, and gives our own clients theirs. False: it must wait, and nothing has gone. */
 bool post_send(struct worker *w);
 void post_receive(struct worker *w); /* our inbox, if there is something in it */

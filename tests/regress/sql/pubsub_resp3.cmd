@@ -39,6 +39,8 @@ PUBLISH b 3
 @recv
 @recv
 @recv
+@recv
+@recv
 # the protocol of messages is that of the moment
 @ignore
 HELLO 2

@@ -51,14 +51,14 @@ SPUBLISH one x
 @conn d
 @close
 @conn main
-@until *0
+@until (empty array)
 PUBSUB SHARDCHANNELS
 @match (sub=2 psub=1.*sub=2 psub=2|sub=2 psub=2.*sub=2 psub=1)
 CLIENT LIST TYPE pubsub
 @match ^[^P]*$
 CLIENT LIST TYPE normal
 CLIENT KILL TYPE pubsub
-@until *0
+@until (empty array)
 PUBSUB CHANNELS
 PUBSUB NUMPAT
 CLIENT LIST TYPE pubsub
@@ -74,5 +74,5 @@ PUBLISH %{x*50} x
 @conn many
 @close
 @conn main
-@until *0
+@until (empty array)
 PUBSUB CHANNELS
