@@ -145,8 +145,6 @@ static const char *const later[] = {
     "restore-asking",
     "save",
     "slaveof",
-    "sort",
-    "sort_ro",
     "sync",
     "wait",
 };
@@ -224,7 +222,9 @@ static void put_keys(FILE *f, const struct command *c)
     for (size_t i = 0; i < ARRAY_LEN(c->keys) && c->keys[i].first; i++) {
         const struct key_spec *k = &c->keys[i];
         fputs(i ? ";" : "", f);
-        if (k->keyword)
+        if (k->last == KEYS_UNKNOWN)
+            fprintf(f, "unknown:");
+        else if (k->keyword)
             fprintf(f, "%s@%d:", k->keyword, k->first);
         else if (k->last == KEYS_COUNTED)
             fprintf(f, "%d,counted:", k->first);

@@ -82,7 +82,7 @@ static void put_key_range(struct reply *r, const struct command *cmd)
     int first = cmd->keys[0].last == KEYS_COUNTED ? 0 : cmd->keys[0].first, last = 0, step = 0;
     for (unsigned i = 0, n = count_specs(cmd); i < n; i++) {
         const struct key_spec *k = &cmd->keys[i];
-        if (k->last == KEYS_COUNTED || k->keyword)
+        if (k->last == KEYS_COUNTED || k->last == KEYS_UNKNOWN || k->keyword)
             break;
         if (i > 0 && (last < 0 || k->first != last + 1))
             break;
@@ -123,6 +123,11 @@ static void put_key_spec(struct reply *r, const struct key_spec *k)
     reply_bulk_str(r, "flags");
     put_names(r, k->flags, command_key_flag_name, "");
 
+    if (k->last == KEYS_UNKNOWN) {
+        put_kind(r, "begin_search", "unknown", 0);
+        put_kind(r, "find_keys", "unknown", 0);
+        return;
+    }
     put_kind(r, "begin_search", k->keyword ? "keyword" : "index", k->keyword ? 2 : 1);
     if (k->keyword) {
         reply_bulk_str(r, "keyword");

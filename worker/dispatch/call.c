@@ -338,7 +338,7 @@ static inline void note_need(struct call *c, uint64_t written)
 {
     if (LIKELY(!persist(c->ctx->root)->wal.waits))
         return;
-    c->need = written;
+    c->need = written > c->beyond ? written : c->beyond;
     for (unsigned i = 0; i < c->nkeys; i++) {
         uint64_t seen = wal_seen(c->ctx->root, c->keys[i].hash);
         c->need = seen > c->need ? seen : c->need;
@@ -365,6 +365,7 @@ static enum rc run_latched(struct call *c)
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
     c->removes = c->cmd->flags & F_WRITE;
+    c->beyond = 0;
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = call_step(c, &stale);

@@ -128,6 +128,9 @@ enum {
 /* One key spec. Where a number says how many keys follow it, .last is KEYS_COUNTED and .first is the number's index;
  * where a word announces the key, .first is where the search for it begins. */
 #define KEYS_COUNTED INT16_MIN
+/* Keys that only the command's run makes out, from what other keys hold: COMMAND INFO says "unknown", and nothing is planned for
+ * them. With .keyword there is one all the same: the argument behind the last such word (the STORE of SORT). */
+#define KEYS_UNKNOWN (INT16_MIN + 1)
 struct key_spec {
     int16_t first; /* index of the first key; 0: this spec is unused */
     int16_t last;  /* relative to first as COMMAND INFO counts it: 0 one key, -1 to the last argument */
@@ -139,6 +142,10 @@ struct key_spec {
 #define KEY_COUNTED(pos, f)                                                                                  \
     {                                                                                                        \
         .first = (pos), .last = KEYS_COUNTED, .step = 1, .flags = (f)                                        \
+    }
+#define KEY_UNKNOWN(word, f, text)                                                                           \
+    {                                                                                                        \
+        .first = 2, .last = KEYS_UNKNOWN, .step = 1, .flags = (f), .notes = (text), .keyword = (word)        \
     }
 #define KEY_BEHIND(word, from, f)                                                                            \
     {                                                                                                        \

@@ -195,6 +195,10 @@ static struct command_arg parse_argument(struct parser *ps)
             colon = NULL;
         }
     }
+    if (arg.type == ARG_PATTERN && ps->cmd->keys[1].last == KEYS_UNKNOWN) { /* of keys: SORT's */
+        arg.key_spec = 1;
+        ps->keys = 2;
+    }
     if (arg.type == ARG_KEY) {
         int specs = 0;
         while (specs < (int)ARRAY_LEN(ps->cmd->keys) && ps->cmd->keys[specs].first)

@@ -218,6 +218,21 @@ const char *command_fullname(const struct command *cmd)
 
 /* ---- keys ---- */
 
+/* The key behind the last STORE of SORT, which may be the argument of another option as well: BY store. */
+static void spec_stored(const struct key_spec *spec, const struct bytes *argv, int argc, int *first,
+                        int *last)
+{
+    *last = 0;
+    for (int i = spec->first; spec->keyword && i < argc - 1; i++) {
+        if (bytes_is(argv[i], spec->keyword))
+            *first = *last = ++i;
+        else if (bytes_is(argv[i], "by") || bytes_is(argv[i], "get"))
+            i++;
+        else if (bytes_is(argv[i], "limit"))
+            i += 2;
+    }
+}
+
 /* Where the spec's keys begin and end; false: the arguments do not fit. *first > *last: there are none. */
 static bool spec_range(const struct key_spec *spec, const struct bytes *argv, int argc, int *first, int *last)
 {
@@ -227,6 +242,10 @@ static bool spec_range(const struct key_spec *spec, const struct bytes *argv, in
         if (*first >= argc || !number_to_int64(argv[*first], &n) || n < 1 || n > argc - *first - 1)
             return false;
         *last = (*first)++ + (int)n;
+        return true;
+    }
+    if (UNLIKELY(spec->last == KEYS_UNKNOWN)) {
+        spec_stored(spec, argv, argc, first, last);
         return true;
     }
     if (UNLIKELY(spec->keyword)) {

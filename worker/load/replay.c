@@ -228,7 +228,7 @@ static unsigned share_of(struct loader *l, const struct command *cmd, struct byt
     struct key_pos pos[64];
     uint64_t hash;
     int n = cmd->wants ? cmd->wants(&c, want, 64) : command_keys(cmd, argv, argc, pos, 64);
-    if (n <= 0 || n > 64)
+    if (n <= 0 || n > 64 || cmd->keys[1].last == KEYS_UNKNOWN) /* which may be in all shares */
         return SHARE_MIXED;
     unsigned share = share_of_key(l, argv[cmd->wants ? want[0].arg : pos[0].index], &hash);
     for (int i = 1; i < n; i++)
