@@ -112,9 +112,12 @@ static enum rc file_fails(struct snapper *s)
 
 /* ---- the file ---- */
 
+/* A large collection is written without a step in between: here that can be called off. */
 static enum rc flush(void *arg, const char *p, size_t n)
 {
     struct snapper *s = arg;
+    if (called_off)
+        return RC_MISSING;
     return snap_file_write(&s->file, p, n) ? file_fails(s) : RC_OK;
 }
 
@@ -208,7 +211,7 @@ static enum rc save_entry(void *arg, uint32_t db, const struct shm_entry *e)
         rc = rdb_out_entry(&s->out, e, s->cfg, s->now_ms);
     if (rc == RC_NOTYPE)
         fails(s, "A key has a type that cannot be saved", EINVAL);
-    else if (rc)
+    else if (rc && rc != RC_MISSING)
         fails(s, "Write error", rc == RC_NOMEM ? ENOMEM : EIO);
     return rc;
 }
