@@ -13,15 +13,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* A fork takes many times longer under AddressSanitizer: fewer hits and repairers then. */
+/* How much is tried. By default a part, which still passes every point of every operation: there are a hundred operations.
+ * --all: every third hit and every repairer. A fork takes many times longer under AddressSanitizer: less then. */
 #if defined(__SANITIZE_ADDRESS__)
-#define HITS_OF_REPAIR 2u
-#define REPAIRS_APART  12u
-#define NEXT_HIT(hit)  (20 * (hit) + 1)
+static struct {
+    unsigned hits_of_repair, repairs_apart, hits_apart;
+} volume = {2, 20, 20};
 #else
-#define HITS_OF_REPAIR 200u
-#define REPAIRS_APART  1u
-#define NEXT_HIT(hit)  ((hit) + 1 + (hit) / 3)
+static struct {
+    unsigned hits_of_repair, repairs_apart, hits_apart;
+} volume = {200, 5, 2};
 #endif
 
 static unsigned fired[CP_COUNT];
@@ -145,7 +146,7 @@ static void repairs_killed(const struct crash_op *op, enum crash_point p, const 
     slot_repair(VICTIM);
     uint64_t points = crash_points_seen;
     for (enum crash_point q = 1; q < CP_COUNT; q++)
-        for (unsigned hit = 1; points >> q & 1 && hit < HITS_OF_REPAIR; hit = hit < 2 ? hit + 1 : hit * 7) {
+        for (unsigned hit = 1; points >> q & 1 && hit < volume.hits_of_repair; hit = hit < 2 ? hit + 1 : hit * 7) {
             image_restore(dead);
             arm(q, hit);
             if (!killed(run_repair, NULL, "a repair"))
@@ -176,7 +177,7 @@ static bool kill_at(const struct crash_op *op, const struct image *begin, enum c
     serve_again();
     inspect(op, p, hit, ", then replaced");
     finish(op, p, hit);
-    if (hit == 1 && kills % REPAIRS_APART == 0) {
+    if (hit == 1 && kills % volume.repairs_apart == 0) {
         bystander_reset();
         repairs_killed(op, p, &dead);
     }
@@ -205,12 +206,19 @@ static void every_point(const struct crash_op *op, const struct image *start)
     finish(op, CP_NONE, 0);
     for (enum crash_point p = 1; p < CP_COUNT; p++)
         for (unsigned hit = 1; allowed->points >> p & 1 && kill_at(op, &begin, p, hit);)
-            hit = NEXT_HIT(hit);
+            hit = volume.hits_apart ? volume.hits_apart * hit + 1 : hit + 1 + hit / 3;
 }
 
 int main(int argc, char **argv)
 {
     static struct image start;
+    if (argc > 1 && strcmp(argv[1], "--all") == 0) {
+        volume.hits_of_repair = 200;
+        volume.repairs_apart = 1;
+        volume.hits_apart = 0;
+        argc--;
+        argv++;
+    }
     allowed = mmap(NULL, sizeof(*allowed), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(allowed != MAP_FAILED);
     crash_arena();
