@@ -87,6 +87,9 @@ if(TARGET skep)
   foreach(scenario upgrade refused)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)
   endforeach()
+  foreach(scenario cut turned)
+    server_test(torn ${scenario})
+  endforeach()
   # Bounded here; by hand for as long as you like.
   foreach(seed 1 100)
     add_test(NAME crash/torture_${seed} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/torture.py $<TARGET_FILE:skep>
