@@ -289,7 +289,6 @@ uint32_t command_acl(const struct command *cmd)
         [G_SET] = A_SET,
         [G_SORTEDSET] = A_SORTEDSET,
         [G_HASH] = A_HASH,
-        [G_PUBSUB] = A_PUBSUB,
         [G_TRANSACTIONS] = A_TRANSACTION,
         [G_SCRIPTING] = A_SCRIPTING,
         [G_HYPERLOGLOG] = A_HYPERLOGLOG,

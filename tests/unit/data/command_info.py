@@ -15,7 +15,21 @@ A key specification is written first,last,step:flags, or index-of-the-number,cou
 import socket
 import sys
 
-GROUPS = ("string", "generic", "connection", "server", "hash", "list", "set", "sorted-set", "geo", "transactions", "bitmap", "hyperloglog")
+GROUPS = (
+    "string",
+    "generic",
+    "connection",
+    "server",
+    "hash",
+    "list",
+    "set",
+    "sorted-set",
+    "geo",
+    "transactions",
+    "bitmap",
+    "hyperloglog",
+    "pubsub",
+)
 
 
 class Server:
