@@ -48,14 +48,15 @@ static void refuses(enum rdb_packed_form form, struct bytes b, size_t at, unsign
 
 static void ziplists(void)
 {
-    static const char numbers[] = "\x31\0\0\0\x2c\0\0\0\7\0"
-                                  "\0\xf1"                                  /* 0 */
-                                  "\2\xfd"                                  /* 12 */
-                                  "\2\xfe\x80"                              /* -128 */
-                                  "\3\xc0\0\x80"                            /* -32768 */
-                                  "\4\xf0\xff\xff\x7f"                      /* 8388607 */
-                                  "\5\xd0\0\0\0\x80"                        /* -2147483648 */
-                                  "\6\xe0\xff\xff\xff\xff\xff\xff\xff\x7f"; /* and the end mark is put below */
+    static const char numbers[] =
+        "\x31\0\0\0\x2c\0\0\0\7\0"
+        "\0\xf1"                                  /* 0 */
+        "\2\xfd"                                  /* 12 */
+        "\2\xfe\x80"                              /* -128 */
+        "\3\xc0\0\x80"                            /* -32768 */
+        "\4\xf0\xff\xff\x7f"                      /* 8388607 */
+        "\5\xd0\0\0\0\x80"                        /* -2147483648 */
+        "\6\xe0\xff\xff\xff\xff\xff\xff\xff\x7f"; /* and the end mark is put below */
     static const char words[] = "\x17\0\0\0\x11\0\0\0\3\0"
                                 "\0\1a"
                                 "\3\x40\2bc" /* a length of 14 bits that needs but 6 */
@@ -75,10 +76,10 @@ static void ziplists(void)
     sized[4] = (char)(w.n - 1 - 5);
     w.p = sized;
     holds(PACKED_ZIPLIST, w, "a,bc,def,");
-    refuses(PACKED_ZIPLIST, w, 4, 3);    /* where the last begins */
-    refuses(PACKED_ZIPLIST, w, 8, 2);    /* how many */
-    refuses(PACKED_ZIPLIST, w, 13, 4);   /* the length of the one before */
-    refuses(PACKED_ZIPLIST, w, 11, 63);  /* beyond the end */
+    refuses(PACKED_ZIPLIST, w, 4, 3);     /* where the last begins */
+    refuses(PACKED_ZIPLIST, w, 8, 2);     /* how many */
+    refuses(PACKED_ZIPLIST, w, 13, 4);    /* the length of the one before */
+    refuses(PACKED_ZIPLIST, w, 11, 63);   /* beyond the end */
     refuses(PACKED_ZIPLIST, w, 11, 0xff); /* no encoding */
     holds(PACKED_ZIPLIST, BLOB("\x0b\0\0\0\x0a\0\0\0\0\0\xff"), "");
     CHECK(read_blob(PACKED_ZIPLIST, BLOB("\x0c\0\0\0\x0a\0\0\0\0\0\xff\xff"), text) == RC_INVALID);
@@ -87,15 +88,15 @@ static void ziplists(void)
 static void listpacks(void)
 {
     static const char all[] = "\x2e\0\0\0\x09\0"
-                              "\x7f\1"                                  /* 127 */
-                              "\x82xy\3"                                /* a string of 2 */
-                              "\xd0\0\2"                                /* -4096 */
-                              "\xcf\xff\2"                              /* 4095 */
-                              "\xf1\0\x80\3"                            /* -32768 */
-                              "\xf2\0\0\x80\4"                          /* -8388608 */
-                              "\xf3\xff\xff\xff\x7f\5"                  /* 2147483647 */
-                              "\xe0\1z\3"                               /* a length of 12 bits */
-                              "\xf0\1\0\0\0w\6\xff";                    /* and of 32 */
+                              "\x7f\1"                 /* 127 */
+                              "\x82xy\3"               /* a string of 2 */
+                              "\xd0\0\2"               /* -4096 */
+                              "\xcf\xff\2"             /* 4095 */
+                              "\xf1\0\x80\3"           /* -32768 */
+                              "\xf2\0\0\x80\4"         /* -8388608 */
+                              "\xf3\xff\xff\xff\x7f\5" /* 2147483647 */
+                              "\xe0\1z\3"              /* a length of 12 bits */
+                              "\xf0\1\0\0\0w\6\xff";   /* and of 32 */
     char sized[sizeof(all)];
     struct bytes b = {sized, sizeof(all) - 1};
     memcpy(sized, all, sizeof(all));
@@ -120,7 +121,8 @@ static void others(void)
     refuses(PACKED_INTSET, ints, 4, 2);
     refuses(PACKED_INTSET, ints, 12, 0); /* not sorted */
     holds(PACKED_INTSET, BLOB("\x08\0\0\0\1\0\0\0\0\0\0\0\0\0\0\x80"), "-9223372036854775808,");
-    struct bytes map = BLOB("\2\1f\2\0vw\3abc\0\3\?\?\?\xff"); /* the second value is empty, with room for three */
+    struct bytes map =
+        BLOB("\2\1f\2\0vw\3abc\0\3\?\?\?\xff"); /* the second value is empty, with room for three */
     holds(PACKED_ZIPMAP, map, "f,vw,abc,,");
     refuses(PACKED_ZIPMAP, map, 0, 3);
     refuses(PACKED_ZIPMAP, map, 12, 4);
@@ -137,8 +139,8 @@ static enum rc read_value(enum rdb_type type, struct bytes b, char out[400])
     size_t n = 0;
     enum rc rc = rdb_values_open(&v, &in, type);
     while (!rc && !(rc = rdb_values_next(&v, &e)))
-        n += (size_t)snprintf(out + n, 400 - n, "%.*s=%.*s/%g,", (int)e.item.n, e.item.p, (int)e.value.n, e.value.p,
-                              e.score);
+        n += (size_t)snprintf(out + n, 400 - n, "%.*s=%.*s/%g,", (int)e.item.n, e.item.p, (int)e.value.n,
+                              e.value.p, e.score);
     out[n] = 0;
     CHECK(rc != RC_MISSING || in.pos == in.n);
     CHECK((rc == RC_INVALID) == (in.error[0] != 0));
@@ -161,17 +163,35 @@ static void values(void)
     char text[400];
     value_is(RDB_LIST, BLOB("\2\1a\xc0\xff"), "a=/0,-1=/0,");
     value_is(RDB_HASH, BLOB("\1\1f\xc1\0\1"), "f=256/0,");
-    value_is(RDB_ZSET, BLOB("\3\1m\3" "1.5\1n\xfe\1o\xff"), "m=/1.5,n=/inf,o=/-inf,");
+    value_is(RDB_ZSET,
+             BLOB("\3\1m\3"
+                  "1.5\1n\xfe\1o\xff"),
+             "m=/1.5,n=/inf,o=/-inf,");
     value_is(RDB_ZSET_2, BLOB("\1\1m\0\0\0\0\0\0\xf8\x3f"), "m=/1.5,");
     value_is(RDB_LIST_QUICKLIST_2, BLOB("\2\1\3abc\2\x0a\x0a\0\0\0\1\0\x81z\2\xff"), "abc=/0,z=/0,");
-    value_is(RDB_HASH_LISTPACK, BLOB("\x0c\x0c\0\0\0\2\0\x81" "f\2\5\1\xff"), "f=5/0,");
-    value_is(RDB_ZSET_LISTPACK, BLOB("\x0c\x0c\0\0\0\2\0\x81" "f\2\5\1\xff"), "f=/5,");
-    value_is(RDB_SET_LISTPACK, BLOB("\x0c\x0c\0\0\0\2\0\x81" "f\2\5\1\xff"), "f=/0,5=/0,");
+    value_is(RDB_HASH_LISTPACK,
+             BLOB("\x0c\x0c\0\0\0\2\0\x81"
+                  "f\2\5\1\xff"),
+             "f=5/0,");
+    value_is(RDB_ZSET_LISTPACK,
+             BLOB("\x0c\x0c\0\0\0\2\0\x81"
+                  "f\2\5\1\xff"),
+             "f=/5,");
+    value_is(RDB_SET_LISTPACK,
+             BLOB("\x0c\x0c\0\0\0\2\0\x81"
+                  "f\2\5\1\xff"),
+             "f=/0,5=/0,");
     CHECK(read_value(RDB_ZSET, BLOB("\1\1m\xfd"), text) == RC_INVALID); /* no number */
     CHECK(read_value(RDB_ZSET, BLOB("\1\1m\3nan"), text) == RC_INVALID);
     CHECK(read_value(RDB_ZSET_2, BLOB("\1\1m\xff\xff\xff\xff\xff\xff\xff\xff"), text) == RC_INVALID);
-    CHECK(read_value(RDB_ZSET_LISTPACK, BLOB("\x0d\x0d\0\0\0\2\0\x81" "f\2\x81x\2\xff"), text) == RC_INVALID);
-    CHECK(read_value(RDB_HASH_LISTPACK, BLOB("\x0a\x0a\0\0\0\1\0\x81" "f\2\xff"), text) == RC_INVALID);
+    CHECK(read_value(RDB_ZSET_LISTPACK,
+                     BLOB("\x0d\x0d\0\0\0\2\0\x81"
+                          "f\2\x81x\2\xff"),
+                     text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_LISTPACK,
+                     BLOB("\x0a\x0a\0\0\0\1\0\x81"
+                          "f\2\xff"),
+                     text) == RC_INVALID);
     CHECK(read_value(RDB_LIST_QUICKLIST_2, BLOB("\1\3\1a"), text) == RC_INVALID);
     CHECK(read_value(RDB_SET, BLOB("\x3f\1a"), text) == RC_INVALID); /* more than the data can hold */
     CHECK(read_value(RDB_STREAM_LISTPACKS, BLOB(""), text) == RC_NOTYPE);
