@@ -61,6 +61,12 @@ def words(rnd, row, now_ms):
     return [made[w]() if w in made else w for w in row]
 
 
+def restore(conn, rnd):
+    payload = conn.command("DUMP", rnd.choice(KEYS)).value
+    if payload is not None:
+        conn.command("RESTORE", rnd.choice(KEYS), rnd.choice(["0", seconds(rnd) + "000"]), payload, "REPLACE")
+
+
 def run(conn, rnd, count):
     told = conn.command("TIME").value
     now_ms = int(told[0].value) * 1000
@@ -70,6 +76,9 @@ def run(conn, rnd, count):
     for i in range(count):
         if rnd.random() < 0.05:
             conn.command("SELECT", str(rnd.randrange(DBS)))
+        if rnd.random() < 0.03:
+            restore(conn, rnd)
+            continue
         row = rnd.choice(rows)
         if row[0] in ("FLUSHDB", "SWAPDB") and rnd.random() < 0.9:
             continue

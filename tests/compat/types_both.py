@@ -237,7 +237,7 @@ def refusals(ours, redis, rnd):
 # ---- files ----
 
 
-def files(program, opts, rnd):
+def files(opts, rnd):
     with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
         a, b = ours.connect(), redis.connect()
         fill(b, rnd)
@@ -258,6 +258,27 @@ def files(program, opts, rnd):
     return illness or ours.bad_end
 
 
+# ---- the log ----
+
+
+def log(opts, rnd):
+    """What was restored comes back from the log."""
+    appends = ["--appendonly", "yes"]
+    with server.Server(opts.server, appends) as ours, server.Server("redis-server") as redis:
+        a, b = ours.connect(), redis.connect()
+        fill(b, rnd)
+        for key, (_, _, expiry) in contents(b).items():
+            value(a, "RESTORE", key, max(expiry, 0), value(b, "DUMP", key), "ABSTTL")
+        value(a, "CONFIG", "SET", "appendfsync", "always")
+        value(a, "SET", "last", "its reply says that all is on disk")
+        again = server.Server(opts.server, appends)
+        shutil.copytree(ours.dir, again.dir, dirs_exist_ok=True)
+        with again:
+            same("replayed from the log", contents(a), contents(again.connect()))
+            illness = again.health()
+    return illness or again.bad_end
+
+
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--server", required=True)
@@ -273,7 +294,7 @@ def main():
         old_encodings(a, b, rnd)
         refusals(a, b, rnd)
         illness = ours.health()
-    illness = illness or ours.bad_end or files(opts.server, opts, rnd)
+    illness = illness or ours.bad_end or files(opts, rnd) or log(opts, rnd)
     sys.exit(illness or 0)
 
 
