@@ -278,7 +278,8 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.keys = q->nkeys == 1 ? &x->keys[x->index[q->first]] : x->keys;
         c.key_index = x->index + q->first;
         rc = call_step(&c, &x->stale);
-    } else if (q->cmd->keys[0].first || is_message(q->cmd)) { /* a message, or its arguments fit no plan, as it says */
+    } else if (q->cmd->keys[0].first ||
+               is_message(q->cmd)) { /* a message, or its arguments fit no plan, as it says */
         c.cmd->run(&c);
         rc = c.rc;
     } else {
