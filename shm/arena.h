@@ -147,7 +147,9 @@ _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
 struct shm_ctx {
     struct shm_root *root;
     struct shm_slot *slot;
-    uint32_t id;            /* the slot's number */
+    uint32_t id; /* the slot's number */
+    /* NULL, or told after a key was removed because of its time or for want of memory. Inside a batch. */
+    void (*gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key);
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 

@@ -14,6 +14,7 @@ void slot_ctx(struct shm_ctx *ctx, uint32_t i)
     ctx->slot = slot_at(i);
     ctx->id = i;
     ctx->built_from = NULL;
+    ctx->gone = NULL;
 }
 
 void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t index)

@@ -398,6 +398,7 @@ enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value
         rc = count_change(tx, k, k->entry, entry);
     if (UNLIKELY(rc))
         return rc;
+    k->born |= !k->entry;
     k->entry = entry;
     k->owned = k->logged = true;
     return RC_OK;

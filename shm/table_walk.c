@@ -81,6 +81,8 @@ enum rc table_visit(struct shm_ctx *ctx, struct shm_table *t, uint64_t pos, visi
     return rc;
 }
 
+#define PURGE_TOLD 64u /* a chain is never so long */
+
 struct purge {
     struct tx *tx;
     struct key_ref *at; /* the bucket */
@@ -88,6 +90,7 @@ struct purge {
     void *arg;
     unsigned removed, left;
     enum rc rc;
+    struct bytes key[PURGE_TOLD]; /* what went; the entries stay readable until the batch ends */
 };
 
 /* The chain's words stay as they are until the commit, so the walk may go on. */
@@ -106,6 +109,8 @@ static void purge_one(void *arg, const struct shm_entry *e)
     p->rc = key_del(p->tx, &k, false);
     if (!p->rc)
         p->rc = tx_effect_del(p->tx, k.db, k.key, k.hash);
+    if (p->removed < PURGE_TOLD)
+        p->key[p->removed] = k.key;
     p->removed++;
 }
 
@@ -115,7 +120,9 @@ enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *wan
     struct shm_table *t = db_table(ctx->root, db);
     struct key_ref k = {.table = t, .hash = pos, .db = db};
     struct tx tx;
-    struct purge p = {.tx = &tx, .at = &k, .want = want, .arg = arg};
+    struct purge p;
+    p.tx = &tx, p.at = &k, p.want = want, p.arg = arg;
+    p.removed = p.left = 0, p.rc = RC_OK; /* the keys are not cleared: they are many */
     tx_begin(&tx, ctx);
     enum rc rc = position_latch(&tx, &k);
     if (!rc) {
@@ -128,6 +135,8 @@ enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *wan
         return rc;
     }
     tx_commit(&tx);
+    for (unsigned i = 0; ctx->gone && i < p.removed && i < PURGE_TOLD; i++)
+        ctx->gone(ctx, db, p.key[i]);
     *removed += p.removed;
     if (!p.left)
         table_adjust(ctx, t, pos);

@@ -2,6 +2,7 @@
 #include "shm/evict.h"
 #include "shm/expire.h"
 #include "shm/persist.h"
+#include "worker/dispatch/notify.h"
 #include "worker/worker.h"
 
 #include <time.h>
@@ -26,6 +27,18 @@ static uint64_t now_us(void)
     return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
+static void tell_expired(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+{
+    (void)ctx;
+    notify_event(self_worker, NOTIFY_EXPIRED, "expired", key, db);
+}
+
+static void tell_evicted(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+{
+    (void)ctx;
+    notify_event(self_worker, NOTIFY_EVICTED, "evicted", key, db);
+}
+
 bool worker_expire(struct worker *w)
 {
     static struct expire_walk walk; /* one worker a process, and nobody else's business */
@@ -38,6 +51,7 @@ bool worker_expire(struct worker *w)
         return w->expire_left_us;
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
+    ctx->gone = w->cfg->notify_flags & NOTIFY_EXPIRED ? tell_expired : NULL;
     ctx->slot->stats.expired += expire_cycle(ctx, &walk, w->now_ms, effort, slice, &limit_hit);
     batch_leave(ctx);
     w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;
@@ -79,6 +93,7 @@ void memory_limit(struct worker *w)
     }
     if (!batch_enter(&w->ctx))
         return;
+    w->ctx.gone = w->cfg->notify_flags & NOTIFY_EVICTED ? tell_evicted : NULL;
     enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
     batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;

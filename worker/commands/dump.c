@@ -5,6 +5,7 @@
 #include "shm/types/string.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -210,6 +211,18 @@ static enum rc restore_put(struct call *c, struct rdb_in *in, const struct resto
     return rc ? rc : effect_restore(c, k->key, c->argv[3], expiry_ms);
 }
 
+/* Redis deletes first what it replaces; and a value whose time is over never comes to be. */
+static void tell_restored(struct call *c)
+{
+    struct key_ref *k = call_key(c, 0);
+    if (k->entry) {
+        k->born = true;
+        call_notify(c, NOTIFY_GENERIC, "restore", k);
+    } else if (k->logged) {
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    }
+}
+
 void cmd_restore(struct call *c)
 {
     struct restore_options o;
@@ -227,10 +240,12 @@ void cmd_restore(struct call *c)
     if (restore_read(c, &in, &v)) {
         uint32_t clock = evict_clock_told(c->cfg->maxmemory_policy, c->now_ms, o.idle_s, (int)o.freq);
         enum rc rc = restore_put(c, &in, &v, expiry_ms, clock);
-        if (rc)
+        if (rc) {
             call_fail(c, rc);
-        else
+        } else {
+            tell_restored(c);
             reply_ok(c->reply);
+        }
     }
     rdb_in_close(&in);
 }

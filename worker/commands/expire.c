@@ -2,6 +2,7 @@
 #include "shm/types/string.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 enum { IF_NX = 1, IF_XX = 2, IF_GT = 4, IF_LT = 8 };
 
@@ -68,6 +69,8 @@ static void expire(struct call *c, int64_t unit, int64_t base)
     if (rc)
         call_fail(c, rc);
     else
+        call_notify(c, NOTIFY_GENERIC, goes ? "del" : "expire", k);
+    if (!rc)
         reply_int(c->reply, 1);
 }
 
@@ -98,6 +101,8 @@ void cmd_persist(struct call *c)
     if (expires && clone_defers(c, k))
         return;
     enum rc rc = expires ? key_set_expiry(c->tx, k, -1) : RC_OK;
+    if (expires && !rc)
+        call_notify(c, NOTIFY_GENERIC, "persist", k);
     if (rc)
         call_fail(c, rc);
     else

@@ -4,6 +4,7 @@
 #include "shm/types/string.h"
 #include "shm/types/zset.h"
 #include "worker/commands/dict_cmds.h"
+#include "worker/dispatch/notify.h"
 
 /* ---- deleting and counting ---- */
 
@@ -21,6 +22,7 @@ void cmd_del(struct call *c)
             call_fail(c, rc);
             return;
         }
+        call_notify(c, NOTIFY_GENERIC, "del", k);
         n++;
     }
     reply_int(c->reply, n);
@@ -71,6 +73,18 @@ static enum rc entry_move(struct call *c, struct key_ref *from, struct key_ref *
     return rc ? rc : key_del(c->tx, from, moved);
 }
 
+/* Redis deletes what the new name had, so what comes there is new in any case. */
+static void tell_move(struct call *c, struct key_ref *from, const char *left, struct key_ref *to,
+                      const char *came)
+{
+    if (LIKELY(!c->cfg->notify_flags))
+        return;
+    to->born = true;
+    notify_born(c, to);
+    call_notify(c, NOTIFY_GENERIC, left, from);
+    call_notify(c, NOTIFY_GENERIC, came, to);
+}
+
 static void name_anew(struct call *c, bool only_free)
 {
     struct key_ref *from = call_key(c, 0), *to = call_key(c, 1);
@@ -80,6 +94,8 @@ static void name_anew(struct call *c, bool only_free)
     }
     bool stays = from == to || (only_free && to->entry);
     enum rc rc = stays ? RC_OK : entry_move(c, from, to);
+    if (!rc && !stays)
+        tell_move(c, from, "rename_from", to, "rename_to");
     if (rc)
         call_fail(c, rc);
     else if (only_free)
@@ -140,6 +156,8 @@ void cmd_move(struct call *c)
     struct key_ref *from = call_key(c, 0), *to = call_key(c, 1);
     bool moves = from->entry && !to->entry;
     enum rc rc = moves ? entry_move(c, from, to) : RC_OK;
+    if (!rc && moves)
+        tell_move(c, from, "move_from", to, "move_to");
     if (rc)
         call_fail(c, rc);
     else
@@ -218,8 +236,11 @@ void cmd_copy(struct call *c)
     if (copy_defers(c, e))
         return;
     enum rc rc = value_copy(c, e, to);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, 1);
+        return;
+    }
+    to->born = true; /* Redis deletes first what it replaces */
+    call_notify(c, NOTIFY_GENERIC, "copy_to", to);
+    reply_int(c->reply, 1);
 }

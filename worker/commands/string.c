@@ -2,6 +2,7 @@
 #include "shm/types/string.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 
@@ -192,6 +193,9 @@ static void set(struct call *c, struct bytes value, const struct set_options *o)
         call_fail(c, rc);
         return;
     }
+    call_notify(c, NOTIFY_STRING, "set", k);
+    if (o->ttl_arg)
+        call_notify(c, NOTIFY_GENERIC, "expire", k);
     if (o->counts)
         reply_int(c->reply, 1);
     else if (!o->get)
@@ -235,6 +239,8 @@ void cmd_getdel(struct call *c)
         rc = effect_del(c, k->key);
     if (rc)
         call_fail(c, rc);
+    else
+        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 void cmd_getex(struct call *c)
@@ -262,6 +268,8 @@ void cmd_getex(struct call *c)
                               : effect_persist(c, k->key);
     if (rc)
         call_fail(c, rc);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, goes ? "del" : expiry_ms >= 0 ? "expire" : "persist", k);
 }
 
 /* ---- several keys ---- */
@@ -276,6 +284,7 @@ static void mset(struct call *c)
             call_fail(c, rc);
             return;
         }
+        call_notify(c, NOTIFY_STRING, "set", k);
     }
 }
 

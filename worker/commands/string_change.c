@@ -2,6 +2,7 @@
 #include "shm/types/string.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 
@@ -27,6 +28,7 @@ static void add(struct call *c, int64_t delta)
         call_fail(c, rc);
         return;
     }
+    call_notify(c, NOTIFY_STRING, "incrby", k);
     reply_int(c->reply, v);
 }
 
@@ -85,6 +87,7 @@ void cmd_incrbyfloat(struct call *c)
         call_fail(c, rc);
         return;
     }
+    call_notify(c, NOTIFY_STRING, "incrbyfloat", k);
     reply_bulk(c->reply, b.p, b.n);
 }
 
@@ -133,6 +136,7 @@ void cmd_append(struct call *c)
         call_fail(c, rc);
         return;
     }
+    call_notify(c, NOTIFY_STRING, "append", k);
     reply_int(c->reply, (long long)length);
 }
 
@@ -160,6 +164,7 @@ void cmd_setrange(struct call *c)
             call_fail(c, rc);
             return;
         }
+        call_notify(c, NOTIFY_STRING, "setrange", k);
     }
     reply_int(c->reply, (long long)length);
 }

@@ -1,3 +1,5 @@
+#include "worker/dispatch/notify.h"
+#include "worker/net/pubsub.h"
 #include "worker/dispatch/call.h"
 #include "shm/base/number.h"
 #include "shm/evict.h"
@@ -125,6 +127,8 @@ static bool copy_value(struct call *c, struct key_ref *k, uint32_t version)
     return true;
 }
 
+static void note_miss(struct call *c, struct key_ref *k);
+
 static bool get_unlocked(struct call *c, struct key_ref *k)
 {
     for (unsigned tries = 0; tries < 4; tries++) {
@@ -145,6 +149,7 @@ static bool get_unlocked(struct call *c, struct key_ref *k)
         if (k->entry)
             continue; /* the lane has the time to try again: to copy a long value under the latch is worse */
         c->ctx->slot->stats.misses++;
+        note_miss(c, k);
         reply_null(c->reply);
         return true;
     }
@@ -219,6 +224,13 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
 
 /* ---- running ---- */
 
+/* OBJECT and its like look at the entry, not for the key. */
+static void note_miss(struct call *c, struct key_ref *k)
+{
+    if (!(c->cmd->flags & (F_WRITE | F_WATCHES)) && !c->cmd->parent)
+        call_notify(c, NOTIFY_KEY_MISS, "keymiss", k);
+}
+
 /* What has expired is removed by a command that writes, hidden from one that reads. */
 static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
 {
@@ -226,6 +238,7 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
     bool counts = !(c->cmd->flags & (F_WRITE | F_WATCHES)); /* as a hit or a miss */
     if (!e) {
         c->ctx->slot->stats.misses += counts;
+        note_miss(c, k);
         return RC_OK;
     }
     if (expired(c, e)) {
@@ -234,11 +247,14 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
             c->ctx->slot->stats.expired += !rc;
             k->logged = false;
             k->changed = true;
+            if (!rc)
+                call_notify(c, NOTIFY_EXPIRED, "expired", k);
             return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
         }
         *stale = true;
         k->entry = 0;
         c->ctx->slot->stats.misses += counts;
+        note_miss(c, k);
         return RC_OK;
     }
     c->ctx->slot->stats.hits += counts;
@@ -295,6 +311,7 @@ void call_expire(struct call *c, const struct key_ref *seen)
     }
     tx_commit(&tx);
     c->ctx->slot->stats.expired++;
+    call_notify(c, NOTIFY_EXPIRED, "expired", &k);
 }
 
 static enum rc latch_keys(struct call *c)
@@ -362,6 +379,7 @@ static enum rc run_latched(struct call *c)
     struct tx tx;
     size_t mark = c->reply->len;
     bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
+    size_t posted = c->loading ? 0 : post_mark(c->w);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
     c->removes = c->cmd->flags & F_WRITE;
@@ -377,6 +395,8 @@ static enum rc run_latched(struct call *c)
     note_need(c, tx.wal.lsn);
     if (UNLIKELY(rc)) {
         c->reply->len = mark;
+        if (!c->loading)
+            post_cut(c->w, posted);
         return rc;
     }
     if (write)
@@ -394,6 +414,7 @@ static enum rc run_absent(struct call *c)
     size_t mark = c->reply->len;
     for (unsigned i = 0; i < c->nkeys; i++) {
         c->keys[i].entry = 0;
+        note_miss(c, &c->keys[i]);
         if (c->nkeys > 1)
             c->key_index[i] = i;
     }

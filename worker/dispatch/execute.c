@@ -6,6 +6,7 @@
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
+#include "worker/net/pubsub.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -71,7 +72,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->owned = k->logged = k->changed = k->overflowed = false;
+    k->born = k->owned = k->logged = k->changed = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
 }
@@ -324,6 +325,18 @@ static void reply_modes(struct client *cl, size_t mark)
     cl->reply_skip_next = false;
 }
 
+/* A subscriber that causes messages to itself has them before the command's reply. */
+static void push_first(struct client *cl, size_t mark)
+{
+    struct worker *w = cl->w;
+    struct reply kept = {0};
+    reply_raw(&kept, w->out.buf + mark, w->out.len - mark);
+    w->out.len = mark;
+    post_send(w);
+    reply_raw(&w->out, kept.buf, kept.len);
+    reply_free(&kept);
+}
+
 /* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
 static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
 {
@@ -333,7 +346,10 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         multi_queue(cl, cmd, rq);
         return RC_OK;
     }
+    size_t mark = w->out.len;
     enum rc rc = run(cl, rq, a, cmd);
+    if (UNLIKELY(cl->subs) && !rc && post_mark(w))
+        push_first(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);

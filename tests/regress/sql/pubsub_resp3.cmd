@@ -41,6 +41,7 @@ PUBLISH b 3
 @recv
 @recv
 @recv
+@recv
 # the protocol of messages is that of the moment
 @ignore
 HELLO 2

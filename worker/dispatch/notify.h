@@ -1,0 +1,26 @@
+/* worker/dispatch/notify.h - keyspace events: what happens to keys, told to subscribers (notify-keyspace-events).
+ * Owner     the process that runs the command.
+ * Locks     none.
+ * Crash     events not yet sent are lost with their process, as the replies are.
+ * Survives  no.
+ * Fails     never; events of a command that comes to nothing are taken back with it.
+ * Tests     tests/regress/sql/pubsub_events*.cmd */
+#ifndef SKEP_NOTIFY_H
+#define SKEP_NOTIFY_H
+
+#include "shm/config.h"
+#include "worker/dispatch/call.h"
+
+void notify_event(struct worker *w, int class, const char *event, struct bytes key, uint32_t db);
+void notify_born(struct call *c, struct key_ref *k); /* the key is new, if it is */
+void notify_key(struct call *c, int class, const char *event, struct key_ref *k);
+
+/* In a handler, after the change and in the order of Redis. class is one of NOTIFY_*; that the key is new is told by
+ * itself before it. The event goes out when the command's transaction has been committed. */
+static inline void call_notify(struct call *c, int class, const char *event, struct key_ref *k)
+{
+    if (UNLIKELY(c->cfg->notify_flags) && !c->loading)
+        notify_key(c, class, event, k);
+}
+
+#endif
