@@ -146,7 +146,8 @@ static void repairs_killed(const struct crash_op *op, enum crash_point p, const 
     slot_repair(VICTIM);
     uint64_t points = crash_points_seen;
     for (enum crash_point q = 1; q < CP_COUNT; q++)
-        for (unsigned hit = 1; points >> q & 1 && hit < volume.hits_of_repair; hit = hit < 2 ? hit + 1 : hit * 7) {
+        for (unsigned hit = 1; points >> q & 1 && hit < volume.hits_of_repair;
+             hit = hit < 2 ? hit + 1 : hit * 7) {
             image_restore(dead);
             arm(q, hit);
             if (!killed(run_repair, NULL, "a repair"))
