@@ -5,7 +5,7 @@
  * Crash     every change is a transaction; a count is one store. What a dead process had registered is not believed.
  * Survives  worker death: yes; the slot's next process clears what was the last one's.
  * Fails     RC_NOMEM, RC_BUSY: before anything has changed.
- * Tests     tests/unit/test_pubsub.c  tests/crash/pubsub.py */
+ * Tests     tests/crash/pubsub.py  tests/isolation/specs/pubsub_*.spec */
 #ifndef SKEP_SHM_PUBSUB_H
 #define SKEP_SHM_PUBSUB_H
 

@@ -9,6 +9,7 @@
 
 #define OWED_MOST       (16u << 20) /* while the arena has no room, or an inbox's latch is held by a dead one */
 #define POST_KEEP_BYTES (256u << 10) /* one huge message must not hold its size for ever */
+#define GATE_TRIES      2000u        /* whoever has closed it is done within milliseconds */
 #define SEND_TRIES      100u         /* of some 20 us */
 
 struct post {
@@ -205,22 +206,24 @@ static bool send_letters(struct worker *w)
     return true;
 }
 
-bool post_send(struct worker *w)
+/* Transactions belong into a batch: who closes the gate finds the arena at rest. In a handler we are in one already. */
+static bool step_in(struct worker *w, bool *entered)
 {
-    struct post *post = w->post;
-    if (LIKELY(!post) || !post->noted.len)
+    *entered = false;
+    if (w->ctx.slot->inside)
         return true;
-    if (!only_to_us(w, post)) {
-        if (!send_letters(w))
-            return false;
-        if (w->net)
-            post_receive(w);
-        return true;
+    for (unsigned i = 0; !*entered && i < GATE_TRIES; i++) {
+        *entered = batch_enter(&w->ctx);
+        if (!*entered)
+            sched_yield();
     }
-    post_receive(w); /* what others have sent before stands before it */
-    deliver_notes(w, post->noted.buf, post->noted.len);
-    notes_forget(post);
-    return true;
+    return *entered;
+}
+
+static void step_out(struct worker *w, bool entered)
+{
+    if (entered)
+        batch_leave(&w->ctx);
 }
 
 /* ---- receiving ---- */
@@ -231,7 +234,7 @@ static void take_letter(void *arg, const char *p, uint64_t n)
 }
 
 /* Private memory first: clients may be closed by what they are given, which is no business for a transaction. */
-void post_receive(struct worker *w)
+static void receive(struct worker *w)
 {
     struct reply notes = {0};
     while (inbox_waits(&w->ctx) && !inbox_take(&w->ctx, take_letter, &notes)) {
@@ -241,9 +244,52 @@ void post_receive(struct worker *w)
     reply_free(&notes);
 }
 
+static bool send_noted(struct worker *w)
+{
+    struct post *post = w->post;
+    if (!only_to_us(w, post)) {
+        if (!send_letters(w))
+            return false;
+        if (w->net)
+            receive(w);
+        return true;
+    }
+    receive(w); /* what others have sent before stands before it */
+    deliver_notes(w, post->noted.buf, post->noted.len);
+    notes_forget(post);
+    return true;
+}
+
+bool post_send(struct worker *w)
+{
+    bool entered, all;
+    if (LIKELY(!w->post) || !w->post->noted.len)
+        return true;
+    if (!step_in(w, &entered))
+        return false;
+    all = send_noted(w);
+    step_out(w, entered);
+    return all;
+}
+
+void post_receive(struct worker *w)
+{
+    bool entered;
+    if (LIKELY(!inbox_waits(&w->ctx)) || !step_in(w, &entered))
+        return;
+    receive(w);
+    step_out(w, entered);
+}
+
 bool post_all(struct worker *w)
 {
+    bool entered;
+    if (!pubsub_waits(w) && (!w->post || !w->post->noted.len))
+        return true;
+    if (!step_in(w, &entered))
+        return false;
     bool all = pubsub_sync(w);
     all &= post_send(w);
+    step_out(w, entered);
     return all;
 }

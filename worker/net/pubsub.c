@@ -395,6 +395,11 @@ static bool topic_sync(struct worker *w, struct topic *t)
     return true;
 }
 
+bool pubsub_waits(const struct worker *w)
+{
+    return w->net && w->net->pubsub && w->net->pubsub->dirty;
+}
+
 bool pubsub_sync(struct worker *w)
 {
     struct pubsub *p = w->net->pubsub;

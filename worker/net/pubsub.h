@@ -31,6 +31,7 @@ uint64_t pubsub_local(const struct worker *w, const struct message *m);
 void pubsub_deliver(struct worker *w, const struct message *m);
 /* The registry learns what has changed, before the replies of the turn go out. False: a part of it must wait. */
 bool pubsub_sync(struct worker *w);
+bool pubsub_waits(const struct worker *w); /* something is to be told */
 
 /* ---- post.c; the slow lane has it, too ---- */
 
