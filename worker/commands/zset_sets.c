@@ -304,7 +304,8 @@ static uint64_t effort(const struct sets *s)
 static void put_members(struct call *c, const struct sets *s, struct pair_list *l)
 {
     bool nested = s->scores && c->reply->resp == 3;
-    qsort(l->v, l->n, sizeof(*l->v), zset_pair_order);
+    if (l->n) /* of nothing there is no array */
+        qsort(l->v, l->n, sizeof(*l->v), zset_pair_order);
     reply_array(c->reply, s->scores && !nested ? l->n * 2 : l->n);
     for (size_t i = 0; i < l->n; i++) {
         if (nested)

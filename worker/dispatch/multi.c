@@ -132,7 +132,8 @@ static void forget_key(struct multi *m, const struct watched *w)
 static void make_room(struct multi *m)
 {
     unsigned kept = 0;
-    qsort(m->watched, m->nwatched, sizeof(*m->watched), by_key);
+    if (m->nwatched) /* of nothing there is no array */
+        qsort(m->watched, m->nwatched, sizeof(*m->watched), by_key);
     for (unsigned i = 0; i < m->nwatched; i++)
         if (kept && same_key(&m->watched[kept - 1], &m->watched[i]))
             forget_key(m, &m->watched[i]);

@@ -25,7 +25,8 @@ static inline void reply_raw(struct reply *r, const void *p, size_t n)
 {
     if (UNLIKELY(r->cap - r->len < n))
         reply_grow(r, n);
-    memcpy(r->buf + r->len, p, n);
+    if (LIKELY(n)) /* nothing may come with no place */
+        memcpy(r->buf + r->len, p, n);
     r->len += n;
 }
 
