@@ -39,7 +39,8 @@ static int by_hash(const void *a, const void *b)
 
 static bool all_different(struct hashes *h)
 {
-    qsort(h->of, h->n, sizeof(*h->of), by_hash);
+    if (h->n)
+        qsort(h->of, h->n, sizeof(*h->of), by_hash);
     for (size_t i = 1; i < h->n; i++)
         if (h->of[i] == h->of[i - 1])
             return false;

@@ -350,7 +350,8 @@ static void sort_all(struct dict_walk *w)
     CHECK(w->sorted);
     for (uint64_t i = 0; i < w->n && hmap_step(w, &it); i++)
         w->sorted[i] = it.key;
-    qsort(w->sorted, w->n, sizeof(*w->sorted), by_value);
+    if (w->n)
+        qsort(w->sorted, w->n, sizeof(*w->sorted), by_value);
     w->i = 0;
 }
 

@@ -116,7 +116,8 @@ static void unite(const struct sets *s, struct result *r)
     }
     if (s->n < 2)
         return;
-    qsort(r->member, r->n, sizeof(*r->member), integers ? by_number : by_bytes);
+    if (r->n)
+        qsort(r->member, r->n, sizeof(*r->member), integers ? by_number : by_bytes);
     size_t n = 0;
     for (size_t i = 0; i < r->n; i++)
         if (!n || !bytes_equal(r->member[n - 1], r->member[i]))

@@ -162,7 +162,8 @@ enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l)
     struct zset_limits limits = zset_limits(c, k);
     if (!l->n)
         return k->entry ? key_del(c->tx, k, false) : RC_OK;
-    qsort(l->v, l->n, sizeof(*l->v), zset_pair_order);
+    if (l->n)
+        qsort(l->v, l->n, sizeof(*l->v), zset_pair_order);
     return zset_store(c->tx, k, &limits, l->v, l->n);
 }
 

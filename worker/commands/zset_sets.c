@@ -150,7 +150,8 @@ static void make_union(struct gather *g)
         g->from = &s->src[i];
         source_walk(g->from, see_member, g);
     }
-    qsort(g->seen, g->nseen, sizeof(*g->seen), by_member);
+    if (g->nseen)
+        qsort(g->seen, g->nseen, sizeof(*g->seen), by_member);
     for (size_t i = 0, k; i < g->nseen; i = k) {
         struct zset_pair p = g->seen[i].p;
         for (k = i + 1; k < g->nseen && bytes_equal(g->seen[k].p.member, p.member); k++)
