@@ -24,12 +24,9 @@ static bool score_bound(struct bytes b, struct zset_bound *out)
 static bool member_bound(struct bytes b, struct zset_bound *out)
 {
     char c = b.n ? b.p[0] : 0;
-    if (c == '-' || c == '+') {
-        out->end = c == '-' ? -1 : 1;
+    *out = (struct zset_bound){.exclusive = c == '(', .end = c == '-' ? -1 : c == '+'};
+    if (out->end)
         return b.n == 1;
-    }
-    out->end = 0;
-    out->exclusive = c == '(';
     out->member = (struct bytes){b.p + 1, b.n - 1};
     return c == '(' || c == '[';
 }
