@@ -248,7 +248,8 @@ static void put_snapshot(struct info *in, const struct shm_snap *s, int64_t now_
     put_u64(in, "rdb_changes_since_last_save", persist_dirty(in->c->ctx->root) - s->dirty_saved);
     put(in, "rdb_bgsave_in_progress:%d", rdb);
     put(in, "rdb_last_save_time:%lld", (long long)s->last_save_s);
-    put(in, "rdb_last_bgsave_status:%s", s->failed ? "err" : "ok");
+    /* What writes are refused by, so that whoever waits for the one here meets the other. */
+    put(in, "rdb_last_bgsave_status:%s", heeds(in->c->ctx->root, HEED_SAVE_FAILED) ? "err" : "ok");
     put(in, "rdb_last_bgsave_time_sec:%lld", (long long)s->last_s);
     put(in, "rdb_current_bgsave_time_sec:%lld", rdb ? (long long)(now_ms - s->start_ms) / 1000 : -1);
     put_u64(in, "rdb_saves", s->saves);
