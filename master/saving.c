@@ -205,6 +205,17 @@ static void rewrite_by_size(struct master *m)
     snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
 }
 
+/* As in Redis, where save points are set: a file of what is gone would come back with the next start. */
+static void follow_flush(struct master *m)
+{
+    struct durable *d = &m->durable;
+    if (!__atomic_exchange_n(&persist(m->root)->flushed, 0, __ATOMIC_ACQ_REL))
+        return;
+    d->bgsave_scheduled = true;
+    if (d->why == SNAP_FOR_POINT)
+        snap_call_off(m);
+}
+
 /* Once a second; and when a snapshot has ended, for those that were put off. */
 static void look_what_is_due(struct master *m, bool second)
 {
@@ -242,7 +253,10 @@ void saving_tick(struct master *m)
         if (!fork_snapshotter(m))
             d->snap_restart = now + DELAY_MAX_S;
     }
-    if (d->why || m->ending || d->step != LOADED)
+    if (m->ending || d->step != LOADED)
+        return;
+    follow_flush(m);
+    if (d->why)
         return;
     bool second = now >= d->second;
     if (second)

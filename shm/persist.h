@@ -146,6 +146,7 @@ enum {
 struct shm_persist {
     uint32_t heed; /* HEED_*: in a line of its own, since every command reads it */
     uint32_t rewrite_scheduled, rewrites, rewrite_failures; /* for INFO: the master */
+    uint32_t flushed; /* FLUSHALL: the file is to follow. Who ran it sets it, the master clears it */
     _Alignas(64) struct shm_load load;
     struct shm_snap snap;
     struct shm_wal wal;

@@ -68,7 +68,7 @@ if(TARGET skep)
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed together databases
+  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed together databases
           no_log replaced upgraded reload)
     server_test(persist ${scenario})
   endforeach()
