@@ -193,6 +193,7 @@ void list_waits(struct shm_ctx *ctx)
     for (uint32_t i = 0; i < 2; i++) {
         session_at(i)->state = SESSION_BUSY;
         session_at(i)->id = 100 + i;
+        session_at(i)->wait_type = TYPE_LIST;
         waits(ctx, i);
         between();
     }
@@ -201,7 +202,7 @@ void list_waits(struct shm_ctx *ctx)
     const struct shm_waiter *first = NULL;
     enum rc rc = waiters_latch(&w.tx);
     if (!rc)
-        first = waiters_first(ctx->root, 0, k->hash);
+        first = waiters_first(ctx->root, 0, k->hash, TYPE_LIST);
     CHECK(first && first->id == 100);
     rc = push(&w, k, 1, 2, 10, false);
     if (!rc)

@@ -53,7 +53,7 @@ void cmd_blmpop(struct call *c)
 {
     struct list_mpop o;
     struct block b = {.type = TYPE_LIST, .take = take_many, .arg = &o};
-    if (!block_timeout_arg(c, 1, &b.timeout_ms) || !list_mpop_arguments(c, 2, &o))
+    if (!list_mpop_arguments(c, 2, &o) || !block_timeout_arg(c, 1, &b.timeout_ms))
         return;
     b.nkeys = (unsigned)o.keys;
     block_run(c, &b);

@@ -100,5 +100,8 @@ struct zset_pop {
     uint64_t count;
 };
 enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop *p);
+bool zset_mpop_args(struct call *c, int first, int64_t *nkeys, struct zset_pop *p);
+/* ZMPOP from the key, which holds a sorted set. */
+void zset_mpop_from(struct call *c, struct key_ref *k, const struct zset_pop *p);
 
 #endif
