@@ -2,6 +2,7 @@
  * starts beside the old process, with the same listening sockets; when it is ready the old one hands over all
  * that it has and leaves. Nothing is closed that a client could notice. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
