@@ -168,13 +168,27 @@ static bool reply_chosen(void *arg, const struct hmap_item *it)
     return true;
 }
 
+/* The set, and how many of its members are wanted; the reply has its head. 0: it is complete, or goes elsewhere. */
+static uint64_t begin_choice(struct call *c, struct dict *d, int64_t count,
+                             void (*head)(struct reply *r, size_t n))
+{
+    bool there = dict_arg_read(c, d), one = c->argc == 2;
+    uint64_t n = there ? sample_size(d, count) : 0;
+    if (items_defer(c, n))
+        return 0;
+    if (!one)
+        head(c->reply, n);
+    else if (!there)
+        reply_null(c->reply);
+    return n;
+}
+
 void cmd_srandmember(struct call *c)
 {
     struct dict d;
     struct chosen s = {.c = c};
     int64_t count = 1;
-    bool one = c->argc == 2;
-    if (!one && !arg_int64(c, 2, &count))
+    if (c->argc > 2 && !arg_int64(c, 2, &count))
         return;
     if (c->argc > 3) {
         reply_error(c->reply, ERR_SYNTAX);
@@ -186,15 +200,7 @@ void cmd_srandmember(struct call *c)
     }
     if (!key_fits(c, TYPE_SET))
         return;
-    bool there = dict_arg_read(c, &d);
-    uint64_t n = there ? sample_size(&d, count) : 0;
-    if (items_defer(c, n))
-        return;
-    if (one && !there)
-        reply_null(c->reply);
-    if (!one)
-        reply_array(c->reply, n);
-    if (n)
+    if (begin_choice(c, &d, count, reply_array))
         dict_sample(&d, count, reply_chosen, &s);
 }
 
@@ -241,17 +247,9 @@ void cmd_spop(struct call *c)
     struct chosen s = {.c = c};
     struct dict d;
     int64_t count;
-    bool one = c->argc == 2;
     if (!pop_count(c, &count) || !key_fits(c, TYPE_SET))
         return;
-    bool there = dict_arg_read(c, &d);
-    uint64_t n = there ? sample_size(&d, count) : 0;
-    if (items_defer(c, n))
-        return;
-    if (one && !there)
-        reply_null(c->reply);
-    if (!one)
-        reply_set(c->reply, n);
+    uint64_t n = begin_choice(c, &d, count, reply_set);
     if (!n)
         return;
     s.place = malloc(n * sizeof(*s.place));
