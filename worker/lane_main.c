@@ -150,21 +150,12 @@ static void run_args(struct lane *l, uint32_t from, const struct lane_request *r
                       .slot = from,
                       .generation = slot_at(from)->generation};
     struct shm_session *s = session_at(rq->session);
-    uint32_t db = s->db;
     j->reply.resp = s->resp;
     l->w.now_ms = wall_ms();
     worker_clock(&l->w);
-    struct call c = {.w = &l->w,
-                     .ctx = &l->w.ctx,
-                     .cfg = l->w.cfg,
-                     .session = s,
-                     .argv = argv,
-                     .argc = argc,
-                     .reply = &j->reply,
-                     .db = db,
-                     .now_ms = l->w.now_ms,
-                     .clock = l->w.clock,
-                     .in_lane = true};
+    struct call c = worker_call(&l->w, s, argv, argc);
+    c.reply = &j->reply;
+    c.in_lane = true;
     if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) == rq->session_id)
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
