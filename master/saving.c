@@ -1,6 +1,7 @@
 /* Snapshots: when one is made, and how it ends. The snapshotter does the work, one at a time. One that dies is
  * followed by another that only ends the walk, since entries are marked until then. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -49,13 +50,11 @@ bool snap_begin(struct master *m, enum snap_kind kind, bool log_begins, enum sna
 {
     struct durable *d = &m->durable;
     struct shm_snap *s = snap(m);
-    struct timespec now;
     if (d->why)
         return false;
-    clock_gettime(CLOCK_REALTIME, &now);
     s->kind = kind;
     s->log_begins = log_begins;
-    s->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    s->start_ms = wall_ms();
     s->error[0] = '\0';
     s->keys_total = s->keys_done = 0;
     if (log_begins)

@@ -1,4 +1,5 @@
 #include "include/child.h"
+#include "shm/base/clock.h"
 #include "shm/config.h"
 #include "shm/repair.h"
 #include "worker/dispatch/block.h"
@@ -13,20 +14,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MOVE_PATIENCE_MS 10000 /* half of what the master gives a process that is replaced */
 #define END_PATIENCE_MS  2000
 
 struct worker *self_worker;
-
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void worker_wake(struct worker *w, uint32_t slot)
 {

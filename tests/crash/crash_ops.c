@@ -14,17 +14,6 @@
 
 void (*crash_between)(void);
 
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
-
 static void with_name(struct shm_ctx *ctx, uint32_t db, const char *prefix, unsigned i, size_t n,
                       int64_t expiry)
 {

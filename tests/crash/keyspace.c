@@ -43,6 +43,20 @@ struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key)
     return k;
 }
 
+struct key_ref *ks_open(struct work *w, struct shm_ctx *ctx, struct name a, struct name b)
+{
+    unsigned n = bytes_equal(NAME_BYTES(a), NAME_BYTES(b)) ? 1 : 2;
+    w->name[0] = a;
+    w->name[1] = b;
+    for (unsigned i = 0; i < n; i++) {
+        w->k[i] = ks_ref(ctx, 0, NAME_BYTES(w->name[i]));
+        w->k[i].arg = i;
+    }
+    begin(&w->tx, ctx);
+    CHECK(!keys_latch(&w->tx, w->k, n, w->at));
+    return &w->k[w->at[0]];
+}
+
 static enum rc end(struct tx *tx, enum rc rc)
 {
     if (rc)

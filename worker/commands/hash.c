@@ -9,20 +9,6 @@ static struct hash_limits limits(const struct call *c)
     return (struct hash_limits){c->cfg->hash_max_listpack_entries, c->cfg->hash_max_listpack_value};
 }
 
-/* The hash for reading; false: there is none. */
-static bool hash_read(struct call *c, struct dict *d)
-{
-    const struct shm_entry *e = key_entry(call_key(c, 0));
-    if (e)
-        dict_read(d, c->tx, e);
-    return e;
-}
-
-static bool hash_fits(struct call *c)
-{
-    return type_fits(c, key_entry(call_key(c, 0)), TYPE_HASH);
-}
-
 /* ---- reading fields ---- */
 
 static bool reply_field(struct call *c, const struct dict *d, struct bytes field, size_t *bytes)
@@ -38,17 +24,17 @@ void cmd_hget(struct call *c)
 {
     struct dict d;
     size_t bytes = 0;
-    if (hash_fits(c))
-        reply_field(c, hash_read(c, &d) ? &d : NULL, c->argv[2], &bytes);
+    if (key_fits(c, TYPE_HASH))
+        reply_field(c, dict_arg_read(c, &d) ? &d : NULL, c->argv[2], &bytes);
 }
 
 void cmd_hmget(struct call *c)
 {
     struct dict d;
     size_t bytes = 0;
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
-    bool there = hash_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     reply_array(c->reply, (size_t)c->argc - 2);
     for (int i = 2; i < c->argc; i++)
         if (!reply_field(c, there ? &d : NULL, c->argv[i], &bytes))
@@ -59,23 +45,24 @@ void cmd_hexists(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at));
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
 }
 
 void cmd_hstrlen(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at) ? (long long)at.value.n : 0);
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply,
+                  dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at) ? (long long)at.value.n : 0);
 }
 
 void cmd_hlen(struct call *c)
 {
     struct dict d;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) ? (long long)dict_count(&d) : 0);
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply, dict_arg_read(c, &d) ? (long long)dict_count(&d) : 0);
 }
 
 enum parts {
@@ -89,9 +76,9 @@ static void reply_all(struct call *c, enum parts parts)
     struct dict_walk w;
     struct hmap_item it;
     size_t bytes = 0;
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
-    bool there = hash_read(c, &d), more = true;
+    bool there = dict_arg_read(c, &d), more = true;
     uint64_t n = there ? dict_count(&d) : 0;
     if (items_defer(c, n))
         return;
@@ -171,9 +158,9 @@ void cmd_hrandfield(struct call *c)
     struct sample s = {.c = c};
     int64_t count = 1;
     bool one = c->argc == 2;
-    if ((!one && !sample_arguments(c, &count, &s.values)) || !hash_fits(c))
+    if ((!one && !sample_arguments(c, &count, &s.values)) || !key_fits(c, TYPE_HASH))
         return;
-    bool there = hash_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     uint64_t n = there ? sample_size(&d, count) : 0;
     if (one && !there)
         reply_null(c->reply);
@@ -205,7 +192,7 @@ static bool set_fields(struct call *c, long long *added)
         reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->cmd->name);
         return false;
     }
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return false;
     hash_open(&d, c->tx, k, call_clock(c, k));
     enum rc rc = RC_OK;
@@ -241,7 +228,7 @@ void cmd_hsetnx(struct call *c)
     struct hash_limits l = limits(c);
     struct dict d;
     struct dict_place at;
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     bool found = dict_find(&d, c->argv[2], &at);
@@ -261,7 +248,7 @@ void cmd_hdel(struct call *c)
     struct dict_place at;
     long long n = 0;
     enum rc rc = RC_OK;
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     for (int i = 2; i < c->argc && !rc; i++)
@@ -294,7 +281,7 @@ void cmd_hincrby(struct call *c)
     struct dict_place at;
     int64_t delta, v = 0;
     char text[NUMBER_INT_MAX];
-    if (!arg_int64(c, 3, &delta) || !hash_fits(c))
+    if (!arg_int64(c, 3, &delta) || !key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     if (dict_find(&d, c->argv[2], &at) && !number_to_int64(at.value, &v)) {
@@ -328,7 +315,7 @@ void cmd_hincrbyfloat(struct call *c)
         reply_error(c->reply, "ERR value is NaN or Infinity");
         return;
     }
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     if (dict_find(&d, c->argv[2], &at) && !number_to_long_double(at.value, &v)) {

@@ -1,16 +1,9 @@
 #include "worker/dispatch/block.h"
+#include "shm/base/clock.h"
 #include "shm/base/number.h"
 #include "worker/worker.h"
 
 #include <math.h>
-#include <time.h>
-
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool is_waited_for(const struct shm_entry *e)
 {

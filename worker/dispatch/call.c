@@ -1,3 +1,4 @@
+#include "shm/base/clock.h"
 #include "worker/dispatch/notify.h"
 #include "worker/net/pubsub.h"
 #include "worker/dispatch/call.h"
@@ -10,7 +11,6 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
 command_fn cmd_get;
 
@@ -23,9 +23,7 @@ void call_breathe(struct call *c)
 {
     if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec)
         return;
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    c->ctx->slot->heartbeat_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
     batch_leave(c->ctx);
     while (!batch_enter(c->ctx))
         sched_yield();

@@ -213,8 +213,8 @@ static enum rc compare_watched(const struct exec *x)
     return RC_OK;
 }
 
-/* Before anything has run: what happens outside of the transaction cannot be taken back. */
-static enum rc look_at_watched(struct exec *x)
+/* The transaction is open and all keys are latched; or it is not open, since something hinders it. */
+static enum rc begin(struct exec *x)
 {
     plan(x);
     enum rc rc = find_tables(x);
@@ -224,7 +224,17 @@ static enum rc look_at_watched(struct exec *x)
     rc = latch_all(x);
     if (!rc)
         rc = compare_watched(x);
-    tx_abort(&x->tx);
+    if (rc)
+        tx_abort(&x->tx);
+    return rc;
+}
+
+/* Before anything has run: what happens outside of the transaction cannot be taken back. */
+static enum rc look_at_watched(struct exec *x)
+{
+    enum rc rc = begin(x);
+    if (!rc)
+        tx_abort(&x->tx);
     return rc;
 }
 
@@ -315,15 +325,10 @@ static enum rc run_transaction(struct exec *x)
 {
     bool write = x->m->flags & F_WRITE;
     size_t posted = post_mark(x->c->w);
-    plan(x);
-    enum rc rc = find_tables(x);
+    enum rc rc = begin(x);
     if (rc)
         return rc;
-    tx_begin(&x->tx, x->c->ctx);
-    rc = latch_all(x);
-    if (!rc)
-        rc = compare_watched(x);
-    if (!rc && (write || !x->c->ctx->root->pause_mode))
+    if (write || !x->c->ctx->root->pause_mode)
         rc = block_keys_ahead(&x->tx, x->keys, x->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);

@@ -232,21 +232,10 @@ static enum rc refuse_oom(struct worker *w)
 
 static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
 {
-    struct worker *w = cl->w;
-    return (struct call){
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = cl->session,
-        .client = cl,
-        .cmd = cmd,
-        .argv = rq->argv,
-        .argc = rq->argc,
-        .reply = &w->out,
-        .db = cl->session->db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-    };
+    struct call c = worker_call(cl->w, cl->session, rq->argv, rq->argc);
+    c.client = cl;
+    c.cmd = cmd;
+    return c;
 }
 
 static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
