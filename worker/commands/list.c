@@ -201,14 +201,16 @@ bool list_mpop_arguments(struct call *c, int first, struct list_mpop *o)
         return false;
     if (i + 1 == c->argc)
         return true;
-    if (i + 3 != c->argc || !bytes_is(c->argv[i + 1], "count")) {
-        reply_error(c->reply, ERR_SYNTAX);
-        return false;
-    }
-    if (number_to_int64(c->argv[i + 2], &o->count) && o->count > 0)
-        return true;
-    reply_error(c->reply, "ERR count should be greater than 0");
-    return false;
+    const char *error = NULL;
+    if (i + 3 > c->argc || !bytes_is(c->argv[i + 1], "count"))
+        error = ERR_SYNTAX;
+    else if (!number_to_int64(c->argv[i + 2], &o->count) || o->count < 1)
+        error = "ERR count should be greater than 0";
+    else if (i + 3 < c->argc)
+        error = ERR_SYNTAX;
+    if (error)
+        reply_error(c->reply, error);
+    return !error;
 }
 
 /* The log is told of the one list that is changed. */

@@ -188,12 +188,12 @@ void cmd_srandmember(struct call *c)
     struct dict d;
     struct chosen s = {.c = c};
     int64_t count = 1;
-    if (c->argc > 2 && !arg_int64(c, 2, &count))
-        return;
     if (c->argc > 3) {
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
+    if (c->argc > 2 && !arg_int64(c, 2, &count))
+        return;
     if (count == INT64_MIN) {
         reply_error(c->reply, ERR_COUNT_RANGE);
         return;
