@@ -84,7 +84,7 @@ struct shm_snap {
     uint64_t keys_total, keys_done; /* for INFO */
     uint64_t dirty_at_cut;
     uint64_t handed;    /* entries that writers gave over */
-    uint64_t lag_bytes; /* so much may stand in a slot's ring until its writers wait */
+    uint64_t used_at_cut; /* bytes of memory, of which a share may stand in each slot's ring */
     int64_t pid;        /* whose temporary file it is; the snapshotter */
     /* How it ended: the snapshotter, then state is SNAP_IDLE again. */
     uint32_t failed; /* the last one of SNAP_RDB */

@@ -61,7 +61,8 @@ static inline uint64_t ring_room(const struct shm_snap_ring *r)
 
 static uint64_t lag_bytes(void)
 {
-    return persist(arena_root())->snap.lag_bytes;
+    uint64_t share = persist(arena_root())->snap.used_at_cut / LAG_SHARE;
+    return share > LAG_MIN ? share : LAG_MIN;
 }
 
 bool snapshot_crowded(const struct shm_slot *s)
@@ -225,8 +226,7 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     snap->keys_total = keys;
     snap->keys_done = 0;
     snap->handed = 0;
-    uint64_t used = (uint64_t)slots_used_bytes();
-    snap->lag_bytes = used / LAG_SHARE > LAG_MIN ? used / LAG_SHARE : LAG_MIN;
+    snap->used_at_cut = (uint64_t)slots_used_bytes();
     tx_commit(&tx);
     return RC_OK;
 }
