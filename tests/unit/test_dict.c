@@ -5,6 +5,7 @@
 #include "shm/types/hash.h"
 #include "shm/types/set.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,18 +14,11 @@
 
 static struct shm_ctx ctx;
 static unsigned met[3][8], cuts; /* how often each form and encoding was compared; snapshots */
-static uint32_t seed = 4711;
 
 struct model { /* value 0: it is not there */
     unsigned value[FIELDS], count;
     int64_t expiry_ms;
 };
-
-static uint32_t chance(uint32_t n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % n;
-}
 
 /* Some are integers, some need a block of their own. */
 static struct bytes field(char *buf, unsigned i)

@@ -3,6 +3,7 @@
 #include "shm/repair.h"
 #include "shm/snapshot.h"
 #include "shm/types/list.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 #define WORDS 40u
 
 static struct shm_ctx ctx;
-static uint32_t seed = 4711;
 
 /* An item is one of WORDS words; the model holds their numbers. */
 struct model {
@@ -21,12 +21,6 @@ struct model {
     int64_t expiry_ms;
 };
 static struct model model[KEYS], saved;
-
-static uint32_t chance(uint32_t n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % n;
-}
 
 static struct bytes word(unsigned i)
 {

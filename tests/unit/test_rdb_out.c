@@ -6,6 +6,7 @@
 #include "shm/format/rdb_out.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,16 +26,6 @@ static struct {
     const struct shm_entry *e;
 } model[KEYS];
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 8) % below;
-}
-
 static struct bytes copy_of(const void *p, size_t n)
 {
     char *copy = malloc(n ? n : 1);
@@ -48,7 +39,7 @@ static struct bytes text_of(size_t n, unsigned letters)
     char *p = malloc(n ? n : 1);
     CHECK(p);
     for (size_t i = 0; i < n; i++)
-        p[i] = (char)(letters == 1 ? 'x' : rnd(letters));
+        p[i] = (char)(letters == 1 ? 'x' : chance(letters));
     return (struct bytes){p, n};
 }
 

@@ -3,6 +3,7 @@
 #include "shm/base/number.h"
 #include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,16 +18,6 @@ static struct model {
     size_t n;
     int64_t expiry_ms;
 } model[KEYS];
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static struct key_ref ref_of(char *buf, unsigned i)
 {
@@ -84,13 +75,13 @@ static void compare(const struct key_ref *k, const struct model *m)
 static size_t some_length(void)
 {
     static const size_t limit[] = {1, 30, 60, 300, 5000, 40000, LONGEST};
-    return rnd(limit[rnd(ARRAY_LEN(limit))] + 1);
+    return chance(limit[chance(ARRAY_LEN(limit))] + 1);
 }
 
 static void fill(char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        p[i] = (char)rnd(256);
+        p[i] = (char)chance(256);
 }
 
 /* One random change, to the key and to the model alike. */
@@ -98,9 +89,9 @@ static void change(struct tx *tx, struct key_ref *k, struct model *m)
 {
     static char data[LONGEST + 1];
     size_t n = some_length(), length;
-    int64_t expiry = rnd(2) ? (int64_t)rnd(1000000) : -1;
+    int64_t expiry = chance(2) ? (int64_t)chance(1000000) : -1;
     fill(data, n);
-    switch (rnd(9)) {
+    switch (chance(9)) {
     case 0:
         CHECK(!string_set(tx, k, (struct bytes){data, n}, expiry, 1));
         model_set(m, data, n);
@@ -108,9 +99,9 @@ static void change(struct tx *tx, struct key_ref *k, struct model *m)
         break;
     case 1: {
         char digits[NUMBER_INT_MAX];
-        int64_t v = (int64_t)(rnd(UINT64_MAX) >> rnd(64));
+        int64_t v = (int64_t)(chance(UINT64_MAX) >> chance(64));
         n = number_from_int64(digits, v);
-        if (rnd(2))
+        if (chance(2))
             CHECK(!string_set(tx, k, (struct bytes){digits, n}, m->p ? m->expiry_ms : -1, 1));
         else
             CHECK(!string_set_integer(tx, k, v, 1));
@@ -168,9 +159,9 @@ static void step(unsigned i)
     was.p = NULL;
     if (m->p)
         model_set(&was, m->p, m->n);
-    for (uint64_t n = 1 + rnd(3); n; n--)
+    for (uint64_t n = 1 + chance(3); n; n--)
         change(&tx, &k, m);
-    if (rnd(4)) {
+    if (chance(4)) {
         tx_commit(&tx);
         free(was.p);
     } else {
@@ -265,9 +256,9 @@ int main(void)
     CHECK(batch_enter(&ctx));
     grow();
     for (unsigned i = 0; i < 20000; i++) {
-        step((unsigned)rnd(KEYS));
+        step((unsigned)chance(KEYS));
         if (i % 10 == 0)
-            copy((unsigned)rnd(KEYS), (unsigned)rnd(KEYS));
+            copy((unsigned)chance(KEYS), (unsigned)chance(KEYS));
         if (i % 64 == 0) {
             batch_leave(&ctx);
             CHECK(batch_enter(&ctx));

@@ -2,6 +2,7 @@
  * and no block may be lost. */
 #include "shm/repair.h"
 #include "shm/types/zset.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,16 +15,6 @@ static struct model {
     bool there;
     double score;
 } model[MEMBERS];
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static struct key_ref ref(void)
 {
@@ -92,8 +83,8 @@ static void check_model(struct tx *tx, const struct key_ref *k)
 
 static void add(struct tx *tx, struct key_ref *k, const struct zset_limits *l)
 {
-    unsigned i = (unsigned)rnd(MEMBERS);
-    struct zset_add a = {.member = member(i), .score = (double)rnd(20), .flags = 1u << rnd(8) & 31};
+    unsigned i = (unsigned)chance(MEMBERS);
+    struct zset_add a = {.member = member(i), .score = (double)chance(20), .flags = 1u << chance(8) & 31};
     struct model *m = &model[i];
     double score = a.flags & ZADD_INCR && m->there ? m->score + a.score : a.score;
     bool does = m->there ? !(a.flags & ZADD_NX) && !(a.flags & ZADD_GT && score <= m->score) &&
@@ -112,7 +103,7 @@ static void add(struct tx *tx, struct key_ref *k, const struct zset_limits *l)
 
 static void remove_one(struct tx *tx, struct key_ref *k)
 {
-    unsigned i = (unsigned)rnd(MEMBERS);
+    unsigned i = (unsigned)chance(MEMBERS);
     bool found;
     if (!k->entry)
         return;
@@ -126,7 +117,7 @@ static void remove_some(struct tx *tx, struct key_ref *k)
     struct zset z;
     struct zset_place at;
     zset_open(tx, key_entry(k), &z);
-    uint64_t from = rnd(z.n + 1), to = from + rnd(20);
+    uint64_t from = chance(z.n + 1), to = from + chance(20);
     if (!z.n)
         return;
     for (uint64_t r = from; r < to && zset_at(&z, r, &at); r++)
@@ -140,14 +131,14 @@ static void one_transaction(const struct zset_limits *l, unsigned bias)
     struct model before[MEMBERS];
     struct tx tx;
     struct key_ref k = ref();
-    bool undone = rnd(6) == 0;
+    bool undone = chance(6) == 0;
     memcpy(before, model, sizeof(model));
     tx_begin(&tx, &ctx);
     CHECK(!key_latch(&tx, &k));
-    for (unsigned i = (unsigned)rnd(6); i; i--) {
-        if (rnd(10) < bias)
+    for (unsigned i = (unsigned)chance(6); i; i--) {
+        if (chance(10) < bias)
             add(&tx, &k, l);
-        else if (rnd(4))
+        else if (chance(4))
             remove_one(&tx, &k);
         else
             remove_some(&tx, &k);
