@@ -4,14 +4,13 @@
 #include "shm/evict.h"
 #include "shm/format/rdb_in.h"
 #include "shm/format/rdb_out.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
 #include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct shm_ctx ctx;
 static struct shm_config cfg;
 
 #define NOW  1800000000000ll
@@ -262,11 +261,7 @@ static void payloads(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     cfg.lfu_decay_time = 1;
     cfg.lfu_log_factor = 10;
     model_make();

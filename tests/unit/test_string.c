@@ -1,14 +1,12 @@
 /* String values against a model: sets, numbers, appends, overwrites, expiries and copies, some of them taken
  * back, with the arena checked throughout and empty in the end. */
 #include "shm/base/number.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
 #include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct shm_ctx ctx;
 
 #define KEYS    40
 #define LONGEST (300u << 10)
@@ -194,13 +192,6 @@ static void copy(unsigned from, unsigned to)
     tx_commit(&tx);
 }
 
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
-
 static void compare_all(void)
 {
     for (unsigned i = 0; i < KEYS; i++) {
@@ -249,11 +240,7 @@ static void grow(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     grow();
     for (unsigned i = 0; i < 20000; i++) {
         step((unsigned)chance(KEYS));
@@ -264,17 +251,10 @@ int main(void)
             CHECK(batch_enter(&ctx));
         }
         if (i % 1000 == 0)
-            check();
+            arena_sound();
     }
     compare_all();
-    check();
-    batch_leave(&ctx);
-    CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));
-    gate_open(&ctx);
-    while (graveyard_step(&ctx, 100))
-        ;
-    check();
-    CHECK(slots_used_bytes() == 0);
+    arena_end();
     for (unsigned i = 0; i < KEYS; i++)
         free(model[i].p);
     return 0;

@@ -1,15 +1,13 @@
 /* Sorted sets against a model: random changes in all forms, some of them taken back; ranks, scores and ranges are compared,
  * and no block may be lost. */
-#include "shm/repair.h"
 #include "shm/types/zset.h"
 #include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MEMBERS 600
-
-static struct shm_ctx ctx;
 
 static struct model {
     bool there;
@@ -167,17 +165,12 @@ static void run_limits(struct zset_limits l)
     memset(model, 0, sizeof(model));
     while (trees_step(&ctx, 100))
         ;
-    char text[400];
-    CHECKF(!arena_check(text, sizeof(text)), "%s", text);
+    arena_sound();
 }
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 64ull << 20, .nslots = 2, .ndbs = 1, .nsessions = 4};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(64);
     run_limits((struct zset_limits){128, 64, 1});
     run_limits((struct zset_limits){10000, 10000, 1});
     run_limits((struct zset_limits){0, 64, 1});
