@@ -108,11 +108,7 @@ enum rc registry_remove(struct shm_ctx *ctx, shm_ref ref)
         rc = tx_redo(&tx, &ctx->slot->registered, ctx->slot->registered - 1);
     if (!rc)
         rc = tx_retire(&tx, ref, topic_bytes(t->len));
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 bool topic_counts(const struct shm_topic *t)
@@ -194,11 +190,7 @@ enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned
             rc = letter_append(&tx, box, refs[i]);
         }
     }
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg)

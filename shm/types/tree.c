@@ -496,10 +496,7 @@ bool trees_step(struct shm_ctx *ctx, unsigned max)
         }
         tx_begin(&tx, ctx);
         enum rc rc = shed_first(&tx, SHED_ONCE);
-        if (rc)
-            tx_abort(&tx);
-        else
-            tx_commit(&tx);
+        tx_end(&tx, rc);
         batch_leave(ctx);
         if (rc)
             return rc != RC_MISSING;

@@ -54,11 +54,7 @@ static enum rc put(struct loader *l, struct rdb_key *p)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
     else if (!rc)
         rc = string_set(&tx, &p->k, p->v.bytes, p->expiry_ms, p->clock);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 /* Keys find their buckets: inside the batch, since a bucket that was found in an earlier one may be something else

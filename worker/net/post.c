@@ -143,12 +143,7 @@ static struct bytes notes_for(const struct post *post, uint32_t slot)
 static void sever(struct worker *w, uint32_t slot)
 {
     log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
-    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
-        struct shm_session *s = session_at(i);
-        uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-        if (state != SESSION_FREE && s->owner == slot && s->flags & SESSION_F_PUBSUB)
-            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
-    }
+    sessions_kill(slot, SESSION_F_PUBSUB);
     worker_wake(w, slot);
 }
 
