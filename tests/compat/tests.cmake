@@ -32,7 +32,9 @@ if(TARGET skep)
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/types_both.py --server "$<TARGET_FILE:skep> --workers 2")
   add_test(NAME compat/bits_both
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/bits_both.py --server "$<TARGET_FILE:skep> --workers 2")
-  set_tests_properties(compat/dump_both compat/types_both compat/bits_both PROPERTIES LABELS compat TIMEOUT 120)
+  add_test(NAME compat/events_both
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/events_both.py --server "$<TARGET_FILE:skep> --workers 2")
+  set_tests_properties(compat/dump_both compat/types_both compat/bits_both compat/events_both PROPERTIES LABELS compat TIMEOUT 120)
 endif()
 add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
 target_link_libraries(rdb_file ${SKEP_LIBS})

@@ -1,6 +1,7 @@
 /* worker/commands/hash.c - commands on hashes. */
 #include "shm/types/hash.h"
 #include "worker/commands/dict_cmds.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 
@@ -218,6 +219,8 @@ static bool set_fields(struct call *c, long long *added)
         rc = dict_end(&d);
     if (rc)
         call_fail(c, rc);
+    else
+        call_notify(c, NOTIFY_HASH, "hset", k);
     return !rc;
 }
 
@@ -248,10 +251,13 @@ void cmd_hsetnx(struct call *c)
     enum rc rc = found ? RC_OK : hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, !found);
+        return;
+    }
+    if (!found)
+        call_notify(c, NOTIFY_HASH, "hset", k);
+    reply_int(c->reply, !found);
 }
 
 void cmd_hdel(struct call *c)
@@ -271,10 +277,13 @@ void cmd_hdel(struct call *c)
         }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_HASH, "hdel", k);
+    reply_int(c->reply, n);
 }
 
 /* ---- numbers ---- */
@@ -306,10 +315,12 @@ void cmd_hincrby(struct call *c)
         return;
     }
     enum rc rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, v);
+        return;
+    }
+    call_notify(c, NOTIFY_HASH, "hincrby", k);
+    reply_int(c->reply, v);
 }
 
 /* The log gets the sum: other machines' long doubles may have other digits. */
@@ -344,8 +355,10 @@ void cmd_hincrbyfloat(struct call *c)
     enum rc rc = put_number(c, &d, &at, sum);
     if (!rc)
         rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_bulk(c->reply, sum.p, sum.n);
+        return;
+    }
+    call_notify(c, NOTIFY_HASH, "hincrbyfloat", k);
+    reply_bulk(c->reply, sum.p, sum.n);
 }

@@ -1,6 +1,7 @@
 /* worker/commands/set_ops.c - commands that combine sets. The result is a list of members that stand in the sets
  * themselves; what is stored is a new set, so that a destination may be one of the sources. */
 #include "worker/commands/set_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -52,6 +53,8 @@ static bool sets_open(struct call *c, unsigned from, unsigned to, struct sets *s
             return false;
         }
         if (!e) {
+            if (c->cmd->flags & F_WRITE)
+                call_missed(c, call_key(c, i));
             s->absent++;
             s->first_absent |= i == from;
             continue;
@@ -188,13 +191,26 @@ static enum rc store(struct call *c, struct key_ref *k, const struct result *r)
     struct dict d;
     bool added;
     uint32_t clock = call_clock(c, k);
-    enum rc rc = k->entry ? key_del(c->tx, k, false) : RC_OK;
+    bool was = k->entry;
+    enum rc rc = was ? key_del(c->tx, k, false) : RC_OK;
     if (rc || !r->n)
         return rc;
     rc = set_open(&d, c->tx, k, clock, &l, r->member[0], 1);
     for (size_t i = 0; i < r->n && !rc; i++)
         rc = set_add(&d, &l, r->member[i], &added);
-    return rc ? rc : dict_end(&d);
+    if (!rc)
+        rc = dict_end(&d);
+    k->born &= !was;
+    return rc;
+}
+
+static void tell_stored(struct call *c, enum op op, struct key_ref *k)
+{
+    static const char *const event[] = {"sinterstore", "sunionstore", "sdiffstore"};
+    if (k->entry)
+        call_notify(c, NOTIFY_SET, event[op], k);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 static void store_combined(struct call *c, enum op op)
@@ -203,10 +219,12 @@ static void store_combined(struct call *c, enum op op)
     if (!combined(c, 1, c->nkeys, op, &r))
         return;
     enum rc rc = store(c, call_key(c, 0), &r);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
+    } else {
+        tell_stored(c, op, call_key(c, 0));
         reply_int(c->reply, (long long)r.n);
+    }
     free(r.member);
 }
 
