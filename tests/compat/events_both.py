@@ -542,8 +542,16 @@ own: SADD s a
 own: SADD t b
 own: SMOVE s t a
 own: SUNIONSTORE u t
+own: SDIFFSTORE u t t
+own: SUNIONSTORE u t
+own: SINTERSTORE u t nokey
+own: SUNIONSTORE u t
+own: SADD t2 1
+own: SINTERSTORE u t t2
 own: SREM t a
 own: SPOP t
+own: SADD t a
+own: SPOP t 2
 own: HSET h f 1
 own: HSETNX h g 1
 own: HINCRBY h f 1
@@ -556,6 +564,12 @@ own: ZREMRANGEBYRANK z 0 -1
 own: ZADD z 1 a 2 b
 own: ZUNIONSTORE y 1 z
 own: ZRANGESTORE y z 0 0
+own: ZRANGESTORE y z 9 9
+own: ZINTERSTORE y 1 z
+own: ZDIFFSTORE y 2 z z
+own: GEOSEARCHSTORE y z FROMLONLAT 0 0 BYRADIUS 1 km
+own: ZINTERSTORE y 1 z
+own: GEOSEARCHSTORE y nokey FROMLONLAT 0 0 BYRADIUS 1 km
 own: SETBIT b 1 1
 own: BITOP NOT c b
 own: PFADD p a
@@ -573,6 +587,21 @@ own: APPEND n 1
 own: SETRANGE n 0 1
 own: MSET a 1 b 2
 own: EXPIRE a 100
+own: PEXPIRE b -1
+own: SET b 1 EX 100
+own: SETNX nx 1
+own: MSETNX nx2 1 nx3 2
+own: GETEX b PERSIST
+own: GETEX b PXAT 1
+own: SORT nokey STORE o
+own: BITOP NOT c nokey
+own: LPOP m 1
+own: RPUSH m 1 2
+own: LMPOP 1 m LEFT
+own: BLPOP m 0
+own: BITFIELD c SET u8 0 1
+own: RENAMENX nx nx4
+own: RESTORE r 0 %s
 own: PERSIST a
 own: RENAME a a2
 own: COPY a2 a3
@@ -706,7 +735,7 @@ def main():
             for script in scripts[:4] + [KEYS.replace("%s", dump)]:
                 run_script(sides, script)
         flags("EA")
-        run_script(sides, OWN)
+        run_script(sides, OWN.replace("%s", dump))
         problem = ours.health()
         if problem:
             raise SystemExit(problem)

@@ -377,7 +377,7 @@ static void field_read(struct call *c, struct bytes value, const struct field_op
 }
 
 static enum rc field_write(struct call *c, struct key_ref *k, const struct field_op *op, bool grown,
-                          bool *changes)
+                           bool *changes)
 {
     char digits[STRING_DIGITS];
     uint8_t window[FIELD_BYTES];

@@ -447,11 +447,13 @@ static void store_found(struct call *c, const struct search *s, const struct fou
     for (size_t i = 0; i < f->n; i++)
         pair_add(&list, (struct zset_pair){s->store_dist ? f->v[i].distance / s->meters : f->v[i].pair.score,
                                            f->v[i].pair.member});
-    enum rc rc = zset_store_pairs(c, k, &list, s->form == SEARCH_STORE ? "geosearchstore" : "georadiusstore");
-    if (rc)
+    enum rc rc = zset_store_pairs(c, k, &list);
+    if (rc) {
         call_fail(c, rc);
-    else
+    } else {
+        zset_tell_store(c, k, s->form == SEARCH_STORE ? "geosearchstore" : "georadiusstore");
         reply_int(c->reply, (long long)list.n);
+    }
     free(list.v);
 }
 

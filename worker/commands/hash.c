@@ -219,23 +219,25 @@ static bool set_fields(struct call *c, long long *added)
         rc = dict_end(&d);
     if (rc)
         call_fail(c, rc);
-    else
-        call_notify(c, NOTIFY_HASH, "hset", k);
     return !rc;
 }
 
 void cmd_hset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_int(c->reply, added);
+    if (!set_fields(c, &added))
+        return;
+    reply_int(c->reply, added);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hmset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_ok(c->reply);
+    if (!set_fields(c, &added))
+        return;
+    reply_ok(c->reply);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hsetnx(struct call *c)
@@ -255,9 +257,9 @@ void cmd_hsetnx(struct call *c)
         call_fail(c, rc);
         return;
     }
+    reply_int(c->reply, !found);
     if (!found)
         call_notify(c, NOTIFY_HASH, "hset", k);
-    reply_int(c->reply, !found);
 }
 
 void cmd_hdel(struct call *c)
@@ -319,8 +321,8 @@ void cmd_hincrby(struct call *c)
         call_fail(c, rc);
         return;
     }
-    call_notify(c, NOTIFY_HASH, "hincrby", k);
     reply_int(c->reply, v);
+    call_notify(c, NOTIFY_HASH, "hincrby", k);
 }
 
 /* The log gets the sum: other machines' long doubles may have other digits. */
@@ -359,6 +361,6 @@ void cmd_hincrbyfloat(struct call *c)
         call_fail(c, rc);
         return;
     }
-    call_notify(c, NOTIFY_HASH, "hincrbyfloat", k);
     reply_bulk(c->reply, sum.p, sum.n);
+    call_notify(c, NOTIFY_HASH, "hincrbyfloat", k);
 }

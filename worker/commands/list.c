@@ -268,28 +268,23 @@ void cmd_lmpop(struct call *c)
 
 /* ---- moving ---- */
 
-/* The value is copied if it stands among others: popping and pushing may use its place. (A long one is a block, which
- * stays until the transaction ends.) */
 static enum rc move_item(struct call *c, struct key_ref *from, struct key_ref *to, struct bytes v, bool front,
                          bool to_front)
 {
-    char copy[ITEM_MAX];
-    if (v.n <= ITEM_MAX) {
-        bytes_copy(copy, v.p, v.n);
-        v.p = copy;
-    }
     enum rc rc = list_pop(c, from, 1, front);
     struct list_how how = list_how_of(c, to);
     return rc ? rc : list_push(c->tx, to, &v, 1, to_front, &how);
 }
 
-/* The source is there and is a list. */
+/* The source is there and is a list. The value is copied if it stands among others: popping and pushing may use its place.
+ * (A long one is a block, which stays until the transaction ends.) */
 void list_move(struct call *c, bool front, bool to_front)
 {
     struct key_ref *from = call_key(c, 0), *to = call_key(c, 1);
     const struct shm_entry *e = key_entry(from);
     struct list_walk w;
     struct bytes v = {"", 0};
+    char held[ITEM_MAX];
     uint64_t length = list_length(e);
     if (!list_fits(c, key_entry(to)))
         return;
@@ -297,7 +292,10 @@ void list_move(struct call *c, bool front, bool to_front)
     list_next(&w, &v);
     if (v.n > LONG_BYTES && call_defer(c))
         return;
-    reply_bulk(c->reply, v.p, v.n);
+    if (v.n <= ITEM_MAX) {
+        bytes_copy(held, v.p, v.n);
+        v.p = held;
+    }
     bool stays = from == to && (length == 1 || front == to_front);
     enum rc rc = stays ? RC_OK : move_item(c, from, to, v, front, to_front);
     if (rc) {
@@ -305,6 +303,7 @@ void list_move(struct call *c, bool front, bool to_front)
         return;
     }
     call_notify(c, NOTIFY_LIST, to_front ? "lpush" : "rpush", to);
+    reply_bulk(c->reply, v.p, v.n);
     list_tell_pop(c, from, front);
 }
 

@@ -283,6 +283,8 @@ void cmd_spop(struct call *c)
     if (rc)
         call_fail(c, rc);
     else
-        call_notify_taken(c, NOTIFY_SET, "spop", k);
+        call_notify_first(c, NOTIFY_SET, "spop", k);
+    if (!rc && !k->entry)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
     free(s.place);
 }

@@ -22,6 +22,7 @@ struct result {
     struct bytes *member;
     size_t n, cap;
     uint64_t limit; /* no more are wanted */
+    bool absent;    /* an intersection with a key that is missing */
 };
 
 static void result_add(struct result *r, struct bytes b)
@@ -131,6 +132,7 @@ static void unite(const struct sets *s, struct result *r)
 static void combine(struct sets *s, enum op op, struct result *r)
 {
     bool none = !s->n || (op == OP_INTER && s->absent) || (op == OP_DIFF && s->first_absent);
+    r->absent = op == OP_INTER && s->absent;
     if (none)
         return;
     if (op == OP_UNION) {
@@ -204,13 +206,18 @@ static enum rc store(struct call *c, struct key_ref *k, const struct result *r)
     return rc;
 }
 
-static void tell_stored(struct call *c, enum op op, struct key_ref *k)
+/* Events stand before and behind the reply as in Redis. */
+static void answer_stored(struct call *c, enum op op, struct key_ref *k, const struct result *r)
 {
     static const char *const event[] = {"sinterstore", "sunionstore", "sdiffstore"};
+    bool goes = !k->entry && k->logged;
+    if (goes && r->absent)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    reply_int(c->reply, (long long)r->n);
+    if (goes && !r->absent)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
     if (k->entry)
         call_notify(c, NOTIFY_SET, event[op], k);
-    else if (k->logged)
-        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 static void store_combined(struct call *c, enum op op)
@@ -219,12 +226,10 @@ static void store_combined(struct call *c, enum op op)
     if (!combined(c, 1, c->nkeys, op, &r))
         return;
     enum rc rc = store(c, call_key(c, 0), &r);
-    if (rc) {
+    if (rc)
         call_fail(c, rc);
-    } else {
-        tell_stored(c, op, call_key(c, 0));
-        reply_int(c->reply, (long long)r.n);
-    }
+    else
+        answer_stored(c, op, call_key(c, 0), &r);
     free(r.member);
 }
 

@@ -91,8 +91,9 @@ struct pair_list {
     size_t n, room;
 };
 void pair_add(struct pair_list *l, struct zset_pair p);
-/* Puts the pairs (any order, no member twice) under the key, or deletes it when there are none; event: how that is told. */
-enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l, const char *event);
+/* Puts the pairs (any order, no member twice) under the key, or deletes it when there are none. */
+enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l);
+void zset_tell_store(struct call *c, struct key_ref *k, const char *event);
 
 /* Writes count members from the low or the high end and removes them. */
 struct zset_pop {

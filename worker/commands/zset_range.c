@@ -160,7 +160,7 @@ void pair_add(struct pair_list *l, struct zset_pair p)
     l->v[l->n++] = p;
 }
 
-enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l, const char *event)
+enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l)
 {
     struct zset_limits limits = zset_limits(c, k);
     bool was = k->entry;
@@ -172,11 +172,15 @@ enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l,
     } else if (was) {
         rc = key_del(c->tx, k, false);
     }
-    if (!rc && l->n)
-        call_notify(c, NOTIFY_ZSET, event, k);
-    else if (!rc && was)
-        call_notify(c, NOTIFY_GENERIC, "del", k);
     return rc;
+}
+
+void zset_tell_store(struct call *c, struct key_ref *k, const char *event)
+{
+    if (k->entry)
+        call_notify(c, NOTIFY_ZSET, event, k);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 void cmd_zrangestore(struct call *c)
@@ -191,10 +195,12 @@ void cmd_zrangestore(struct call *c)
     bool more = r.from < r.to && zset_at(&z, r.from, &at);
     for (uint64_t n = r.to - r.from; more && n--; more = zset_next(&at))
         pair_add(&list, zset_pair(&at));
-    enum rc rc = zset_store_pairs(c, call_key(c, 0), &list, "zrangestore");
-    if (rc)
+    enum rc rc = zset_store_pairs(c, call_key(c, 0), &list);
+    if (rc) {
         call_fail(c, rc);
-    else
+    } else {
         reply_int(c->reply, (long long)list.n);
+        zset_tell_store(c, call_key(c, 0), "zrangestore");
+    }
     free(list.v);
 }

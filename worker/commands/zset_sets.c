@@ -329,13 +329,15 @@ static void answer(struct call *c, const struct sets *s)
     enum rc rc = RC_OK;
     gather(&g);
     if (s->store)
-        rc = zset_store_pairs(c, call_key(c, 0), &g.out, event[s->op]);
+        rc = zset_store_pairs(c, call_key(c, 0), &g.out);
     if (rc)
         call_fail(c, rc);
     else if (s->store || s->count_only)
         reply_int(c->reply, (long long)g.out.n);
     else
         put_members(c, s, &g.out);
+    if (s->store && !rc)
+        zset_tell_store(c, call_key(c, 0), event[s->op]);
     free(g.out.v);
 }
 

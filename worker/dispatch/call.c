@@ -228,7 +228,7 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
 static void note_miss(struct call *c, struct key_ref *k)
 {
     if (!(c->cmd->flags & (F_WRITE | F_WATCHES)) && !c->cmd->parent)
-        call_notify(c, NOTIFY_KEY_MISS, "keymiss", k);
+        call_notify_first(c, NOTIFY_KEY_MISS, "keymiss", k);
 }
 
 /* What has expired is removed by a command that writes, hidden from one that reads. */
@@ -310,7 +310,7 @@ void call_expire(struct call *c, const struct key_ref *seen)
     } else {
         tx_commit(&tx);
         c->ctx->slot->stats.expired++;
-        call_notify(c, NOTIFY_EXPIRED, "expired", &k);
+        call_notify_first(c, NOTIFY_EXPIRED, "expired", &k);
     }
     if (seen->stale)
         note_miss(c, &k);
@@ -367,8 +367,8 @@ static inline void note_need(struct call *c, uint64_t written)
 /* A command that only reads and answers with an error has not looked for its keys: Redis reads arguments first. */
 static void misses_forget(struct call *c, size_t mark, size_t posted)
 {
-    if (UNLIKELY(c->cfg->notify_flags & NOTIFY_KEY_MISS) && !c->loading && !c->rc && !c->looked && c->reply->len > mark &&
-        c->reply->buf[mark] == '-')
+    if (UNLIKELY(c->cfg->notify_flags & NOTIFY_KEY_MISS) && !c->loading && !c->rc && !c->looked &&
+        c->reply->len > mark && c->reply->buf[mark] == '-')
         post_cut(c->w, posted);
 }
 

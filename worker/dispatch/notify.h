@@ -23,6 +23,13 @@ static inline void call_notify(struct call *c, int class, const char *event, str
         notify_key(c, class, event, k);
 }
 
+/* Told to the client itself before its reply, although that has been written: see push_around in execute.c. */
+void notify_first(struct call *c, int class, const char *event, struct key_ref *k);
+static inline void call_notify_first(struct call *c, int class, const char *event, struct key_ref *k)
+{
+    if (UNLIKELY(c->cfg->notify_flags) && !c->loading)
+        notify_first(c, class, event, k);
+}
 /* Of a change that may have taken the key's last element along with the key. */
 static inline void call_notify_taken(struct call *c, int class, const char *event, struct key_ref *k)
 {
