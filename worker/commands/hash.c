@@ -1,6 +1,7 @@
 /* worker/commands/hash.c - commands on hashes. */
 #include "shm/types/hash.h"
 #include "worker/commands/dict_cmds.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 
@@ -211,15 +212,19 @@ static bool set_fields(struct call *c, long long *added)
 void cmd_hset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_int(c->reply, added);
+    if (!set_fields(c, &added))
+        return;
+    reply_int(c->reply, added);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hmset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_ok(c->reply);
+    if (!set_fields(c, &added))
+        return;
+    reply_ok(c->reply);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hsetnx(struct call *c)
@@ -235,10 +240,13 @@ void cmd_hsetnx(struct call *c)
     enum rc rc = found ? RC_OK : hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, !found);
+        return;
+    }
+    reply_int(c->reply, !found);
+    if (!found)
+        call_notify(c, NOTIFY_HASH, "hset", k);
 }
 
 void cmd_hdel(struct call *c)
@@ -258,10 +266,13 @@ void cmd_hdel(struct call *c)
         }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_HASH, "hdel", k);
+    reply_int(c->reply, n);
 }
 
 /* ---- numbers ---- */
@@ -293,10 +304,12 @@ void cmd_hincrby(struct call *c)
         return;
     }
     enum rc rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, v);
+        return;
+    }
+    reply_int(c->reply, v);
+    call_notify(c, NOTIFY_HASH, "hincrby", k);
 }
 
 /* The log gets the sum: other machines' long doubles may have other digits. */
@@ -331,8 +344,10 @@ void cmd_hincrbyfloat(struct call *c)
     enum rc rc = put_number(c, &d, &at, sum);
     if (!rc)
         rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_bulk(c->reply, sum.p, sum.n);
+        return;
+    }
+    reply_bulk(c->reply, sum.p, sum.n);
+    call_notify(c, NOTIFY_HASH, "hincrbyfloat", k);
 }

@@ -23,6 +23,8 @@ static void take_one(struct call *c, unsigned i, const void *arg)
         rc = call_effect(c, 2, (struct bytes[]){front ? BYTES_LIT("LPOP") : BYTES_LIT("RPOP"), k->key});
     if (rc)
         call_fail(c, rc);
+    else
+        list_tell_pop(c, k, front);
 }
 
 static void block_pop(struct call *c, bool front)

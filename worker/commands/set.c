@@ -1,6 +1,7 @@
 /* worker/commands/set.c - commands on the members of a set. */
 #include "worker/commands/effects.h"
 #include "worker/commands/set_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -76,10 +77,13 @@ void cmd_sadd(struct call *c)
     }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify(c, NOTIFY_SET, "sadd", k);
+    reply_int(c->reply, n);
 }
 
 static void open_present(struct call *c, struct key_ref *k, struct dict *d)
@@ -103,20 +107,22 @@ void cmd_srem(struct call *c)
     }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_SET, "srem", k);
+    reply_int(c->reply, n);
 }
 
-static enum rc add_one(struct call *c, struct key_ref *k, struct bytes member)
+static enum rc add_one(struct call *c, struct key_ref *k, struct bytes member, bool *added)
 {
     struct set_limits l = set_limits(c);
     struct dict d;
-    bool added;
     enum rc rc = set_open(&d, c->tx, k, call_clock(c, k), &l, member, 1);
     if (!rc)
-        rc = set_add(&d, &l, member, &added);
+        rc = set_add(&d, &l, member, added);
     return rc ? rc : dict_end(&d);
 }
 
@@ -132,19 +138,21 @@ void cmd_smove(struct call *c)
     if (!key_fits(c, TYPE_SET) || !type_fits(c, key_entry(to), TYPE_SET))
         return;
     open_present(c, from, &d);
-    bool there = dict_find(&d, c->argv[3], &at);
-    enum rc rc = RC_OK;
-    if (there && from != to) {
-        rc = dict_del(&d, &at);
-        if (!rc)
-            rc = dict_end(&d);
-        if (!rc)
-            rc = add_one(c, to, c->argv[3]);
-    }
-    if (rc)
+    bool there = dict_find(&d, c->argv[3], &at), moves = there && from != to, added = false;
+    enum rc rc = moves ? dict_del(&d, &at) : RC_OK;
+    if (!rc && moves)
+        rc = dict_end(&d);
+    if (!rc && moves)
+        rc = add_one(c, to, c->argv[3], &added);
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, there);
+        return;
+    }
+    if (moves)
+        call_notify_taken(c, NOTIFY_SET, "srem", from);
+    if (added)
+        call_notify(c, NOTIFY_SET, "sadd", to);
+    reply_int(c->reply, there);
 }
 
 /* ---- chance ---- */
@@ -258,5 +266,9 @@ void cmd_spop(struct call *c)
     enum rc rc = c->rc ? c->rc : remove_chosen(c, k, &s);
     if (rc)
         call_fail(c, rc);
+    else
+        call_notify_first(c, NOTIFY_SET, "spop", k);
+    if (!rc && !k->entry)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
     free(s.place);
 }

@@ -24,6 +24,8 @@ static void take_one(struct call *c, unsigned i, const void *arg)
         rc = call_effect(c, 2, (struct bytes[]){high ? BYTES_LIT("ZPOPMAX") : BYTES_LIT("ZPOPMIN"), k->key});
     if (rc)
         call_fail(c, rc);
+    else
+        zset_tell_pop(c, k, high);
 }
 
 static void block_pop(struct call *c, bool high)

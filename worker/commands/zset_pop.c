@@ -2,11 +2,17 @@
 #include "shm/base/glob.h"
 #include "worker/commands/scan.h"
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ---- ZPOPMIN, ZPOPMAX, ZMPOP ---- */
+
+void zset_tell_pop(struct call *c, struct key_ref *k, bool high)
+{
+    call_notify_taken(c, NOTIFY_ZSET, high ? "zpopmax" : "zpopmin", k);
+}
 
 enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop *p)
 {
@@ -23,7 +29,10 @@ enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop 
         reply_bulk(c->reply, pair.member.p, pair.member.n);
         reply_double(c->reply, pair.score);
     }
-    return n ? zset_remove_ranks(c->tx, k, from, from + n) : RC_OK;
+    enum rc rc = n ? zset_remove_ranks(c->tx, k, from, from + n) : RC_OK;
+    if (n && !rc)
+        zset_tell_pop(c, k, p->high);
+    return rc;
 }
 
 static void pop_end(struct call *c, bool high)

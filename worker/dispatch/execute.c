@@ -72,7 +72,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->born = k->owned = k->logged = k->changed = k->overflowed = false;
+    k->born = k->stale = k->owned = k->logged = k->changed = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
 }
@@ -314,16 +314,22 @@ static void reply_modes(struct client *cl, size_t mark)
     cl->reply_skip_next = false;
 }
 
-/* A subscriber that causes messages to itself has them before the command's reply. */
-static void push_first(struct client *cl, size_t mark)
+/* A subscriber that causes messages to itself has them before or behind the command's reply, as the handler made them:
+ * never within it. */
+static void push_around(struct client *cl, size_t mark)
 {
     struct worker *w = cl->w;
-    struct reply kept = {0};
+    struct reply kept = {0}, behind = {0};
+    bool silent = cl->reply_off || cl->reply_skip; /* the reply is taken away again, from its beginning on */
     reply_raw(&kept, w->out.buf + mark, w->out.len - mark);
     w->out.len = mark;
+    w->net->behind_reply = silent ? NULL : &behind;
     post_send(w);
+    w->net->behind_reply = NULL;
     reply_raw(&w->out, kept.buf, kept.len);
+    reply_raw(&w->out, behind.buf, behind.len);
     reply_free(&kept);
+    reply_free(&behind);
 }
 
 /* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
@@ -335,10 +341,10 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         multi_queue(cl, cmd, rq);
         return RC_OK;
     }
-    size_t mark = w->out.len;
+    size_t mark = w->net->reply_mark = w->out.len;
     enum rc rc = run(cl, rq, a, cmd);
     if (UNLIKELY(cl->subs) && !rc && post_mark(w))
-        push_first(cl, mark);
+        push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);

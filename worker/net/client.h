@@ -116,9 +116,11 @@ struct net {
     bool monitor_behind;        /* there is some */
     bool monitor_calm;          /* see monitor_calm; mark is of that moment */
     uint64_t monitor_mark;
-    struct pubsub *pubsub;  /* who of our clients subscribes to what */
-    struct client *running; /* its batch is on: what is pushed to it goes between the replies */
-    struct request *rq;     /* one for each command of a batch */
+    struct pubsub *pubsub;      /* who of our clients subscribes to what */
+    struct client *running;     /* its batch is on: what is pushed to it goes between the replies */
+    size_t reply_mark;          /* where its present command's reply begins in the shared buffer */
+    struct reply *behind_reply; /* what it causes itself behind that reply; NULL: not now */
+    struct request *rq;         /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */

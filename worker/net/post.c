@@ -20,7 +20,8 @@ struct post {
 struct note {
     uint64_t to[SLOT_WORDS];
     uint64_t hash, channel_n, text_n;
-    uint64_t kind;
+    uint32_t kind;
+    uint32_t late; /* the sender's slot + 1, where its running client has a reply already: see push_around */
 };
 
 static bool has_slot(const uint64_t *set, uint32_t slot)
@@ -66,6 +67,8 @@ uint64_t post_message(struct worker *w, const struct message *m)
         return 0;
     if (local)
         add_slot(note.to, w->ctx.id);
+    if (local && w->net->running && w->out.len > w->net->reply_mark)
+        note.late = w->ctx.id + 1;
     if (!w->post) {
         w->post = calloc(1, sizeof(*w->post));
         CHECK(w->post);
@@ -92,12 +95,13 @@ void post_cut(struct worker *w, size_t mark)
 /* ---- reading notes ---- */
 
 /* The note at p and its message; answers where the next one begins. */
-static const char *note_read(const char *p, struct note *note, struct message *m)
+static const char *note_read(const struct worker *w, const char *p, struct note *note, struct message *m)
 {
     memcpy(note, p, sizeof(*note));
     p += sizeof(*note);
     *m = (struct message){.kind = (enum topic_kind)note->kind,
                           .hash = note->hash,
+                          .late = note->late == w->ctx.id + 1,
                           .channel = {p, note->channel_n},
                           .text = {p + note->channel_n, note->text_n}};
     return m->text.p + m->text.n;
@@ -108,7 +112,7 @@ static void deliver_notes(struct worker *w, const char *p, size_t n)
     struct note note;
     struct message m;
     for (const char *end = p + n; p < end;) {
-        p = note_read(p, &note, &m);
+        p = note_read(w, p, &note, &m);
         if (has_slot(note.to, w->ctx.id))
             pubsub_deliver(w, &m);
     }
@@ -125,14 +129,14 @@ static void notes_forget(struct post *post)
 }
 
 /* The notes for one slot, one behind the other. */
-static struct bytes notes_for(const struct post *post, uint32_t slot)
+static struct bytes notes_for(const struct worker *w, const struct post *post, uint32_t slot)
 {
     struct reply some = {0};
     struct note note;
     struct message m;
     for (const char *p = post->noted.buf, *end = p + post->noted.len; p < end;) {
         const char *from = p;
-        p = note_read(p, &note, &m);
+        p = note_read(w, p, &note, &m);
         if (has_slot(note.to, slot))
             reply_raw(&some, from, (size_t)(p - from));
     }
@@ -153,7 +157,7 @@ static unsigned letters_make(const struct worker *w, const struct post *post, st
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
         if (!has_slot(post->to, i) || !slot_lives(slot_at(i)))
             continue;
-        struct bytes notes = notes_for(post, i);
+        struct bytes notes = notes_for(w, post, i);
         letters[n++] = (struct letter){.to = i, .p = notes.p, .n = notes.n};
     }
     return n;

@@ -308,9 +308,12 @@ static void frame_write(struct reply *r, const struct topic *t, const struct mes
 }
 
 /* Who is being served gets it between the replies, everybody else behind what it has. */
-static void give(struct worker *w, struct client *cl, const struct reply *frame)
+static void give(struct worker *w, struct client *cl, const struct reply *frame, bool late)
 {
-    if (cl == w->net->running && !cl->closed) {
+    struct reply *behind = w->net->behind_reply;
+    if (cl == w->net->running && !cl->closed && late && behind) {
+        reply_raw(behind, frame->buf, frame->len);
+    } else if (cl == w->net->running && !cl->closed) {
         reply_raw(&w->out, frame->buf, frame->len);
         w->pushed = w->out.len;
     } else {
@@ -330,7 +333,7 @@ static void topic_deliver(struct worker *w, struct topic *t, const struct messag
         if (!written[v])
             frame_write(&p->frame[v], t, m);
         written[v] = true;
-        give(w, b->client, &p->frame[v]);
+        give(w, b->client, &p->frame[v], m->late);
     }
 }
 

@@ -15,6 +15,7 @@ struct message {
     enum topic_kind kind; /* TOPIC_CHANNEL also reaches those whose pattern matches; TOPIC_SHARD does not */
     uint64_t hash;        /* of the channel's name */
     struct bytes channel, text;
+    bool late; /* caused by our running client, behind its reply */
 };
 
 /* ---- pubsub.c: private until pubsub_sync ---- */
