@@ -18,8 +18,8 @@
  * change. */
 struct order_place {
     struct tree_path path;
-    unsigned index;
-    uint16_t at[ORDER_LEAF_MOST]; /* where the leaf's members begin */
+    unsigned index, known;
+    uint16_t at[ORDER_LEAF_MOST]; /* where the leaf's first members begin: known of them */
 };
 
 double order_score(const struct order_place *at);
