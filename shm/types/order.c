@@ -4,8 +4,7 @@
 
 #define LEAF_FEW 256u
 
-/* Scores as numbers in the same order. -0 is 0. */
-static uint64_t score_key(double score)
+uint64_t order_key(double score)
 {
     uint64_t bits;
     score = score == 0 ? 0 : score;
@@ -100,8 +99,8 @@ static bool begins_before(const struct goal *g, const struct tree_child *c)
 static unsigned child_for(const struct shm_node *n, const struct goal *g)
 {
     const struct tree_child *c = node_children(n);
-    uint64_t key = score_key(g->score);
-    unsigned lo = by_member(g) ? 0 : node_child_below(n, key), hi = lo + 1u;
+    uint64_t key = order_key(g->score);
+    unsigned lo = by_member(g) ? 0 : tree_child_below(c, n->n, key), hi = lo + 1u;
     while (hi < n->n && (by_member(g) || c[hi].low == key))
         hi += by_member(g) ? n->n - 1u : 1u;
     while (hi - lo > 1) {
@@ -141,6 +140,9 @@ static void scan_leaf(struct order_place *at, const struct goal *g)
     const char *p = leaf_at(leaf, leaf->start);
     bool always = by_member(g);
     unsigned i = 0;
+    /* Each member tells where the next one is, which is too late to ask for it. */
+    for (size_t line = 64; line < leaf->end; line += 64)
+        __builtin_prefetch(leaf_at(leaf, line));
     for (; i < leaf->n; i++) {
         at->at[i] = (uint16_t)(p - (const char *)leaf);
         if ((always || score_at(p) >= g->score) && reached(g, p))
@@ -277,7 +279,7 @@ static enum rc leaf_build(struct tree *t, const struct part *parts, unsigned npa
         leaf->end = (uint16_t)(leaf->end + parts[i].bytes);
         leaf->n = (uint16_t)(leaf->n + parts[i].n);
     }
-    out->low = score_key(score_at(leaf_at(leaf, leaf->start)));
+    out->low = order_key(score_at(leaf_at(leaf, leaf->start)));
     out->count = leaf->n;
     return RC_OK;
 }
@@ -362,7 +364,7 @@ static size_t cut_at(const struct order_place *at, const struct remake *m, doubl
     struct tree_path p = at->path;
     if (at->index == p.leaf->n && !tree_next(&p))
         return m->bytes - last;
-    uint64_t mixed = (score_key(score) ^ at->index) * 0x9e3779b97f4a7c15ull;
+    uint64_t mixed = (order_key(score) ^ at->index) * 0x9e3779b97f4a7c15ull;
     return m->bytes * (6 + (mixed >> 61) % 5) / 16;
 }
 
@@ -420,8 +422,7 @@ enum rc order_del(struct tree *t, struct order_place *at)
     if (rc)
         return rc;
     size_t left = (size_t)(leaf->end - leaf->start) - (size_t)(to - from);
-    bool joins =
-        left && next && left < LEAF_FEW && left + (next->end - next->start) < ORDER_LEAF * 3 / 4;
+    bool joins = left && next && left < LEAF_FEW && left + (next->end - next->start) < ORDER_LEAF * 3 / 4;
     if (left && !joins && tree_leaf_mine(t, leaf) && left >= leaf->room / 2) {
         rc = shift(t, leaf, to, from - to, -1);
         return rc ? rc : tree_count_add(t, &at->path, -1);

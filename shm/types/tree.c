@@ -30,7 +30,7 @@ uint64_t tree_count(shm_ref root)
 /* The last child whose lowest key is not above. */
 static unsigned child_for(const struct shm_node *n, uint64_t key)
 {
-    return key == UINT64_MAX ? n->n - 1u : node_child_below(n, key + 1);
+    return key == UINT64_MAX ? n->n - 1u : tree_child_below(node_children(n), n->n, key + 1);
 }
 
 static struct shm_node *step_down(struct tree_path *p, struct shm_node *n, unsigned at)

@@ -41,11 +41,10 @@ static inline struct tree_child *node_children(const struct shm_node *n)
 {
     return (struct tree_child *)(uintptr_t)(n + 1);
 }
-/* The last child whose lowest key is below, or the first one. Without branches: which way it goes cannot be guessed. */
-static inline unsigned node_child_below(const struct shm_node *n, uint64_t key)
+/* Of so many children the last whose lowest key is below, or the first. Without branches: which way it goes cannot be guessed. */
+static inline unsigned tree_child_below(const struct tree_child *c, unsigned len, uint64_t key)
 {
-    const struct tree_child *c = node_children(n);
-    unsigned at = 0, len = n->n;
+    unsigned at = 0;
     while (len > 1) {
         unsigned half = len / 2;
         at += c[at + half].low < key ? half : 0;
