@@ -1,6 +1,7 @@
 #include "worker/dispatch/execute.h"
 #include "shm/base/log.h"
 #include "shm/config.h"
+#include "shm/types/warm.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
 #include "worker/dispatch/monitor.h"
@@ -75,6 +76,22 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->born = k->stale = k->owned = k->logged = k->changed = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
+}
+
+void execute_ahead_members(const struct client *cl, const struct request *rq, const struct ahead *a,
+                           unsigned n)
+{
+    struct warm w[WARM_MOST];
+    unsigned m = 0;
+    for (unsigned i = 0; i < n && m < WARM_MOST; i++) {
+        const struct command *cmd = a[i].cmd;
+        if (!a[i].located || !cmd->member || rq[i].argc <= cmd->member)
+            continue;
+        const struct bytes *at = &rq[i].argv[cmd->member];
+        w[m++] = (struct warm){&a[i].key, at[0], cmd->scored ? at[-1] : (struct bytes){NULL, 0}};
+    }
+    if (m)
+        warm_members(&cl->w->ctx, w, m);
 }
 
 /* ---- the checks ---- */
