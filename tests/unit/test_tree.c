@@ -455,7 +455,6 @@ int main(void)
     CHECK(!arena_create(&sizes, &fd));
     slot_ctx(&ctx, 1);
     root = shm_at(ctx.root->extra);                  /* a word of the arena that nothing else uses here */
-    persist(ctx.root)->snap.lag_bytes = 64ull << 20; /* as a snapshot's cut would say */
     run(false, 20000, 30, false);
     run(true, 20000, 30, false);
     run(true, 20000, 55, true);
