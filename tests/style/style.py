@@ -22,7 +22,7 @@ CARD_KEYS = ("Owner", "Locks", "Crash", "Survives", "Fails", "Tests")
 README_ROOMS = ("master", "worker", "shm", "persist", "include", "tests", "conf", "docker")
 MAX_FILE, MAX_FUNCTION = 1200, 100
 
-# What the files of a room may include; a room's *_main.h is what the master starts it by.
+# What the files of a room may include.
 MAY_SEE = {
     "include": ("include",),
     "shm": ("include", "shm"),
@@ -86,8 +86,7 @@ def check_includes():
             if not os.path.exists(os.path.join(ROOT, target)):
                 yield "%s:%d: includes start at the root of the repository: %s" % (path, number, target)
             elif room in MAY_SEE and other not in MAY_SEE[room]:
-                if not (room == "master" and target.endswith("_main.h")):
-                    yield "%s:%d: %s/ may not include %s" % (path, number, room, target)
+                yield "%s:%d: %s/ may not include %s" % (path, number, room, target)
 
 
 def functions(path):
