@@ -161,7 +161,8 @@ static enum rc open_file(struct snapper *s)
         base_names(s, name, tmp);
         rc = snap_file_open(&s->file, s->waldir, tmp, name);
     }
-    s->file.early = s->cfg->rdb_save_incremental_fsync;
+    s->file.early =
+        s->kind == SNAP_RDB ? s->cfg->rdb_save_incremental_fsync : s->cfg->aof_rewrite_incremental_fsync;
     return rc ? file_fails(s) : RC_OK;
 }
 

@@ -1,6 +1,6 @@
 /* shm/arena.h - the shared memory itself: one sparse memfd, its root page, and its 64 KB units.
  * Owner     the master creates and maps it before any fork; everybody inherits the mapping.
- * Locks     the arena latch (rank 3), as a nested action (shm/nest.h).
+ * Locks     the arena latch (rank 4), as a nested action (shm/nest.h).
  * Crash     unit_take and unit_give are nested actions: rolled back unless their commit was stored.
  * Survives  worker death and a change of binary: yes (the layout is checked). Restart of the host: no.
  * Fails     RC_NOMEM when the machine or the arena has no room, RC_BUSY when the latch stays taken.
