@@ -3,6 +3,7 @@
 #include "tests/crash/exec_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
+#include "tests/crash/pubsub_ops.h"
 #include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -652,6 +653,11 @@ const struct crash_op crash_ops[] = {
     {"exec", exec_ready, exec_keys, false},
     {"exec-gate", exec_ready, exec_gate, false},
     {"exec-gate-undone", exec_ready, exec_gate_undone, false},
+    /* subscriptions and messages */
+    {"topics", pubsub_ready, pubsub_registers, false},
+    {"letters-sent", pubsub_ready, pubsub_sends, false},
+    {"letters-taken", pubsub_ready, pubsub_takes, false},
+    {"pubsub-adopted", pubsub_ready, pubsub_adopts, false},
     /* sorted sets */
     {"zset-packed", zsets_ready, zset_packed, true},
     {"zset-listpack", zsets_ready, zset_listpack, true},

@@ -1,7 +1,7 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
     ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c ${CMAKE_CURRENT_LIST_DIR}/pubsub_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -62,7 +62,7 @@ if(TARGET skep)
   foreach(scenario reopened crowded addresses refused_late reloaded asleep watched watched_moving)
     server_test(talk ${scenario})
   endforeach()
-  foreach(scenario order killed slow stopped)
+  foreach(scenario order killed slow stopped moved moved_slowly moved_killed)
     server_test(pubsub ${scenario})
   endforeach()
   foreach(scenario whole broken full)

@@ -1,6 +1,7 @@
 #include "worker/dispatch/block.h"
 #include "shm/base/clock.h"
 #include "shm/base/number.h"
+#include "worker/net/pubsub.h"
 #include "worker/worker.h"
 
 #include <math.h>
@@ -70,6 +71,8 @@ static void wake_type(struct worker *w, uint32_t db, uint64_t hash, unsigned typ
         id = r->id;
     }
     tx_abort(&tx);
+    if ((rc || id) && UNLIKELY(post_mark(w)))
+        post_send(w); /* what is told of the push comes before what will be told of the pop */
     if (rc)
         waiters_stir(w->ctx.root);
     else if (id)

@@ -6,7 +6,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
-#include "worker/net/pubsub.h"
+#include "worker/net/pubsub_move.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -92,6 +92,7 @@ void client_detach(struct client *cl)
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
+    moves_forget(cl);
     pubsub_forget(cl);
     client_leave_waiting(cl);
     blocked_end(cl);

@@ -47,8 +47,9 @@ void client_wait(struct client *cl, enum client_wait why)
         net->wake_ms = cl->wake_ms;
     }
     if (why == WAIT_BLOCKED)
-        client_read_start(cl);                                           /* to hear when it hangs up */
-    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER) /* these are told */
+        client_read_start(cl); /* to hear when it hangs up */
+    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER &&
+             why != WAIT_ARRIVAL) /* these are told */
         enlist(cl, why == WAIT_PARKED ? &net->parked : &net->resting);
 }
 
