@@ -226,18 +226,24 @@ static unsigned cut_sorted(struct build *b)
     return best;
 }
 
-/* Hashes are spread evenly: near the middle of the leaf's range nothing need be sorted. Near, and not at it: leaves that were cut alike
- * would all be full at the same time (as in order.c). */
+/* Hashes are spread evenly: near the middle of what the leaf has nothing need be sorted. Near, and not at it: leaves that were cut alike
+ * would all be full at the same time (as in order.c). The last leaf, with hashes that are all low in its range, is being filled in about
+ * their order, as copies and dumps are: little is to come for the first half. */
 static unsigned cut_of(struct build *b, uint64_t low, uint64_t high, uint64_t *bound)
 {
+    uint64_t least = UINT64_MAX, most = 0;
     size_t bytes;
     for (unsigned i = 0; i < b->n; i++) {
+        struct piece *p = &b->piece[i];
         const char *next;
-        b->piece[i].hash = b->piece[i].p ? hash_of(b->m, item_at(b->m, b->piece[i].p, &next).key) : b->hash;
+        p->hash = p->p ? hash_of(b->m, item_at(b->m, p->p, &next).key) : b->hash;
+        least = p->hash < least ? p->hash : least;
+        most = p->hash > most ? p->hash : most;
     }
-    *bound = coarse(low + (high - low) / 16 * (6 + (b->hash & 0xffff) % 5));
+    bool in_order = high == UINT64_MAX && most - low < (high - low) / 16;
+    *bound = coarse(least + (most - least) / 16 * (in_order ? 14 : 6 + (b->hash & 0xffff) % 5));
     unsigned n = partition(b, *bound, &bytes);
-    if (bytes >= b->bytes / 4 && bytes <= b->bytes / 4 * 3)
+    if (bytes >= b->bytes / 4 && (bytes <= b->bytes / 4 * 3 || (in_order && n < b->n)))
         return n;
     n = cut_sorted(b);
     *bound = coarse(b->piece[n].hash);
