@@ -249,9 +249,8 @@ static enum rc open_value(struct tx *tx, struct key_ref *k, bool alone)
     return RC_OK;
 }
 
-static enum rc put_value(struct tx *tx, struct key_ref *k, struct bytes all)
+static enum rc put_value(struct tx *tx, struct key_ref *k, struct bytes all, uint64_t number)
 {
-    uint64_t *epoch = &scripting(tx->ctx->root)->functions_epoch;
     enum rc rc = RC_OK;
     if (all.n)
         rc = string_set_bytes(tx, k, all, -1, 0);
@@ -259,18 +258,20 @@ static enum rc put_value(struct tx *tx, struct key_ref *k, struct bytes all)
         rc = key_del(tx, k, false);
     tx_effect_key(tx, k->hash);
     /* After the value: who sees the new epoch finds what it tells of. */
-    return rc ? rc : tx_set_word(tx, epoch, tx_word(tx, epoch, 0) + 1, 0);
+    return rc ? rc : tx_set_word(tx, &scripting(tx->ctx->root)->functions_epoch, number, 0);
 }
 
 static enum rc change_in(struct tx *tx, bool alone, const struct library_change *change,
                          struct library_pack *to, struct library_clash *clash)
 {
     struct key_ref k;
+    /* A number of its own, since a process may keep what it has seen of a change that is taken back (EXEC). */
+    uint64_t number = __atomic_add_fetch(&scripting(tx->ctx->root)->functions_drawn, 1, __ATOMIC_RELAXED);
     enum rc rc = open_value(tx, &k, alone);
     if (!rc)
-        rc = library_merge(to, value_of(&k), change, libraries_epoch(tx->ctx->root) + 1, clash);
+        rc = library_merge(to, value_of(&k), change, number, clash);
     if (!rc)
-        rc = put_value(tx, &k, (struct bytes){to->p, to->n});
+        rc = put_value(tx, &k, (struct bytes){to->p, to->n}, number);
     return rc || !alone ? rc : tx_expose(tx);
 }
 

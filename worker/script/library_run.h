@@ -1,0 +1,22 @@
+/* worker/script/library_run.h - runs a library's source in a Lua state, where it registers its functions.
+ * Owner     the state's.
+ * Locks     none.
+ * Crash     private memory, gone with the process.
+ * Survives  no.
+ * Fails     RC_INVALID with a sentence.
+ * Tests     tests/regress/sql/function_register.cmd */
+#ifndef SKEP_LIBRARY_RUN_H
+#define SKEP_LIBRARY_RUN_H
+
+#include "shm/library.h"
+#include "worker/script/lua_base.h"
+#include "worker/script/library_load.h"
+
+struct library_run {
+    struct library_pack functions;
+    uint32_t n;
+};
+/* The functions become known to functions, and a table of them, by their names, is left on the stack if all is well. */
+enum rc library_run(lua_State *L, struct bytes body, struct library_run *run, char error[LIBRARY_ERROR]);
+
+#endif
