@@ -19,8 +19,10 @@ command_fn cmd_function_delete, cmd_function_dump, cmd_function_flush, cmd_funct
 /* Whose sentence it is: LOAD quotes a library's name, RESTORE does not. */
 static void reply_clash(struct call *c, const struct library_clash *clash, bool quoted)
 {
-    const char *what = clash->function ? "Function" : "Library", *quote = quoted && !clash->function ? "'" : "";
-    reply_errorf(c->reply, "ERR %s %s%.*s%s already exists", what, quote, (int)clash->name.n, clash->name.p, quote);
+    const char *what = clash->function ? "Function" : "Library",
+               *quote = quoted && !clash->function ? "'" : "";
+    reply_errorf(c->reply, "ERR %s %s%.*s%s already exists", what, quote, (int)clash->name.n, clash->name.p,
+                 quote);
 }
 
 /* The log is told the command as it came. False: there is an answer, or none yet. */
@@ -167,7 +169,8 @@ static bool restore_read(struct call *c, struct library_pack *fresh)
     if (good && rc == RC_NOMEM)
         call_fail(c, rc);
     else if (good && rc != RC_MISSING)
-        reply_error(c->reply, rc == RC_NOTYPE ? "ERR given type is not a function" : "ERR Failed loading library payload");
+        reply_error(c->reply, rc == RC_NOTYPE ? "ERR given type is not a function"
+                                              : "ERR Failed loading library payload");
     rdb_in_close(&in);
     return good && rc == RC_MISSING;
 }
@@ -182,7 +185,8 @@ static bool restore_policy(struct call *c, enum library_policy *policy)
     }
     for (unsigned i = 0; c->argc == 4; i++) {
         if (i == ARRAY_LEN(name)) {
-            reply_error(c->reply, "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
+            reply_error(c->reply,
+                        "ERR Wrong restore policy given, value should be either FLUSH, APPEND or REPLACE.");
             return false;
         }
         *policy = (enum library_policy)i;
@@ -210,7 +214,8 @@ void cmd_function_restore(struct call *c)
 
 static void list_flags(struct call *c, uint32_t flags)
 {
-    static const char *const name[] = {"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"};
+    static const char *const name[] = {"no-writes", "allow-oom", "allow-stale", "no-cluster",
+                                       "allow-cross-slot-keys"};
     reply_set(c->reply, (size_t)__builtin_popcount(flags));
     for (unsigned i = 0; i < ARRAY_LEN(name); i++)
         if (flags & 1u << i)

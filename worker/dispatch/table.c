@@ -297,7 +297,8 @@ uint32_t command_acl(const struct command *cmd)
         [G_BITMAP] = A_BITMAP,
     };
     uint32_t flags = cmd->flags;
-    uint32_t acl = cmd->acl | by_group[cmd->group] | (flags & F_FAST ? A_FAST : A_SLOW);
+    uint32_t acl = cmd->acl | (flags & F_FAST ? A_FAST : A_SLOW);
+    acl |= cmd->run ? by_group[cmd->group] : 0; /* a container does nothing itself */
     acl |= flags & F_WRITE ? A_WRITE : 0;
     acl |= flags & F_READONLY && cmd->group != G_SCRIPTING ? A_READ : 0;
     acl |= flags & F_ADMIN ? A_ADMIN | A_DANGEROUS : 0;

@@ -45,16 +45,11 @@ enum rc libraries_load(struct shm_ctx *ctx, struct bytes code, bool merge, char 
     enum rc rc = library_source_open(&s, code, error);
     if (!rc)
         rc = library_make(&s, LOAD_TO_END, &fresh, error);
-    struct library_change ch = {.fresh = {fresh.p, fresh.n}, .policy = merge ? LIBRARY_REPLACE : LIBRARY_APPEND};
+    struct library_change ch = {.fresh = {fresh.p, fresh.n},
+                                .policy = merge ? LIBRARY_REPLACE : LIBRARY_APPEND};
     if (!rc)
         rc = change(ctx, &ch, error);
     library_source_close(&s);
     free(fresh.p);
     return rc;
-}
-
-enum rc libraries_flush(struct shm_ctx *ctx)
-{
-    char error[LIBRARY_ERROR];
-    return change(ctx, &(struct library_change){.policy = LIBRARY_FLUSH}, error);
 }

@@ -16,7 +16,5 @@ const struct library_copy *libraries_here(struct call *c);
 enum load_patience libraries_patience(const struct call *c);
 /* One from a file, by a loader: RC_INVALID with a sentence. merge: one of the same name gives way. */
 enum rc libraries_load(struct shm_ctx *ctx, struct bytes code, bool merge, char error[LIBRARY_ERROR]);
-/* When the keyspace is emptied to be loaded again. */
-enum rc libraries_flush(struct shm_ctx *ctx);
 
 #endif

@@ -9,10 +9,10 @@
 
 #include "worker/script/library_run.h"
 
-#define STATE_BYTES   (256u << 20)
-#define HOOK_STEPS    1000
-#define BRIEF_US      1000
-#define AT_LEAST_US   500000
+#define STATE_BYTES (256u << 20)
+#define HOOK_STEPS  1000
+#define BRIEF_US    1000
+#define AT_LEAST_US 500000
 
 /* ---- the first line ---- */
 
@@ -51,7 +51,8 @@ enum rc library_source_open(struct library_source *s, struct bytes code, char er
     if (!end || memchr(code.p, '\0', (size_t)(end - code.p)))
         return BAD("Invalid library metadata");
     s->body = (struct bytes){end, (size_t)(code.p + code.n - end)};
-    if (words_split((struct bytes){code.p, (size_t)(end - code.p)}, &s->words) || !s->words.n || s->words.v[0].n < 2)
+    if (words_split((struct bytes){code.p, (size_t)(end - code.p)}, &s->words) || !s->words.n ||
+        s->words.v[0].n < 2)
         return BAD("Invalid library metadata");
     return read_words(s, error);
 }
@@ -87,7 +88,7 @@ static void look_at_clock(lua_State *L, lua_Debug *ar)
     if (clock_us() < p->until_us)
         return;
     p->over = true;
-    lua_pushliteral(L, "ERR FUNCTION LOAD timeout");
+    lua_pushliteral(L, "FUNCTION LOAD timeout");
     lua_error(L);
 }
 
@@ -108,8 +109,10 @@ static enum rc make_in(lua_State *L, const struct library_source *s, enum load_p
     struct library_run run = {0};
     be_patient(L, &p, how);
     enum rc rc = library_run(L, s->body, &run, error);
-    struct library lib = {
-        .name = s->name, .code = s->code, .functions = {run.functions.p, run.functions.n}, .nfunctions = run.n};
+    struct library lib = {.name = s->name,
+                          .code = s->code,
+                          .functions = {run.functions.p, run.functions.n},
+                          .nfunctions = run.n};
     if (rc && p.over && how == LOAD_BRIEFLY)
         rc = RC_DEFER;
     else if (!rc && !run.n)

@@ -13,12 +13,14 @@
 
 #define LIBRARY_ERROR 512
 #define LIBRARY_NAME_RULE                                                                                    \
-    "Library names can only contain letters, numbers, or underscores(_) and must be at least one character long"
+    "Library names can only contain letters, numbers, or underscores(_) and must be at least one character " \
+    "long"
 
 struct library_source {
     struct bytes code; /* as it came */
     struct bytes name; /* in words */
-    struct bytes body; /* what Lua compiles: from the first line's end on, so that lines are counted rightly */
+    struct bytes
+        body; /* what Lua compiles: from the first line's end on, so that lines are counted rightly */
     struct words words;
 };
 /* To be closed whatever it says. */

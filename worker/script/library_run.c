@@ -30,7 +30,8 @@ static struct bytes text_at(lua_State *L, int index)
 
 static uint32_t flag_named(lua_State *L, int index)
 {
-    static const char *const name[] = {"no-writes", "allow-oom", "allow-stale", "no-cluster", "allow-cross-slot-keys"};
+    static const char *const name[] = {"no-writes", "allow-oom", "allow-stale", "no-cluster",
+                                       "allow-cross-slot-keys"};
     for (unsigned i = 0; lua_isstring(L, index) && i < ARRAY_LEN(name); i++)
         if (bytes_is(text_at(L, index), name[i]))
             return 1u << i;
@@ -67,7 +68,8 @@ static void named_argument(lua_State *L, struct bytes key, uint32_t *flags)
         lua_copy(L, AT_VALUE, AT_CALLBACK);
     } else if (bytes_is(key, "flags")) {
         if (!lua_istable(L, AT_VALUE))
-            refuse(L, "flags argument to redis.register_function must be a table representing function flags");
+            refuse(L,
+                   "flags argument to redis.register_function must be a table representing function flags");
         *flags = flags_at(L, AT_VALUE);
     } else {
         refuse(L, "unknown argument given to redis.register_function");
@@ -84,7 +86,8 @@ static uint32_t named_arguments(lua_State *L)
     for (lua_pushnil(L); lua_next(L, 1); lua_settop(L, AT_KEY)) {
         if (!lua_isstring(L, AT_KEY))
             refuse(L, "named argument key given to redis.register_function is not a string");
-        lua_pushvalue(L, AT_KEY); /* the text of a number takes its place, which lua_next would not find again */
+        lua_pushvalue(L,
+                      AT_KEY); /* the text of a number takes its place, which lua_next would not find again */
         named_argument(L, text_at(L, -1), &flags);
     }
     if (lua_isnil(L, AT_NAME))
@@ -107,7 +110,8 @@ static void two_arguments(lua_State *L)
 
 static void add_function(lua_State *L, struct library_run *run, uint32_t flags)
 {
-    struct library_function f = {.name = text_at(L, AT_NAME), .flags = flags, .described = !lua_isnil(L, AT_BRIEF)};
+    struct library_function f = {
+        .name = text_at(L, AT_NAME), .flags = flags, .described = !lua_isnil(L, AT_BRIEF)};
     f.brief = f.described ? text_at(L, AT_BRIEF) : (struct bytes){"", 0};
     if (!library_name_is_valid(f.name))
         refuse(L, LIBRARY_NAME_RULE);
@@ -144,7 +148,8 @@ static int register_function(lua_State *L)
 
 static int log_text(lua_State *L)
 {
-    static const enum log_level level[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE, LOG_LEVEL_WARNING};
+    static const enum log_level level[] = {LOG_LEVEL_DEBUG, LOG_LEVEL_VERBOSE, LOG_LEVEL_NOTICE,
+                                           LOG_LEVEL_WARNING};
     int n = lua_gettop(L);
     if (n < 2)
         refuse(L, "redis.log() requires two arguments or more.");
