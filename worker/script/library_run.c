@@ -157,7 +157,7 @@ static int log_text(lua_State *L)
         refuse(L, "First argument must be a number (log level).");
     double at = lua_tonumber(L, 1);
     if (!(at >= 0 && at < (double)ARRAY_LEN(level)))
-        refuse(L, "Invalid log level.");
+        refuse(L, "Invalid debug level.");
     luaL_Buffer b;
     luaL_buffinit(L, &b);
     for (int i = 2; i <= n; i++) {
