@@ -13,6 +13,7 @@
 #define HOOK_STEPS  1000
 #define BRIEF_US    1000
 #define AT_LEAST_US 500000
+#define LONG_SOURCE (32u << 10) /* to compile it takes about a millisecond, in which no clock is looked at */
 
 /* ---- the first line ---- */
 
@@ -102,20 +103,26 @@ static void be_patient(lua_State *L, struct patience *p, enum load_patience how)
     lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_STEPS);
 }
 
+enum rc library_load(lua_State *L, struct bytes body, enum load_patience how, struct library_run *run,
+                     char error[LIBRARY_ERROR])
+{
+    struct patience p = {0};
+    if (how == LOAD_BRIEFLY && body.n > LONG_SOURCE)
+        return RC_DEFER;
+    be_patient(L, &p, how);
+    enum rc rc = library_run(L, body, run, error);
+    lua_sethook(L, NULL, 0, 0);
+    return rc && p.over && how == LOAD_BRIEFLY ? RC_DEFER : rc;
+}
+
 static enum rc make_in(lua_State *L, const struct library_source *s, enum load_patience how,
                        struct library_pack *to, char error[LIBRARY_ERROR])
 {
-    struct patience p = {0};
     struct library_run run = {0};
-    be_patient(L, &p, how);
-    enum rc rc = library_run(L, s->body, &run, error);
-    struct library lib = {.name = s->name,
-                          .code = s->code,
-                          .functions = {run.functions.p, run.functions.n},
-                          .nfunctions = run.n};
-    if (rc && p.over && how == LOAD_BRIEFLY)
-        rc = RC_DEFER;
-    else if (!rc && !run.n)
+    enum rc rc = library_load(L, s->body, how, &run, error);
+    struct library lib = {
+        .name = s->name, .code = s->code, .functions = {run.functions.p, run.functions.n}, .nfunctions = run.n};
+    if (!rc && !run.n)
         rc = BAD("No functions registered");
     if (!rc)
         library_pack(to, &lib);

@@ -16,7 +16,10 @@ struct library_run {
     struct library_pack functions;
     uint32_t n;
 };
-/* The functions become known to functions, and a table of them, by their names, is left on the stack if all is well. */
+/* With a limit of time (library_make); RC_DEFER as well. */
+enum rc library_load(lua_State *L, struct bytes body, enum load_patience how, struct library_run *run,
+                     char error[LIBRARY_ERROR]);
+/* What it registers is packed into run; a table of the functions, by their names, is left on the stack if all is well. */
 enum rc library_run(lua_State *L, struct bytes body, struct library_run *run, char error[LIBRARY_ERROR]);
 
 #endif
