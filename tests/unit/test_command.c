@@ -134,15 +134,7 @@ static const char *const later[] = {
     "client|caching",
     "client|getredir",
     "client|tracking",
-    "eval",
-    "eval_ro",
-    "evalsha",
-    "evalsha_ro",
     "failover",
-    "fcall",
-    "fcall_ro",
-    "function|kill",
-    "function|stats",
     "client|trackinginfo",
     "lastsave",
     "migrate",
@@ -152,13 +144,6 @@ static const char *const later[] = {
     "replicaof",
     "restore-asking",
     "save",
-    "script",
-    "script|debug",
-    "script|exists",
-    "script|flush",
-    "script|help",
-    "script|kill",
-    "script|load",
     "slaveof",
     "sync",
     "wait",
@@ -258,7 +243,7 @@ static char *line_of(const struct command *c)
     FILE *f = open_memstream(&text, &len);
     CHECK(f);
     fprintf(f, "%s\t%s\t%d\t", command_fullname(c), command_group_name(c->group), c->arity);
-    put_bits(f, c->flags & ((1u << F_SHOWN) - 1), command_flag_name, "");
+    put_bits(f, c->flags & F_SHOWN_MASK, command_flag_name, "");
     fprintf(f, "\t");
     put_bits(f, command_acl(c), command_acl_name, "@");
     fprintf(f, "\t");

@@ -160,7 +160,7 @@ static void put_info(struct reply *r, const struct command *cmd)
     reply_array(r, 10);
     reply_bulk_str(r, command_fullname(cmd));
     reply_int(r, cmd->arity);
-    put_names(r, cmd->flags & ((1u << F_SHOWN) - 1), command_flag_name, "");
+    put_names(r, cmd->flags & F_SHOWN_MASK, command_flag_name, "");
     put_key_range(r, cmd);
     put_names(r, command_acl(cmd), command_acl_name, "@");
     put_tips(r, cmd);
@@ -426,6 +426,10 @@ static void get_keys(struct call *c, bool with_flags)
         return;
     struct key_pos few[16], *keys = few;
     int n = command_keys(cmd, argv, argc, few, ARRAY_LEN(few));
+    if (n < 0 && cmd->flags & F_NO_MANDATORY_KEYS) {
+        reply_array(c->reply, 0);
+        return;
+    }
     if (n < 0) {
         reply_error(c->reply, "ERR Invalid arguments specified for command");
         return;

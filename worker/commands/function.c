@@ -6,13 +6,14 @@
 #include "shm/format/rdb_in.h"
 #include "shm/format/rdb_out.h"
 #include "worker/commands/server_cmds.h"
+#include "worker/dispatch/busy.h"
 #include "worker/script/libraries.h"
 
 /* With more code than this, what packs or copies all of it takes about a millisecond. */
 #define LIBRARIES_LONG (256u << 10)
 
-command_fn cmd_function_delete, cmd_function_dump, cmd_function_flush, cmd_function_list, cmd_function_load,
-    cmd_function_restore;
+command_fn cmd_function_delete, cmd_function_dump, cmd_function_flush, cmd_function_kill, cmd_function_list,
+    cmd_function_load, cmd_function_restore, cmd_function_stats;
 
 /* ---- changes ---- */
 
@@ -287,4 +288,38 @@ void cmd_function_list(struct call *c)
             n++;
         }
     reply_defer_array(c->reply, mark, n);
+}
+
+/* ---- what runs ---- */
+
+void cmd_function_kill(struct call *c)
+{
+    busy_kill(c, false);
+}
+
+static void stats_counts(struct call *c, const struct library_copy *now)
+{
+    struct library lib;
+    size_t libraries = 0, functions = 0;
+    for (struct bytes rest = now->all; library_next(&rest, &lib); libraries++)
+        functions += lib.nfunctions;
+    reply_map(c->reply, 1);
+    reply_bulk_str(c->reply, "LUA");
+    reply_map(c->reply, 2);
+    reply_bulk_str(c->reply, "libraries_count");
+    reply_int(c->reply, (long long)libraries);
+    reply_bulk_str(c->reply, "functions_count");
+    reply_int(c->reply, (long long)functions);
+}
+
+void cmd_function_stats(struct call *c)
+{
+    const struct library_copy *now = libraries_here(c);
+    if (!now)
+        return;
+    reply_map(c->reply, 2);
+    reply_bulk_str(c->reply, "running_script");
+    busy_tell(c);
+    reply_bulk_str(c->reply, "engines");
+    stats_counts(c, now);
 }

@@ -120,8 +120,10 @@ static enum rc make_in(lua_State *L, const struct library_source *s, enum load_p
 {
     struct library_run run = {0};
     enum rc rc = library_load(L, s->body, how, &run, error);
-    struct library lib = {
-        .name = s->name, .code = s->code, .functions = {run.functions.p, run.functions.n}, .nfunctions = run.n};
+    struct library lib = {.name = s->name,
+                          .code = s->code,
+                          .functions = {run.functions.p, run.functions.n},
+                          .nfunctions = run.n};
     if (!rc && !run.n)
         rc = BAD("No functions registered");
     if (!rc)
