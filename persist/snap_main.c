@@ -8,6 +8,7 @@
 #include "shm/format/rdb.h"
 #include "shm/format/rdb_out.h"
 #include "shm/format/wal_dir.h"
+#include "shm/library.h"
 #include "shm/snapshot.h"
 #include "shm/wal.h"
 
@@ -194,17 +195,28 @@ static enum rc select_db(struct snapper *s, uint32_t db)
     return rc ? rc : rdb_out_length(&s->out, db);
 }
 
+/* The hidden database's one value: each library becomes a record of its own. */
+static enum rc save_libraries(struct snapper *s, struct bytes all)
+{
+    struct library lib;
+    enum rc rc = RC_OK;
+    while (!rc && library_next(&all, &lib))
+        rc = rdb_out_function(&s->out, lib.code);
+    return rc;
+}
+
 static enum rc save_entry(void *arg, uint32_t db, const struct shm_entry *e)
 {
     struct snapper *s = arg;
     enum rc rc = RC_OK;
     if (UNLIKELY(called_off))
         return RC_MISSING;
-    if (UNLIKELY(db == functions_db(s->ctx.root)))
-        return RC_OK;
-    if (db != s->db)
+    bool hidden = db == functions_db(s->ctx.root);
+    if (UNLIKELY(hidden))
+        rc = save_libraries(s, entry_bytes(e));
+    else if (db != s->db)
         rc = select_db(s, db);
-    if (!rc)
+    if (!rc && LIKELY(!hidden))
         rc = rdb_out_entry(&s->out, e, s->cfg, s->now_ms);
     if (rc == RC_NOTYPE)
         fails(s, "A key has a type that cannot be saved", EINVAL);

@@ -74,6 +74,7 @@ enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_val
 /* A digest of all keys, values and expiries in all databases, of the mail in all rings, and of the log. Keys that begin
  * with the letter skip are left out. */
 uint64_t ks_digest(char skip);
+uint64_t ks_entries_digest(void); /* of the entries alone, hidden databases included */
 /* Of one entry; the sum of all is what ks_digest says of the keys. */
 uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e);
 

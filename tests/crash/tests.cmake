@@ -1,7 +1,8 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
     ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c ${CMAKE_CURRENT_LIST_DIR}/pubsub_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c ${CMAKE_CURRENT_LIST_DIR}/pubsub_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/library_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -72,6 +73,9 @@ if(TARGET skep)
           no_log replaced upgraded reload)
     server_test(persist ${scenario})
   endforeach()
+  foreach(scenario lasting reload both_ways replaced killed)
+    server_test(functions ${scenario})
+  endforeach()
   foreach(scenario saves bases)
     server_test(moment ${scenario})
   endforeach()
@@ -113,7 +117,7 @@ endif()
 if(TARGET skep)
   add_executable(load_dir ${CMAKE_CURRENT_LIST_DIR}/load_dir.c)
   target_link_libraries(load_dir ${SKEP_LIBS})
-  foreach(scenario rdb rdb_types rdb_empty crowded usage rdb_refused rdb_damaged twice multipart single choice manifest aof_cut block_cut
+  foreach(scenario rdb rdb_types rdb_empty crowded usage rdb_refused functions rdb_damaged twice multipart single choice manifest aof_cut block_cut
                    aof_damaged surroundings full shares)
     add_test(NAME crash/load_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_files.py ${scenario}
                                                  $<TARGET_FILE:load_dir>)

@@ -259,6 +259,39 @@ static void payloads(void)
     }
 }
 
+/* FUNCTION DUMP of redis-server 7.0, with a library and without; and what is no such payload. */
+static void functions(void)
+{
+    static const char code[] = "#!lua name=a\nredis.register_function('f', function() return 1 end)";
+    static const char with[] =
+        "\xf5@B#!lua name=a\nredis.register_function('f', function() return 1 end)\n\0\xe3\xd1\xb9\x83"
+        "\x19\xf4\xe3\x84";
+    static const char without[] = "\n\0]\x9b\\@\x0f\x7f\xa2\xda";
+    for (unsigned n = 0; n < 2; n++) {
+        struct rdb_out out;
+        struct rdb_in in;
+        struct bytes text, wanted = n ? (struct bytes){with, sizeof(with) - 1}
+                                      : (struct bytes){without, sizeof(without) - 1};
+        CHECK(!rdb_out_open(&out, 0, NULL, NULL));
+        if (n)
+            CHECK(!rdb_out_function(&out, BYTES_LIT(code)));
+        CHECK(!rdb_out_footer(&out) && bytes_equal((struct bytes){out.buf, out.len}, wanted));
+        CHECK(!rdb_in_open_functions(&in, wanted));
+        if (n)
+            CHECK(!rdb_in_function(&in, &text) && bytes_equal(text, BYTES_LIT(code)));
+        CHECK(rdb_in_function(&in, &text) == RC_MISSING);
+        rdb_in_close(&in);
+        CHECK(rdb_in_open_functions(&in, (struct bytes){wanted.p, wanted.n - 1}) == RC_RANGE);
+        rdb_in_close(&in);
+        rdb_out_close(&out);
+    }
+    struct rdb_in in;
+    struct bytes text;
+    CHECK(!rdb_in_open_functions(&in, BYTES_LIT("\x00\xc0\x05\x0a\x00\x63\x2f\x5f\x66\x83\x2f\xb3\x51")));
+    CHECK(rdb_in_function(&in, &text) == RC_NOTYPE && rdb_in_function(&in, &text) == RC_INVALID);
+    rdb_in_close(&in);
+}
+
 int main(void)
 {
     arena_begin(1024);
@@ -270,6 +303,7 @@ int main(void)
     failing_flush();
     policies();
     payloads();
+    functions();
     for (unsigned i = 0; i < KEYS; i++) {
         free((char *)model[i].key.p);
         free((char *)model[i].value.p);

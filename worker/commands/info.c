@@ -13,6 +13,7 @@
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/dispatch/stats.h"
+#include "worker/script/libraries.h"
 
 command_fn cmd_info;
 
@@ -170,6 +171,25 @@ static void put_allocator(struct info *in)
     put(in, "mem_fragmentation_bytes:%lld", (long long)(f->rss - f->used));
 }
 
+/* False: they are being changed just now, and INFO is to be run again. */
+static bool put_functions(struct info *in)
+{
+    const struct library_copy *now = libraries_here(in->c);
+    uint64_t libraries = 0, functions = 0;
+    struct library lib;
+    if (!now)
+        return false;
+    for (struct bytes rest = now->all; library_next(&rest, &lib); libraries++)
+        functions += lib.nfunctions;
+    put_u64(in, "number_of_functions", functions);
+    put_u64(in, "number_of_libraries", libraries);
+    PUT_FIXED(in, {"used_memory_vm_functions", "0"}, {"used_memory_vm_total", "0"},
+              {"used_memory_vm_total_human", "0B"});
+    put_u64(in, "used_memory_functions", now->all.n);
+    put_size(in, "used_memory_scripts", now->all.n);
+    return true;
+}
+
 static void info_memory(struct info *in)
 {
     static const char *const policies[] = {"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
@@ -191,11 +211,9 @@ static void info_memory(struct info *in)
     put_u64(in, "allocator_resident", f->arena_resident + f->heap_resident);
     put_size(in, "total_system_memory", machine);
     PUT_FIXED(in, {"used_memory_lua", "0"}, {"used_memory_vm_eval", "0"}, {"used_memory_lua_human", "0B"},
-              {"used_memory_scripts_eval", "0"}, {"number_of_cached_scripts", "0"},
-              {"number_of_functions", "0"}, {"number_of_libraries", "0"}, {"used_memory_vm_functions", "0"},
-              {"used_memory_vm_total", "0"}, {"used_memory_vm_total_human", "0B"},
-              {"used_memory_functions", "0"}, {"used_memory_scripts", "0"},
-              {"used_memory_scripts_human", "0B"});
+              {"used_memory_scripts_eval", "0"}, {"number_of_cached_scripts", "0"});
+    if (!put_functions(in))
+        return;
     put_size(in, "maxmemory", cfg->maxmemory);
     put(in, "maxmemory_policy:%s", policies[(unsigned)cfg->maxmemory_policy % ARRAY_LEN(policies)]);
     put_allocator(in);

@@ -5,6 +5,7 @@
 #include "shm/format/rdb_build.h"
 #include "shm/types/string.h"
 #include "worker/load/load.h"
+#include "worker/script/libraries.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -259,6 +260,26 @@ static void on_aux(struct loader *l, const struct rdb_item *it)
         log_notice("RDB memory usage when created %.2f Mb", (double)v / (1024 * 1024));
 }
 
+/* Libraries are loaded by the first loader, one after the other. One that is refused is an error of the file. */
+static void on_function(struct loader *l, const struct rdb_item *it)
+{
+    char error[LIBRARY_ERROR];
+    enum rc rc = RC_BUSY;
+    if (!load_is_first(l))
+        return;
+    flush(l);
+    while (rc == RC_BUSY) {
+        load_enter(l);
+        rc = libraries_load(&l->w.ctx, it->text, l->load->merge, error);
+        load_leave(l);
+    }
+    if (rc == RC_INVALID)
+        load_fail(l, "Loading %s: failed creating the library of functions: %s", l->file->path, error);
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    CHECK(!rc);
+}
+
 static void on_item(struct loader *l, const struct rdb_item *it)
 {
     switch (it->kind) {
@@ -277,9 +298,7 @@ static void on_item(struct loader *l, const struct rdb_item *it)
                 l->w.ctx.root->ndbs, l->file->path, (unsigned long long)it->db);
         break;
     case RDB_ITEM_FUNCTION:
-        if (load_is_first(l))
-            log_warning("%s holds a library of functions, which this version cannot run: it is left out",
-                        l->file->path);
+        on_function(l, it);
         break;
     case RDB_ITEM_MODULE_AUX:
         if (load_is_first(l))

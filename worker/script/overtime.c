@@ -20,6 +20,8 @@ void overtime_begin(struct run *r)
         return;
     s->script_kill = 0;
     s->script_kind = r->p->flags & PROGRAM_EVAL ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION;
+    if (s->script_kind == SCRIPT_IS_FUNCTION)
+        busy_note(s, r->p->name, r->c->argv, r->c->argc);
     __atomic_store_n(&s->script_since_ms, mono_ms(), __ATOMIC_RELEASE);
 }
 
