@@ -8,17 +8,6 @@
 #define NOBODY  0u  /* a slot in which no process works */
 #define WAITING 70u /* letters: more than one transaction takes */
 
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
-
 /* All in one chain, whatever their names are: the middle of it is what matters. */
 static uint64_t hash_of(enum topic_kind kind)
 {
