@@ -191,7 +191,6 @@ void script_state_free(lua_State *L)
 /* 200 and 200 are what collectgarbage("setpause") and ("setstepmul") of 5.1 begin with. */
 void script_state_begin(lua_State *L)
 {
-    random_seed(L, 0);
     cjson_defaults(&script_state_of(L)->cjson);
     lua_gc(L, LUA_GCRESTART);
     lua_gc(L, LUA_GCINC, 200, 200, 0);

@@ -176,7 +176,7 @@ static void put_table(struct encoder *e, int depth)
     lua_State *L = e->L;
     if (depth > e->o->encode_depth || lua_gettop(L) + ENOUGH_STACK > LIB_RESULTS_MAX ||
         !lua_checkstack(L, ENOUGH_STACK + 3))
-        luaL_error(L, "Cannot serialise, excessive depth (%d)", depth);
+        luaL_error(L, "Cannot serialise, excessive nesting (%d)", depth);
     int n = array_length(e);
     if (n > 0)
         put_array(e, n, depth);

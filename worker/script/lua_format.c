@@ -72,7 +72,7 @@ static void add_string(lua_State *L, luaL_Buffer *b, const char *spec, bool prec
 
 static void add_item(lua_State *L, luaL_Buffer *b, const char *spec, bool precise, char letter, int arg)
 {
-    char item[ITEM_MAX];
+    char item[ITEM_MAX], name[2] = {letter, 0};
     switch (letter) {
     case 'c':
         snprintf(item, sizeof(item), spec, (int)lib_whole(luaL_checknumber(L, arg)));
@@ -101,7 +101,7 @@ static void add_item(lua_State *L, luaL_Buffer *b, const char *spec, bool precis
         add_string(L, b, spec, precise, arg);
         return;
     default:
-        luaL_error(L, "invalid option '%%%c' to 'format'", letter);
+        luaL_error(L, "invalid option '%%%s' to 'format'", name);
     }
     luaL_addstring(b, item);
 }

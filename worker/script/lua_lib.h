@@ -8,8 +8,6 @@
 #ifndef SKEP_SCRIPT_LUA_LIB_H
 #define SKEP_SCRIPT_LUA_LIB_H
 
-#include <stdint.h>
-
 #include "include/bytes.h"
 #include "worker/script/lua_base.h"
 
@@ -23,7 +21,6 @@ struct cjson_options {
 /* Each thread of the state finds it in its extra space. */
 struct script_state {
     size_t used, limit;
-    uint16_t random[3];
     struct cjson_options cjson;
 };
 
@@ -87,7 +84,6 @@ char *source_translate(const char *body, size_t *len);
 #define ARGUMENTS_MAKER_BYTES "\001arg"
 
 void lua_wrap_check(lua_State *L);
-void random_seed(lua_State *L, int seed);
 void cjson_defaults(struct cjson_options *o);
 struct cjson_options *cjson_options_of(lua_State *L);
 int cjson_decode(lua_State *L);
