@@ -3,6 +3,7 @@
 #include "shm/config.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
+#include "worker/dispatch/busy.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/script.h"
@@ -349,6 +350,16 @@ static void push_first(struct client *cl, size_t mark)
     reply_free(&kept);
 }
 
+/* It waits for a latch that a script has held for too long. */
+static bool refused_as_busy(struct worker *w)
+{
+    const char *words = busy_words(&w->ctx, w->cfg);
+    w->ctx.held_by = 0;
+    if (words)
+        reply_error(&w->out, words);
+    return words;
+}
+
 /* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
 static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
 {
@@ -364,6 +375,8 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         push_first(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
+    if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))
+        rc = RC_OK;
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);
     if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
         return rc;
