@@ -156,6 +156,8 @@ def replaced(start):
                 c = s.connect()
                 expect("in the new workers", kept, listed(c))
                 expect("a call", 100 + i, int(call(c, "last10", "k", 100 + i)))
+        s.end()
+        expect("the exit code", 0, s.status)
 
 
 class Loader(threading.Thread):
