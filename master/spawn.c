@@ -1,5 +1,6 @@
 /* Forking. A child lets go of everything that is the master's before it does anything of its own. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -241,7 +242,7 @@ __attribute__((noreturn)) static void begin_repairer(struct master *m, struct ch
     keep[n++] = m->durable.alive[ALIVE_WRITES]; /* it may show a record */
     log_set_role(LOG_CHILD);
     slot_repair(c->slot);
-    m->root->last_repair_us = mono_us() - c->died_us;
+    m->root->last_repair_us = (uint64_t)mono_us() - c->died_us;
     poke_everyone(m, c->slot);
     keep_only(m, keep, n);
     free_parcels(c->slot);

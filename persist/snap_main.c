@@ -2,6 +2,7 @@
 #include "include/child.h"
 #include "persist/snap/file.h"
 #include "shm/base/channel.h"
+#include "shm/base/clock.h"
 #include "shm/base/log.h"
 #include "shm/config.h"
 #include "shm/format/rdb.h"
@@ -56,13 +57,6 @@ static void on_term(int sig)
     called_off = 1;
 }
 
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void nap_us(unsigned us)
 {
     nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000l}, NULL);
@@ -89,7 +83,7 @@ static void drain_control(struct snapper *s)
 /* Between two steps of anything. */
 static void breathe(struct snapper *s)
 {
-    s->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+    s->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     drain_control(s);
 }
 
@@ -168,7 +162,8 @@ static enum rc open_file(struct snapper *s)
         base_names(s, name, tmp);
         rc = snap_file_open(&s->file, s->waldir, tmp, name);
     }
-    s->file.early = s->cfg->rdb_save_incremental_fsync;
+    s->file.early =
+        s->kind == SNAP_RDB ? s->cfg->rdb_save_incremental_fsync : s->cfg->aof_rewrite_incremental_fsync;
     return rc ? file_fails(s) : RC_OK;
 }
 
@@ -357,7 +352,7 @@ static enum rc save(struct snapper *s)
 static void tell(struct snapper *s, enum rc rc, int64_t from_ms)
 {
     struct shm_snap *snap = &s->p->snap;
-    int64_t took_s = (clock_ms(CLOCK_MONOTONIC) - from_ms) / 1000;
+    int64_t took_s = (mono_ms() - from_ms) / 1000;
     if (rc)
         snprintf(snap->error, sizeof(snap->error), "%.255s", s->why[0] ? s->why : "it was called off");
     if (s->kind == SNAP_BASE) {
@@ -369,16 +364,16 @@ static void tell(struct snapper *s, enum rc rc, int64_t from_ms)
     snap->last_s = took_s;
     if (rc)
         return;
-    snap->last_save_s = clock_ms(CLOCK_REALTIME) / 1000;
+    snap->last_save_s = wall_ms() / 1000;
     snap->dirty_saved = snap->dirty_at_cut;
     snap->saves++;
 }
 
 static enum rc make(struct snapper *s)
 {
-    int64_t from_ms = clock_ms(CLOCK_MONOTONIC);
+    int64_t from_ms = mono_ms();
     s->kind = s->p->snap.kind;
-    s->now_ms = clock_ms(CLOCK_REALTIME);
+    s->now_ms = wall_ms();
     s->db = UINT32_MAX;
     s->size = calloc(s->ctx.root->ndbs, sizeof(*s->size));
     CHECK(s->size);

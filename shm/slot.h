@@ -219,6 +219,7 @@ struct shm_slot {
     uint64_t over_ms;         /* how long it has seen that before */
     uint64_t monitor_begun,
         monitor_ended;   /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
+    uint64_t post_turn;  /* odd: it has noted messages, or is about to, and has not sent them yet */
     uint64_t registered; /* its topics in shm/pubsub.h */
     uint64_t distinct
         [3]; /* names it has added first, less those it was the last to remove; one slot alone says nothing */

@@ -4,6 +4,7 @@
 #include "tests/crash/library_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
+#include "tests/crash/pubsub_ops.h"
 #include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -14,17 +15,6 @@
 #include <stdlib.h>
 
 void (*crash_between)(void);
-
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
 
 static void with_name(struct shm_ctx *ctx, uint32_t db, const char *prefix, unsigned i, size_t n,
                       int64_t expiry)
@@ -664,6 +654,11 @@ const struct crash_op crash_ops[] = {
     {"exec", exec_ready, exec_keys, false},
     {"exec-gate", exec_ready, exec_gate, false},
     {"exec-gate-undone", exec_ready, exec_gate_undone, false},
+    /* subscriptions and messages */
+    {"topics", pubsub_ready, pubsub_registers, false},
+    {"letters-sent", pubsub_ready, pubsub_sends, false},
+    {"letters-taken", pubsub_ready, pubsub_takes, false},
+    {"pubsub-adopted", pubsub_ready, pubsub_adopts, false},
     {"library-first", NULL, library_first, false},
     {"library-loads", libraries_ready, library_loads, false},
     {"library-replaces", libraries_ready, library_replaces, false},

@@ -1,8 +1,8 @@
 # What kills processes in the middle of their work, and looks at what they leave behind.
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
     ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/library_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c ${CMAKE_CURRENT_LIST_DIR}/pubsub_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/library_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -54,7 +54,7 @@ if(TARGET skep)
   foreach(scenario master lane repairer hangs backoff rebuild)
     server_test(deaths ${scenario})
   endforeach()
-  foreach(scenario shared killed order moved)
+  foreach(scenario shared killed sorted_shared sorted_killed order moved)
     server_test(blocking ${scenario})
   endforeach()
   foreach(scenario crowded broken moved ended full flushed)
@@ -63,13 +63,13 @@ if(TARGET skep)
   foreach(scenario reopened crowded addresses refused_late reloaded asleep watched watched_moving)
     server_test(talk ${scenario})
   endforeach()
-  foreach(scenario order killed slow stopped)
+  foreach(scenario order killed slow stopped moved moved_slowly moved_killed)
     server_test(pubsub ${scenario})
   endforeach()
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed together databases
+  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed together databases
           no_log replaced upgraded reload)
     server_test(persist ${scenario})
   endforeach()
@@ -87,6 +87,10 @@ if(TARGET skep)
       server_test(disk ${scenario} $<TARGET_FILE:faulty_disk>)
     endforeach()
   endif()
+  foreach(scenario full read_only rights)
+    server_test(filesystem ${scenario})
+    set_tests_properties(crash/filesystem_${scenario} PROPERTIES SKIP_RETURN_CODE 77)
+  endforeach()
   server_test(upgrade rolling)
   foreach(scenario upgrade refused)
     server_test(upgrade ${scenario} $<TARGET_FILE:skep_next> $<TARGET_FILE:skep_other_layout>)

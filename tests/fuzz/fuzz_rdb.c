@@ -13,22 +13,16 @@
 #include "shm/library.h"
 #include "shm/repair.h"
 #include "shm/types/coll.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { MOST_INPUT = 1 << 14 };
 
-static uint64_t random_state;
-
 static uint32_t rnd(uint32_t below)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 16) % below);
+    return (uint32_t)chance(below);
 }
 
 /* ---- inputs ---- */
@@ -761,22 +755,11 @@ static void lzf_round(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-    long seconds = 5;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seconds"))
-            seconds = atol(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    printf("fuzz_rdb --seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    random_state = seed * 2 + 1;
-    time_t end = time(NULL) + seconds;
+    fuzz_begin(argc, argv, "fuzz_rdb");
     char why[1000];
     arena_make();
     uint64_t rounds = 0, whole = 0;
-    for (; (rounds & 255) || time(NULL) < end; rounds++) {
+    for (; fuzz_goes_on(rounds); rounds++) {
         make_file();
         if (rnd(4))
             spoil();

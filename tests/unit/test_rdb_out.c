@@ -4,13 +4,13 @@
 #include "shm/evict.h"
 #include "shm/format/rdb_in.h"
 #include "shm/format/rdb_out.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct shm_ctx ctx;
 static struct shm_config cfg;
 
 #define NOW  1800000000000ll
@@ -25,16 +25,6 @@ static struct {
     const struct shm_entry *e;
 } model[KEYS];
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 8) % below;
-}
-
 static struct bytes copy_of(const void *p, size_t n)
 {
     char *copy = malloc(n ? n : 1);
@@ -48,7 +38,7 @@ static struct bytes text_of(size_t n, unsigned letters)
     char *p = malloc(n ? n : 1);
     CHECK(p);
     for (size_t i = 0; i < n; i++)
-        p[i] = (char)(letters == 1 ? 'x' : rnd(letters));
+        p[i] = (char)(letters == 1 ? 'x' : chance(letters));
     return (struct bytes){p, n};
 }
 
@@ -304,11 +294,7 @@ static void functions(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     cfg.lfu_decay_time = 1;
     cfg.lfu_log_factor = 10;
     model_make();

@@ -6,6 +6,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/base/clock.h"
 #include "shm/pubsub.h"
 #include "shm/config.h"
 #include "shm/wal.h"
@@ -99,10 +100,9 @@ static void info_server(struct info *in)
 {
     const struct shm_root *r = in->c->ctx->root;
     struct utsname name = {0};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_us = clock_us(CLOCK_REALTIME);
     uname(&name);
-    uint64_t up_s = (uint64_t)now.tv_sec - r->boot_time_ms / 1000;
+    uint64_t up_s = (uint64_t)now_us / 1000000 - r->boot_time_ms / 1000;
     put(in, "redis_version:%s", REDIS_VERSION);
     PUT_FIXED(in, {"redis_git_sha1", "00000000"}, {"redis_git_dirty", "0"}, {"redis_build_id", "0"},
               {"redis_mode", "standalone"}, {"server_name", "skep"}, {"skep_version", SKEP_VERSION});
@@ -114,12 +114,12 @@ static void info_server(struct info *in)
     put(in, "process_supervised:%s", supervised_name(in->c));
     put(in, "run_id:%.40s", (const char *)r->run_id);
     put(in, "tcp_port:%lld", (long long)in->c->cfg->port);
-    put(in, "server_time_usec:%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    put(in, "server_time_usec:%lld", (long long)now_us);
     put_u64(in, "uptime_in_seconds", up_s);
     put_u64(in, "uptime_in_days", up_s / 86400);
     put(in, "hz:%lld", (long long)in->c->cfg->hz);
     put(in, "configured_hz:%lld", (long long)in->c->cfg->hz);
-    put_u64(in, "lru_clock", (uint64_t)now.tv_sec & 0xffffff);
+    put_u64(in, "lru_clock", (uint64_t)now_us / 1000000 & 0xffffff);
     put(in, "executable:%s", r->executable);
     put(in, "config_file:%s", r->config_file);
     PUT_FIXED(in, {"io_threads_active", "0"});

@@ -188,8 +188,8 @@ static enum rc compare_watched(const struct exec *x)
     return RC_OK;
 }
 
-/* Before anything has run: what happens outside of the transaction cannot be taken back. */
-static enum rc look_at_watched(struct exec *x)
+/* The transaction is open and all keys are latched; or it is not open, since something hinders it. */
+static enum rc begin(struct exec *x)
 {
     make_plan(x);
     enum rc rc = keyplan_tables(&x->plan);
@@ -199,7 +199,17 @@ static enum rc look_at_watched(struct exec *x)
     rc = keyplan_latch(&x->plan, &x->tx);
     if (!rc)
         rc = compare_watched(x);
-    tx_abort(&x->tx);
+    if (rc)
+        tx_abort(&x->tx);
+    return rc;
+}
+
+/* Before anything has run: what happens outside of the transaction cannot be taken back. */
+static enum rc look_at_watched(struct exec *x)
+{
+    enum rc rc = begin(x);
+    if (!rc)
+        tx_abort(&x->tx);
     return rc;
 }
 
@@ -279,15 +289,10 @@ static enum rc run_transaction(struct exec *x)
     size_t posted = post_mark(x->c->w);
     struct keyplan *p = &x->plan;
     script_forget(x->c->w);
-    make_plan(x);
-    enum rc rc = keyplan_tables(p);
+    enum rc rc = begin(x);
     if (rc)
         return rc;
-    tx_begin(&x->tx, x->c->ctx);
-    rc = keyplan_latch(p, &x->tx);
-    if (!rc)
-        rc = compare_watched(x);
-    if (!rc && (write || !x->c->ctx->root->pause_mode))
+    if (write || !x->c->ctx->root->pause_mode)
         rc = block_keys_ahead(&x->tx, p->keys, p->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);

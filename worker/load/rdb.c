@@ -1,4 +1,5 @@
 /* RDB files: keys are found on the way through, and put in batches so that memory is fetched ahead. */
+#include "shm/base/clock.h"
 #include "shm/base/number.h"
 #include "shm/evict.h"
 #include "shm/format/rdb_build.h"
@@ -54,11 +55,7 @@ static enum rc put(struct loader *l, struct rdb_key *p)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
     else if (!rc)
         rc = string_set(&tx, &p->k, p->v.bytes, p->expiry_ms, p->clock);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 /* Keys find their buckets: inside the batch, since a bucket that was found in an earlier one may be something else
@@ -329,9 +326,7 @@ void load_rdb(struct loader *l, bool keep_expired, size_t *end)
 {
     struct rdb_batch *b = l->rdb;
     struct rdb_item it = {.kind = RDB_ITEM_SIZES};
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    b->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    b->now_ms = wall_ms();
     b->keep_expired = keep_expired;
     if (rdb_in_open(&b->in, l->map, load_is_first(l) && l->w.cfg->rdbchecksum))
         bad_rdb(l);
