@@ -8,6 +8,7 @@
 #include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/script/cache.h"
+#include "worker/script/fcall.h"
 #include "worker/script/lua_base.h"
 #include "worker/script/overtime.h"
 #include "worker/worker.h"
@@ -41,6 +42,7 @@ struct engines *engines_of(struct worker *w)
     es->eval.open = open_eval;
     es->eval.lost = cache_lost;
     es->scripts = cache_make();
+    functions_engine(es);
     return w->engines = es;
 }
 
