@@ -328,7 +328,7 @@ static void resume(struct master *m, int fd)
         return;
     }
     for (uint32_t i = 0; i < m->nposts; i++)
-        if (m->post[i].slot < 0 && !m->post[i].start_at)
+        if (m->post[i].slot < 0 && !m->post[i].start_at && !m->post[i].off)
             m->post[i].start_at = now_s(); /* a post that is new */
     post_start_due(m);
     roll_begin(m);

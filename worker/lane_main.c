@@ -6,6 +6,7 @@
 #include "shm/types/tree.h"
 #include "shm/types/string.h"
 #include "worker/control.h"
+#include "worker/dispatch/busy.h"
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
@@ -134,6 +135,8 @@ static void run_call(struct lane *l, struct call *c)
     string_build_end(c->ctx);
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);
+    else if (rc == RC_BUSY && busy_words(c->ctx, c->cfg))
+        reply_error(c->reply, busy_words(c->ctx, c->cfg));
     else if (rc == RC_BUSY)
         reply_error(c->reply, "ERR the keys stayed locked for too long, nothing was done");
     else
@@ -418,6 +421,7 @@ void lane_main(const struct child_start *start)
     tick_calibrate();
     control_open(w, start->control);
     publish_start(&w->ctx);
+    w->ctx.slot->script_since_ms = 0;
     lane.idle_units = calloc((w->ctx.root->nunits + 63) / 64, 8);
     CHECK(lane.idle_units);
     w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();

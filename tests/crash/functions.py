@@ -15,8 +15,15 @@ import server
 
 
 def code(name, functions, says=1):
-    lines = ["redis.register_function('%s', function() return %d end)" % (f, says) for f in functions]
+    lines = ["redis.register_function('%s', function(k, a) return a[1] or %d end)" % (f, says) for f in functions]
     return "\n".join(["#!lua name=" + name] + lines)
+
+
+def call(c, function, *args):
+    r = c.command("FCALL", function, "1", *args, timeout=60)
+    if r.kind == "error":
+        raise Failure("FCALL %s: %s" % (function, r.value))
+    return r.value
 
 
 def loaded(c, *argv):
@@ -135,16 +142,22 @@ def both_ways(start):
 
 
 def replaced(start):
-    """Workers that are replaced know what those before them knew."""
+    """Workers that are replaced, and those of a new master, know what those before them knew."""
     with start("--workers", "2") as s:
         watch = Watch(s)
         all_running(watch, 2)
         kept = some_changes(s, 10)
-        old = {w["pid"] for w in workers_of(watch)[0]}
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are new", lambda: not old & {w["pid"] for w in workers_of(watch)[0]}, 30)
-        for _ in range(4):
-            expect("in the new workers", kept, listed(s.connect()))
+        for sig in (signal.SIGHUP, signal.SIGUSR2):
+            old = {w["pid"] for w in workers_of(watch)[0]}
+            os.kill(s.proc.pid, sig)
+            wait_for("all are new", lambda old=old: not old & {w["pid"] for w in workers_of(watch)[0]}, 30)
+            all_running(watch, 2)
+            for i in range(4):
+                c = s.connect()
+                expect("in the new workers", kept, listed(c))
+                expect("a call", 100 + i, int(call(c, "last10", "k", 100 + i)))
+        s.end()
+        expect("the exit code", 0, s.status)
 
 
 class Loader(threading.Thread):
@@ -235,5 +248,75 @@ def killed(start):
         print("%d changes" % sum(t.done for t in loaders))
 
 
+class Caller(threading.Thread):
+    """Calls a function whose library is replaced all the time. A call that begins after a change was answered must see it,
+    on whatever worker; and what it changes happens once."""
+
+    def __init__(self, s, versions):
+        super().__init__(daemon=True)
+        self.s, self.versions, self.stopping = s, versions, False
+        self.failed, self.sent, self.acked = None, 0, 0
+
+    def run(self):
+        c = None
+        while not self.stopping and not self.failed:
+            floor = self.versions["acked"]
+            self.sent += 1
+            try:
+                c = c or self.s.connect()
+                r = c.command("FCALL", "version", "1", "counter", timeout=30)
+            except (OSError, resp.Closed):
+                c = None
+                continue
+            if r.kind == "int" and floor <= int(r.value) <= self.versions["sent"]:
+                self.acked += 1
+            elif r.kind != "error" or not r.value.startswith(b"ERR The process that ran"):
+                self.failed = "%s %r, when version %d was loaded" % (r.kind, r.value, floor)
+
+
+VERSION = """#!lua name=versions
+local version = %d
+redis.register_function('version', function(k) redis.call('incr', k[1]) return version end)"""
+
+
+def called(start):
+    """Calls on all workers while libraries change and workers die."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+        all_running(watch, 2)
+        versions = {"sent": 1, "acked": 0}
+        loaded(s.connect(), VERSION % 1)
+        callers = [Caller(s, versions) for _ in range(4)]
+        for t in callers:
+            t.start()
+        end, c = time.monotonic() + 2, None
+        kills = 0
+        while time.monotonic() < end:
+            versions["sent"] += 1
+            try:
+                c = c or s.connect()
+                loaded(c, "REPLACE", VERSION % versions["sent"])
+                versions["acked"] = versions["sent"]
+            except (OSError, resp.Closed):
+                c = None
+            if time.monotonic() > end - 2 + 0.5 * (kills + 1) and kills < 3:
+                kills += 1
+                os.kill(workers_of(watch)[0][kills % 2]["pid"], signal.SIGKILL)
+                wait_for("it is repaired", lambda n=kills: workers_of(watch)[1]["crashes_repaired"] >= n)
+                all_running(watch, 2)
+        for t in callers:
+            t.stopping = True
+        for t in callers:
+            t.join(30)
+            if t.failed or t.is_alive():
+                raise Failure(t.failed or "a client does not come back")
+        count = int(watch.command("GET", "counter").value)
+        acked, sent = sum(t.acked for t in callers), sum(t.sent for t in callers)
+        if not acked <= count <= sent:
+            raise Failure("the counter is %d; acknowledged %d, sent %d" % (count, acked, sent))
+        check_arena(watch)
+        print("%d versions, %d calls" % (versions["acked"], acked))
+
+
 if __name__ == "__main__":
-    raise SystemExit(main({f.__name__: f for f in (lasting, reload, both_ways, replaced, killed)}, Lasting))
+    raise SystemExit(main({f.__name__: f for f in (lasting, reload, both_ways, replaced, killed, called)}, Lasting))

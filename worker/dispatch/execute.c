@@ -4,6 +4,7 @@
 #include "shm/types/warm.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
+#include "worker/dispatch/busy.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/script.h"
@@ -59,18 +60,28 @@ void tick_calibrate(void)
 
 /* ---- ahead of time ---- */
 
+/* Which argument is the command's one key, or the first that its script declares; 0: none is looked at ahead. */
+static int key_ahead(const struct command *cmd, const struct request *rq)
+{
+    const struct key_spec *spec = &cmd->keys[0];
+    if (UNLIKELY(cmd->flags & F_SCRIPT))
+        return rq->argc > 3 && !bytes_equal(rq->argv[2], BYTES_LIT("0")) ? 3 : 0;
+    bool one = spec->first == 1 && !(spec->flags & K_NOT_KEY) && spec->last == 0 && !cmd->keys[1].first &&
+               !cmd->wants && rq->argc >= 2;
+    return one;
+}
+
 void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
 {
     a->cmd = command_find(rq->argv[0]);
     a->located = false;
     if (UNLIKELY(!a->cmd))
         return;
-    const struct key_spec *spec = &a->cmd->keys[0];
-    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first ||
-        a->cmd->wants || rq->argc < 2)
+    int at = key_ahead(a->cmd, rq);
+    if (!at)
         return;
     struct key_ref *k = &a->key;
-    k->key = rq->argv[1];
+    k->key = rq->argv[at];
     k->db = cl->session->db;
     k->table = db_table(cl->w->ctx.root, k->db);
     if (!k->table)
@@ -277,7 +288,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
     uint64_t from = tick_now();
-    bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
+    bool ready = a->located && a->key.db == c.db && cmd == a->cmd && !(cmd->flags & F_SCRIPT);
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (UNLIKELY(c.block_until) && !rc) {
@@ -361,6 +372,16 @@ static void push_around(struct client *cl, size_t mark)
     reply_free(&behind);
 }
 
+/* It waits for a latch that a script has held for too long. */
+static bool refused_as_busy(struct worker *w)
+{
+    const char *words = busy_words(&w->ctx, w->cfg);
+    w->ctx.held_by = 0;
+    if (words)
+        reply_error(&w->out, words);
+    return words;
+}
+
 /* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
 static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
 {
@@ -376,6 +397,8 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
+    if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))
+        rc = RC_OK;
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);
     if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
         return rc;

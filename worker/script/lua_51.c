@@ -7,9 +7,6 @@
 
 #include "worker/script/lua_lib.h"
 
-/* What a C function may return in Redis: its stack ends there. */
-#define RESULTS_MAX 8000
-
 void lib_readable(lua_State *L, int arg)
 {
     luaL_checktype(L, arg, LUA_TTABLE);
@@ -74,9 +71,12 @@ static int b_tonumber(lua_State *L)
 {
     int base = lib_opt_int(L, 2, 10);
     if (base == 10) {
+        double d;
         luaL_checkany(L, 1);
-        if (lua_isnumber(L, 1))
+        if (lua_type(L, 1) == LUA_TNUMBER)
             lua_pushnumber(L, lua_tonumber(L, 1));
+        else if (lua_isstring(L, 1) && number_parse(lua_tostring(L, 1), strlen(lua_tostring(L, 1)), &d))
+            lua_pushnumber(L, d);
         else
             lua_pushnil(L);
         return 1;
@@ -141,14 +141,6 @@ static int b_getmetatable(lua_State *L)
     }
     if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
         return 1;
-    /* Those of strings and of the globals belong to every script. */
-    lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    lib_view(L, -1);
-    if (lua_type(L, 1) != LUA_TTABLE || lua_rawequal(L, -1, 1)) {
-        lua_settop(L, 2);
-        script_protect(L);
-    }
-    lua_settop(L, 2);
     return 1;
 }
 
@@ -192,6 +184,10 @@ static int b_next(lua_State *L)
 {
     lib_readable(L, 1);
     lua_settop(L, 2);
+    if (lua_type(L, 2) == LUA_TNUMBER && lua_tonumber(L, 2) == (double)lib_whole(lua_tonumber(L, 2))) {
+        lua_pushinteger(L, lib_whole(lua_tonumber(L, 2)));
+        lua_replace(L, 2);
+    }
     if (!lua_next(L, 1)) {
         lua_pushnil(L);
         return 1;
@@ -253,17 +249,24 @@ static int b_unpack(lua_State *L)
     int64_t to = lua_isnoneornil(L, 3) ? (int64_t)lua_rawlen(L, 1) : lib_int(L, 3);
     if (from > to)
         return 0;
-    if (to - from >= RESULTS_MAX || !lua_checkstack(L, (int)(to - from + 1)))
+    if (to - from + 1 > LIB_RESULTS_MAX - lua_gettop(L) || !lua_checkstack(L, (int)(to - from + 1)))
         return luaL_error(L, "too many results to unpack");
     for (int64_t i = from; i <= to; i++)
         lua_rawgeti(L, 1, i);
     return (int)(to - from + 1);
 }
 
+/* As Redis's own: the table of an error of redis.call becomes its text. What stands where that text is missing
+ * is left behind it there, too. */
 static int b_pcall(lua_State *L)
 {
     luaL_checkany(L, 1);
     int status = lua_pcall(L, lua_gettop(L) - 1, LUA_MULTRET, 0);
+    if (status != LUA_OK && lua_istable(L, -1)) {
+        lua_getfield(L, -1, "err");
+        if (lua_isstring(L, -1))
+            lua_replace(L, -2);
+    }
     lua_pushboolean(L, status == LUA_OK);
     lua_insert(L, 1);
     return lua_gettop(L);

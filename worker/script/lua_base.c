@@ -3,8 +3,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <lualib.h>
-
 #include "include/rc.h"
 #include "worker/script/lua_lib.h"
 
@@ -59,6 +57,14 @@ bool lib_view(lua_State *L, int index)
     return true;
 }
 
+void lib_breathe(lua_State *L)
+{
+    lua_Hook hook = lua_gethook(L);
+    lua_Debug ar = {.event = LUA_HOOKCOUNT};
+    if (hook && lua_gethookmask(L) & LUA_MASKCOUNT)
+        hook(L, &ar);
+}
+
 void script_protect(lua_State *L)
 {
     lua_createtable(L, 0, 0);
@@ -88,47 +94,42 @@ void script_set_global(lua_State *L, const char *name)
     lua_pop(L, 1);
 }
 
-/* coroutine as 5.1 has it, from the library of 5.4. */
-static int running(lua_State *L)
+/* What getmetatable shows of the metatable at the top: it belongs to every script, so it is a view of one like
+ * it. */
+static void show_metatable(lua_State *L, int index_value)
 {
-    if (lua_pushthread(L))
-        lua_pushnil(L);
-    return 1;
-}
-
-static void open_coroutine(lua_State *L)
-{
-    static const char *const later[] = {"close", "isyieldable"};
-    lua_pushcfunction(L, luaopen_coroutine);
-    lua_call(L, 0, 1);
-    for (size_t i = 0; i < sizeof(later) / sizeof(later[0]); i++) {
-        lua_pushnil(L);
-        lua_setfield(L, -2, later[i]);
-    }
-    lua_pushcfunction(L, running);
-    lua_setfield(L, -2, "running");
+    lua_pushvalue(L, index_value);
+    lua_createtable(L, 0, 1);
+    lua_insert(L, -2);
+    lua_setfield(L, -2, "__index");
+    script_protect(L);
+    lua_setfield(L, -2, "__metatable");
 }
 
 /* Methods of strings are found without a view between: nobody can write through ("x").upper. */
 static void open_strings(lua_State *L)
 {
     open_string(L);
+    int methods = lua_gettop(L);
+    lua_pushvalue(L, methods);
+    script_protect(L);
     lua_pushliteral(L, "");
-    lua_createtable(L, 0, 1);
-    lua_pushvalue(L, -3);
+    lua_createtable(L, 0, 2);
+    lua_pushvalue(L, methods);
     lua_setfield(L, -2, "__index");
+    show_metatable(L, methods + 1);
     lua_setmetatable(L, -2);
     lua_pop(L, 1);
+    lua_remove(L, methods);
 }
 
 static const struct {
     const char *name;
     void (*open)(lua_State *);
 } libraries[] = {
-    {"coroutine", open_coroutine},
-    {"string", open_strings},
-    {"math", open_math},
-    {"os", open_os},
+    {"coroutine", open_coroutine}, {"string", open_strings}, {"table", open_table},
+    {"math", open_math},           {"os", open_os},          {"bit", open_bit},
+    {"struct", open_struct},       {"cjson", open_cjson},    {"cmsgpack", open_cmsgpack},
 };
 
 /* The real globals with their metatable, and the view of them in the registry, where lua_load finds it. */
@@ -139,12 +140,17 @@ static int open_all(lua_State *L)
     open_base(L);
     for (size_t i = 0; i < sizeof(libraries) / sizeof(libraries[0]); i++) {
         libraries[i].open(L);
-        script_protect(L);
+        if (libraries[i].open != open_strings)
+            script_protect(L);
         lua_setfield(L, -2, libraries[i].name);
     }
     lua_createtable(L, 0, 1);
     lua_pushcfunction(L, refuse_unknown);
-    lua_setfield(L, -2, "__index");
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -3, "__index");
+    lua_insert(L, -2);
+    show_metatable(L, lua_gettop(L) - 1);
+    lua_remove(L, -2);
     lua_setmetatable(L, -2);
     lua_pushvalue(L, -1);
     script_protect(L);
@@ -182,13 +188,18 @@ void script_state_free(lua_State *L)
     free(s);
 }
 
-/* 200 and 200 are what collectgarbage("setpause") and ("setstepmul") of 5.1 begin with. */
+/* A round of the collector marks all that lives, mostly the libraries: some 100 us. While that is all there is, it comes
+ * when ten times as much has been made, every few thousand scripts; with more, at twice, as in 5.1. To restart a collector
+ * that runs would begin a round at once. */
+#define SMALL_STATE (1u << 20)
+
 void script_state_begin(lua_State *L)
 {
-    random_seed(L, 0);
+    const struct script_state *s = script_state_of(L);
     cjson_defaults(&script_state_of(L)->cjson);
-    lua_gc(L, LUA_GCRESTART);
-    lua_gc(L, LUA_GCINC, 200, 200, 0);
+    if (!lua_gc(L, LUA_GCISRUNNING))
+        lua_gc(L, LUA_GCRESTART);
+    lua_gc(L, LUA_GCINC, s->used < SMALL_STATE ? 1000 : 200, 200, 0);
 }
 
 int script_compile(lua_State *L, const char *name, const char *body, size_t len)

@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #include <lua.h>
 #include <lauxlib.h>
@@ -25,8 +26,12 @@ lua_State *script_state_new(size_t limit_bytes);
 void script_state_free(lua_State *L);
 size_t script_state_bytes(const lua_State *L);
 
-/* Before each run: the same random numbers, the collector running, the libraries' options at their defaults. */
+/* Before each run: the collector runs, the libraries' options are at their defaults. */
 void script_state_begin(lua_State *L);
+
+/* Once in a process: where math.random begins, as if a script had called math.randomseed. Otherwise it begins where
+ * Redis does, in every process: what scripts draw in two of them would be the same. */
+void script_random_start(uint32_t seed);
 
 /* Pushes the function and returns LUA_OK, or pushes the message. The name is as in luaL_loadbuffer. */
 int script_compile(lua_State *L, const char *name, const char *body, size_t len);

@@ -8,12 +8,10 @@
 #ifndef SKEP_SCRIPT_LUA_LIB_H
 #define SKEP_SCRIPT_LUA_LIB_H
 
-#include <stdint.h>
-
 #include "include/bytes.h"
 #include "worker/script/lua_base.h"
 
-/* cjson's options; cjson.new() makes no second set of them, as in Redis. */
+/* cjson's options; the global library's are in the state. */
 struct cjson_options {
     bool sparse_convert, keep_buffer, decode_invalid;
     int sparse_ratio, sparse_safe, encode_depth, decode_depth, precision;
@@ -23,7 +21,6 @@ struct cjson_options {
 /* Each thread of the state finds it in its extra space. */
 struct script_state {
     size_t used, limit;
-    uint16_t random[3];
     struct cjson_options cjson;
 };
 
@@ -38,12 +35,41 @@ lua_Integer lib_opt_integer(lua_State *L, int arg, lua_Integer otherwise);
 int lib_int(lua_State *L, int arg);
 int lib_opt_int(lua_State *L, int arg, int otherwise);
 lua_Integer lib_whole(double d);
+uint64_t lib_unsigned(double d);
 
 /* Views: the argument is replaced by the real table; a change of one raises. Both refuse what is no table. */
 void lib_readable(lua_State *L, int arg);
 void lib_writable(lua_State *L, int arg);
 /* Pushes the real table of a view, or nothing. */
 bool lib_view(lua_State *L, int index);
+
+/* What a C function may return in Redis: its stack ends there. */
+#define LIB_RESULTS_MAX 8000
+
+/* Refuses to let a C function's stack grow beyond that. */
+void lib_stack(lua_State *L, int n, const char *message);
+
+/* Bytes at a fixed place of the stack (lua_buffer.c). */
+#define LIB_BUFFER_FIRST 512
+struct lib_buffer {
+    lua_State *L;
+    char *p;
+    size_t n, room;
+    int index;
+};
+void lib_buffer_begin(lua_State *L, struct lib_buffer *b);
+void lib_grow(struct lib_buffer *b, size_t n);
+
+static inline void lib_add(struct lib_buffer *b, const void *p, size_t n)
+{
+    if (n > b->room - b->n)
+        lib_grow(b, n);
+    memcpy(b->p + b->n, p, n);
+    b->n += n;
+}
+
+/* Long loops in C have no instructions that a hook could count: they call it themselves. */
+void lib_breathe(lua_State *L);
 
 /* Number text (lua_number.c). */
 #define NUMBER_TEXT_MAX 32
@@ -58,14 +84,16 @@ char *source_translate(const char *body, size_t *len);
 #define ARGUMENTS_MAKER_BYTES "\001arg"
 
 void lua_wrap_check(lua_State *L);
-void random_seed(lua_State *L, int seed);
 void cjson_defaults(struct cjson_options *o);
+struct cjson_options *cjson_options_of(lua_State *L);
+int cjson_decode(lua_State *L);
 
 /* Each pushes its table. */
 void open_string(lua_State *L);
 void open_table(lua_State *L);
 void open_math(lua_State *L);
 void open_os(lua_State *L);
+void open_coroutine(lua_State *L);
 void open_bit(lua_State *L);
 void open_struct(lua_State *L);
 void open_cjson(lua_State *L);

@@ -1,5 +1,5 @@
-/* math, and the little that is left of os. The random numbers are those of lrand48, as in Redis: the same in
- * every run of a script, whatever the machine. */
+/* math, and the little that is left of os. Random numbers are those of lrand48, as in Redis: one sequence for the
+ * process, which goes on from script to script, and which randomseed begins anew. */
 #include <math.h>
 #include <time.h>
 
@@ -16,28 +16,24 @@ double __real_fmod(double a, double b);
 #define RANDOM_START 0x330EU
 #define RANDOM_MAX   0x7FFFFFFF
 
-void random_seed(lua_State *L, int seed)
+/* One sequence for all states that this process ever has: a state that is thrown away must not make the next one
+ * repeat its numbers. It begins where Redis's begins. */
+static uint64_t sequence = 0x1234ABCD330EULL;
+
+void script_random_start(uint32_t seed)
 {
-    uint16_t *x = script_state_of(L)->random;
-    x[0] = RANDOM_START;
-    x[1] = (uint16_t)((uint32_t)seed & 0xFFFF);
-    x[2] = (uint16_t)((uint32_t)seed >> 16);
+    sequence = (uint64_t)seed << 16 | RANDOM_START;
 }
 
-static int32_t random_next(lua_State *L)
+static int32_t random_next(void)
 {
-    uint16_t *x = script_state_of(L)->random;
-    uint64_t v = (uint64_t)x[2] << 32 | (uint64_t)x[1] << 16 | x[0];
-    v = (v * RANDOM_A + RANDOM_C) & 0xFFFFFFFFFFFFULL;
-    x[0] = (uint16_t)v;
-    x[1] = (uint16_t)(v >> 16);
-    x[2] = (uint16_t)(v >> 32);
-    return (int32_t)(v >> 17);
+    sequence = (sequence * RANDOM_A + RANDOM_C) & 0xFFFFFFFFFFFFULL;
+    return (int32_t)(sequence >> 17);
 }
 
 static int m_random(lua_State *L)
 {
-    double r = (double)(random_next(L) % RANDOM_MAX) / (double)RANDOM_MAX;
+    double r = (double)(random_next() % RANDOM_MAX) / (double)RANDOM_MAX;
     int from = 1, to;
     switch (lua_gettop(L)) {
     case 0:
@@ -62,7 +58,7 @@ static int m_random(lua_State *L)
 
 static int m_randomseed(lua_State *L)
 {
-    random_seed(L, lib_int(L, 1));
+    script_random_start((uint32_t)lib_int(L, 1));
     return 0;
 }
 

@@ -63,6 +63,12 @@ lua_Integer lib_whole(double d)
     return d >= -0x1p63 && d < 0x1p63 ? (lua_Integer)d : INT64_MIN;
 }
 
+/* Negative numbers wrap around, too large ones are 0. */
+uint64_t lib_unsigned(double d)
+{
+    return d < 0x1p63 || d != d ? (uint64_t)lib_whole(d) : d < 0x1p64 ? (uint64_t)d : 0;
+}
+
 lua_Integer lib_integer(lua_State *L, int arg)
 {
     return lib_whole(luaL_checknumber(L, arg));
@@ -81,4 +87,11 @@ int lib_int(lua_State *L, int arg)
 int lib_opt_int(lua_State *L, int arg, int otherwise)
 {
     return lua_isnoneornil(L, arg) ? otherwise : lib_int(L, arg);
+}
+
+void lib_stack(lua_State *L, int n, const char *message)
+{
+    if (lua_gettop(L) + n > LIB_RESULTS_MAX)
+        luaL_error(L, "stack overflow (%s)", message);
+    luaL_checkstack(L, n + LUA_MINSTACK, message);
 }

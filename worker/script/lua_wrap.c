@@ -127,7 +127,7 @@ static bool as_number(const struct lua_value *v, double *d)
         *d = (double)v->as.whole;
     else if (is_text(v)) {
         const struct lua_text *t = v->as.object;
-        return number_parse(t->bytes, t->tag == TAG_SHORT ? t->short_len : t->long_len, d);
+        return number_parse(t->bytes, strlen(t->bytes), d);
     } else
         return false;
     return true;
@@ -228,7 +228,8 @@ static const char *named_operand(lua_State *L, const char *doing, const char *ty
 {
     char what[256];
     size_t n = strlen(variable);
-    if (n < 4 || n - 3 >= sizeof(what) || strncmp(variable, " (constant", 10) == 0)
+    if (n < 4 || n - 3 >= sizeof(what) || !strncmp(variable, " (constant", 10) ||
+        !strncmp(variable, " (for iterator", 14))
         return lua_pushfstring(L, "attempt to %s a %s value", doing, type);
     memcpy(what, variable + 2, n - 3);
     what[n - 3] = 0;
@@ -250,23 +251,46 @@ static const char *syntax_near(lua_State *L, const char *what, const char *token
     return lua_pushfstring(L, end ? "%s near '%s'%s" : "%s near %s%s", what, token, "");
 }
 
+/* <name> and <eof> without quotes are 5.4's. */
+static const char *expected(lua_State *L, const char *what)
+{
+    return lua_pushfstring(L, *what == '<' ? "'%s' expected%s" : "%s expected%s", what, "");
+}
+
+static const char *loop_value(lua_State *L, const char *what)
+{
+    return lua_pushfstring(L, "'for' %s must be a number", strcmp(what, "initial") ? what : "initial value");
+}
+
+static const char *unfinished(lua_State *L, const char *what)
+{
+    return lua_pushfstring(L, "unfinished long %s", what);
+}
+
 const char *__wrap_luaO_pushvfstring(lua_State *L, const char *format, va_list args)
 {
-    const char *word[3];
-    int words = !strcmp(format, "attempt to %s a %s value%s")               ? 3
-                : !strcmp(format, "%s near %s")                             ? 2
-                : !strcmp(format, "bad 'for' %s (number expected, got %s)") ? 1
-                                                                            : 0;
-    if (!words)
-        return __real_luaO_pushvfstring(L, format, args);
-    for (int i = 0; i < words; i++)
-        word[i] = va_arg(args, const char *);
-    if (words == 3)
-        return named_operand(L, word[0], word[1], word[2]);
-    if (words == 2)
-        return syntax_near(L, word[0], word[1]);
-    return lua_pushfstring(L, "'for' %s must be a number",
-                           strcmp(word[0], "initial") ? word[0] : "initial value");
+    const char *word[3] = {NULL};
+    static const struct {
+        const char *format;
+        int words;
+        const char *(*one)(lua_State *, const char *);
+    } told[] = {
+        {"attempt to %s a %s value%s", 3, NULL},
+        {"%s near %s", 2, NULL},
+        {"%s expected", 1, expected},
+        {"bad 'for' %s (number expected, got %s)", 1, loop_value},
+        {"unfinished long %s (starting at line %d)", 1, unfinished},
+    };
+    for (size_t i = 0; i < sizeof(told) / sizeof(told[0]); i++) {
+        if (strcmp(format, told[i].format))
+            continue;
+        for (int w = 0; w < told[i].words; w++)
+            word[w] = va_arg(args, const char *);
+        return told[i].one          ? told[i].one(L, word[0])
+               : told[i].words == 2 ? syntax_near(L, word[0], word[1])
+                                    : named_operand(L, word[0], word[1], word[2]);
+    }
+    return __real_luaO_pushvfstring(L, format, args);
 }
 
 const char *__wrap_luaO_pushfstring(lua_State *L, const char *format, ...)
