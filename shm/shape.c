@@ -42,6 +42,7 @@ uint64_t arena_shape(void)
         shape_pubsub_bytes(),
         sizeof(struct shm_snap_ring),
         sizeof(struct shm_waiter),
+        sizeof(struct shm_fields),
         shape_waiters_bytes(),
     };
     uint64_t h = 14695981039346656037ull;
