@@ -280,7 +280,7 @@ enum rc rdb_out_aux_integer(struct rdb_out *out, const char *name, int64_t value
 enum rc rdb_out_header(struct rdb_out *out, const struct rdb_facts *facts)
 {
     char magic[16];
-    snprintf(magic, sizeof(magic), "REDIS%04d", RDB_VERSION_OUT);
+    snprintf(magic, sizeof(magic), "REDIS%04d", facts->fields ? RDB_VERSION_FIELDS : RDB_VERSION_OUT);
     rdb_out_bytes(out, magic, strlen(magic));
     rdb_out_aux(out, "redis-ver", BYTES_LIT(REDIS_VERSION));
     rdb_out_aux_integer(out, "redis-bits", 64);
@@ -313,8 +313,8 @@ enum rc rdb_out_end(struct rdb_out *out)
 
 enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
 {
-    static const uint8_t version[2] = {RDB_VERSION_OUT, 0};
     int type = rdb_out_type(e);
+    const uint8_t version[2] = {type == RDB_HASH_EXPIRING ? RDB_VERSION_FIELDS : RDB_VERSION_OUT, 0};
     if (type < 0)
         return RC_NOTYPE;
     put_byte(out, (unsigned)type);
