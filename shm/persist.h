@@ -83,9 +83,9 @@ struct shm_snap {
     int64_t start_ms;
     uint64_t keys_total, keys_done; /* for INFO */
     uint64_t dirty_at_cut;
-    uint64_t handed;    /* entries that writers gave over */
+    uint64_t handed;      /* entries that writers gave over */
     uint64_t used_at_cut; /* bytes of memory, of which a share may stand in each slot's ring */
-    int64_t pid;        /* whose temporary file it is; the snapshotter */
+    int64_t pid;          /* whose temporary file it is; the snapshotter */
     /* How it ended: the snapshotter, then state is SNAP_IDLE again. */
     uint32_t failed; /* the last one of SNAP_RDB */
     uint32_t base_failed;

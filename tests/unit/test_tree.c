@@ -454,7 +454,7 @@ int main(void)
     int fd;
     CHECK(!arena_create(&sizes, &fd));
     slot_ctx(&ctx, 1);
-    root = shm_at(ctx.root->extra);                  /* a word of the arena that nothing else uses here */
+    root = shm_at(ctx.root->extra); /* a word of the arena that nothing else uses here */
     run(false, 20000, 30, false);
     run(true, 20000, 30, false);
     run(true, 20000, 55, true);
