@@ -14,6 +14,7 @@
 #include "worker/commands/server_cmds.h"
 #include "worker/dispatch/stats.h"
 #include "worker/script/libraries.h"
+#include "worker/script/store.h"
 
 command_fn cmd_info;
 
@@ -172,7 +173,7 @@ static void put_allocator(struct info *in)
 }
 
 /* False: they are being changed just now, and INFO is to be run again. */
-static bool put_functions(struct info *in)
+static bool put_functions(struct info *in, uint64_t lua)
 {
     const struct library_copy *now = libraries_here(in->c);
     uint64_t libraries = 0, functions = 0;
@@ -183,10 +184,10 @@ static bool put_functions(struct info *in)
         functions += lib.nfunctions;
     put_u64(in, "number_of_functions", functions);
     put_u64(in, "number_of_libraries", libraries);
-    PUT_FIXED(in, {"used_memory_vm_functions", "0"}, {"used_memory_vm_total", "0"},
-              {"used_memory_vm_total_human", "0B"});
+    PUT_FIXED(in, {"used_memory_vm_functions", "0"});
+    put_size(in, "used_memory_vm_total", lua);
     put_u64(in, "used_memory_functions", now->all.n);
-    put_size(in, "used_memory_scripts", now->all.n);
+    put_size(in, "used_memory_scripts", now->all.n + (uint64_t)store_bytes());
     return true;
 }
 
@@ -210,9 +211,14 @@ static void info_memory(struct info *in)
     put_u64(in, "allocator_active", f->arena_used + f->heap_active);
     put_u64(in, "allocator_resident", f->arena_resident + f->heap_resident);
     put_size(in, "total_system_memory", machine);
-    PUT_FIXED(in, {"used_memory_lua", "0"}, {"used_memory_vm_eval", "0"}, {"used_memory_lua_human", "0B"},
-              {"used_memory_scripts_eval", "0"}, {"number_of_cached_scripts", "0"});
-    if (!put_functions(in))
+    uint64_t lua = 0;
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++)
+        lua += slot_lives(slot_at(i)) ? slot_at(i)->lua_bytes : 0;
+    put_u64(in, "used_memory_vm_eval", lua);
+    put_size(in, "used_memory_lua", lua);
+    put_u64(in, "used_memory_scripts_eval", (uint64_t)store_bytes());
+    put_u64(in, "number_of_cached_scripts", (uint64_t)store_count(in->c->ctx->root));
+    if (!put_functions(in, lua))
         return;
     put_size(in, "maxmemory", cfg->maxmemory);
     put(in, "maxmemory_policy:%s", policies[(unsigned)cfg->maxmemory_policy % ARRAY_LEN(policies)]);

@@ -225,8 +225,6 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
     }
     if (UNLIKELY(cmd->flags & F_WRITE) && !r->wrote)
         overtime_wrote(r);
-    if (UNLIKELY(r->w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
-        monitor_line(&r->w->engines->lines, r->c->now_ms, r->db, "lua", cmd, argv, argc);
     struct call c = *r->c;
     c.cmd = cmd;
     c.argv = argv;
@@ -246,5 +244,7 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
         run_abandon(r, rc);
     r->c->beyond = c.beyond > r->c->beyond ? c.beyond : r->c->beyond;
     tally(r, cmd, tick_now() - from);
+    if (UNLIKELY(r->w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+        monitor_line(&r->w->engines->lines, r->c->now_ms, r->db, "lua", cmd, argv, argc);
     return NULL;
 }
