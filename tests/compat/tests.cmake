@@ -46,3 +46,10 @@ if(TARGET skep)
                    $<TARGET_FILE:skepctl> --seed 20261121)
   set_tests_properties(compat/log_effects PROPERTIES LABELS compat TIMEOUT 120)
 endif()
+
+# Scripts: the state by itself, without a server.
+add_executable(lua_run ${CMAKE_CURRENT_LIST_DIR}/lua_run.c)
+target_link_libraries(lua_run ${SKEP_LIBS})
+add_test(NAME compat/lua_libraries
+         COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/lua_both.py --tool $<TARGET_FILE:lua_run>)
+set_tests_properties(compat/lua_libraries PROPERTIES LABELS compat TIMEOUT 120)
