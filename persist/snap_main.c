@@ -205,6 +205,8 @@ static enum rc save_entry(void *arg, uint32_t db, const struct shm_entry *e)
     enum rc rc = RC_OK;
     if (UNLIKELY(called_off))
         return RC_MISSING;
+    if (UNLIKELY(db == functions_db(s->ctx.root)))
+        return RC_OK;
     if (db != s->db)
         rc = select_db(s, db);
     if (!rc)

@@ -69,7 +69,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->unit_used = at, at = round_up(at + r->nunits / 8 + 8, 4096);
     r->unit_present = at, at = round_up(at + r->nunits / 8 + 8, 4096);
     r->slots = at, at = round_up(at + s->nslots * SLOT_STRIDE, 4096);
-    r->dbs = at, at = round_up(at + s->ndbs * sizeof(struct shm_db), 4096);
+    r->dbs = at, at = round_up(at + (s->ndbs + HIDDEN_DBS) * sizeof(struct shm_db), 4096);
     r->sessions = at, at = round_up(at + s->nsessions * shape_session_bytes(), 4096);
     r->config = at, at = round_up(at + SHM_CONFIG_BYTES, 4096);
     r->mail = at, at = round_up(at + shape_mail_bytes(s->nslots), 4096);
@@ -78,6 +78,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->persist = at, at = round_up(at + shape_persist_bytes(), 4096);
     r->watch = at, at = round_up(at + shape_watch_bytes(), 4096);
     r->pubsub = at, at = round_up(at + shape_pubsub_bytes(), 4096);
+    r->scripting = at, at = round_up(at + shape_scripting_bytes(), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }

@@ -37,7 +37,7 @@ static inline shm_ref shm_ref_of(const void *p)
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX      250u
-#define SHM_DBS_MAX        (1 << 24) /* what a record of the log, and of a snapshot's ring, has room for */
+#define SHM_DBS_MAX        ((1 << 24) - 2) /* what a record of the log, and of a snapshot's ring, has room for */
 #define SHM_CLASSES        103u
 #define SHM_CONFIG_BYTES   262144u
 #define LATENCY_EVENTS_MAX 8u
@@ -106,7 +106,7 @@ struct shm_root {
     uint32_t nsessions;
     uint32_t sessions_high; /* sessions from here on were never used: looking at them would cost memory */
     struct shm_latch trim_latch; /* free units' pages come and go under it */
-    shm_ref dbs;                 /* struct shm_db[ndbs] */
+    shm_ref dbs;                 /* struct shm_db[ndbs + HIDDEN_DBS] */
     shm_ref sessions;            /* struct shm_session[nsessions] */
     shm_ref config;              /* SHM_CONFIG_BYTES for the server's configuration */
     shm_ref mail;                /* the mailboxes' directory */
@@ -115,6 +115,7 @@ struct shm_root {
     shm_ref persist;             /* struct shm_persist */
     shm_ref watch;               /* struct shm_watch */
     shm_ref pubsub;              /* struct shm_pubsub */
+    shm_ref scripting;           /* struct shm_scripting */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
@@ -143,6 +144,22 @@ struct shm_root {
 };
 _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");
 
+/* Behind the databases that are configured there are two that no client can select: scripts by their digests, and
+ * functions. Whoever walks over databases for clients stops at ndbs. */
+#define HIDDEN_DBS 2u
+static inline uint32_t scripts_db(const struct shm_root *root)
+{
+    return root->ndbs;
+}
+static inline uint32_t functions_db(const struct shm_root *root)
+{
+    return root->ndbs + 1;
+}
+static inline uint32_t dbs_all(const struct shm_root *root)
+{
+    return root->ndbs + HIDDEN_DBS;
+}
+
 /* What a process knows of itself: which slot it works in. */
 struct shm_ctx {
     struct shm_root *root;
@@ -150,6 +167,7 @@ struct shm_ctx {
     uint32_t id; /* the slot's number */
     /* NULL, or told after a key was removed because of its time or for want of memory. Inside a batch. */
     void (*gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key);
+    uint32_t held_by;       /* slot + 1 of who held the latch that was not had last */
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 

@@ -333,7 +333,7 @@ static void check_dir(struct inspection *c, uint64_t w, uint64_t pos, unsigned b
 static bool snap_lists(const struct shm_root *root, const struct shm_table *t)
 {
     const struct shm_snap *snap = &persist(root)->snap;
-    return snap->tables && t->snap_db < root->ndbs &&
+    return snap->tables && t->snap_db < dbs_all(root) &&
            ((const uint64_t *)shm_at(snap->tables))[t->snap_db] == shm_ref_of(t);
 }
 
@@ -341,7 +341,7 @@ static void check_snapshot(struct inspection *c)
 {
     const struct shm_snap *snap = &persist(c->root)->snap;
     if (snap->tables)
-        mark_used(c, snap->tables, c->root->ndbs * 8ull, "the list of a snapshot's tables");
+        mark_used(c, snap->tables, dbs_all(c->root) * 8ull, "the list of a snapshot's tables");
     if (snap->tables ? snap->state < SNAP_WALKING : snap->state == SNAP_WALKING)
         fault(c, "a snapshot in state %llu has %s list of tables", (unsigned long long)snap->state,
               snap->tables ? "a" : "no");
@@ -490,7 +490,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     check_pubsub(&c);
     check_snapshot(&c);
     check_trees(&c);
-    for (uint32_t i = 0; i < root->ndbs; i++)
+    for (uint32_t i = 0; i < dbs_all(root); i++)
         if (db_table(root, i))
             check_table(&c, db_table(root, i), false);
     for (shm_ref t = root->graveyard; t && !c.faults; t = ((struct shm_table *)shm_at(t))->next_dead)

@@ -1,5 +1,6 @@
 #include "shm/shape.h"
 #include "shm/persist.h"
+#include "shm/scripting.h"
 #include "shm/table.h"
 #include "shm/waiters.h"
 
@@ -11,6 +12,11 @@ uint64_t shape_persist_bytes(void)
 uint64_t shape_waiters_bytes(void)
 {
     return sizeof(struct shm_waiters);
+}
+
+uint64_t shape_scripting_bytes(void)
+{
+    return sizeof(struct shm_scripting);
 }
 
 uint64_t arena_shape(void)
@@ -43,6 +49,7 @@ uint64_t arena_shape(void)
         sizeof(struct shm_snap_ring),
         sizeof(struct shm_waiter),
         shape_waiters_bytes(),
+        shape_scripting_bytes(),
     };
     uint64_t h = 14695981039346656037ull;
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)

@@ -23,7 +23,7 @@
 /* A word of the ring: a place in 8-byte units, as in a table's slot, what lies there, and an entry's database. */
 #define WORD_KIND_SHIFT 38
 #define WORD_DB_SHIFT   40
-_Static_assert(SHM_DBS_MAX <= 1 << (64 - WORD_DB_SHIFT), "an entry's database");
+_Static_assert(SHM_DBS_MAX + HIDDEN_DBS <= 1 << (64 - WORD_DB_SHIFT), "an entry's database");
 enum handed_kind {
     HANDED_ENTRY = 0,
     HANDED_SHELL, /* an entry whose value stays in use: its own block is all that is freed */
@@ -156,15 +156,15 @@ static enum rc cut_tables(struct tx *tx, uint64_t *list, uint64_t *keys)
 {
     struct shm_root *root = tx->ctx->root;
     enum rc rc = RC_OK;
-    for (uint32_t i = 0; i < root->ndbs && !rc; i++) {
-        struct shm_table *t = db_table(root, i);
+    for (uint32_t i = 0; i < dbs_all(root) && !rc; i++) {
+        struct shm_table *t = i == scripts_db(root) ? NULL : db_table(root, i); /* scripts are in no file */
         list[i] = t ? shm_ref_of(t) : 0;
         if (!t)
             continue;
         rc = tx_redo(tx, &t->snap_from, 1);
         if (!rc)
             rc = tx_redo(tx, &t->snap_db, i);
-        *keys += (uint64_t)table_keys(t);
+        *keys += i < root->ndbs ? (uint64_t)table_keys(t) : 0;
     }
     return rc;
 }
@@ -196,7 +196,7 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
     if (!rc)
-        rc = tx_alloc(&tx, ctx->root->ndbs * 8ull, &list);
+        rc = tx_alloc(&tx, dbs_all(ctx->root) * 8ull, &list);
     if (!rc)
         rc = cut_tables(&tx, shm_at(list), &keys);
     if (!rc)
@@ -220,7 +220,7 @@ void snapshot_end(struct shm_ctx *ctx)
     enter(ctx);
     tx_begin(&tx, ctx);
     /* A snapshotter that died before the cut has left no list. */
-    enum rc rc = snap->tables ? tx_free(&tx, snap->tables, ctx->root->ndbs * 8ull) : RC_OK;
+    enum rc rc = snap->tables ? tx_free(&tx, snap->tables, dbs_all(ctx->root) * 8ull) : RC_OK;
     if (!rc)
         rc = tx_redo(&tx, &snap->tables, 0);
     if (!rc)
@@ -235,7 +235,7 @@ void snapshot_end(struct shm_ctx *ctx)
 static void show(struct snapshot *s, uint32_t db, const struct shm_entry *e)
 {
     struct shm_snap *snap = &persist(s->ctx->root)->snap;
-    snap->keys_done++;
+    snap->keys_done += db < s->ctx->root->ndbs;
     if (!s->fn)
         return;
     s->rc = s->fn(s->arg, db, e);
@@ -521,7 +521,11 @@ static void show_noted(struct snapshot *s, struct shm_table *t, uint64_t *listed
 static uint64_t *next_table(struct snapshot *s)
 {
     uint64_t *list = shm_at(persist(s->ctx->root)->snap.tables);
-    for (; persist(s->ctx->root)->snap.tables && s->db < s->ctx->root->ndbs; s->db++)
+    const struct shm_root *root = s->ctx->root;
+    if (!persist(root)->snap.tables)
+        return NULL;
+    /* Functions come first: who loads the file has them before keys. The scripts' database, which is not listed, ends it. */
+    for (; s->db != scripts_db(root); s->db = s->db == functions_db(root) ? 0 : s->db + 1)
         if (list[s->db])
             return &list[s->db];
     return NULL;
@@ -567,7 +571,8 @@ bool snapshot_step(struct snapshot *s)
 
 void snapshot_open(struct snapshot *s, struct shm_ctx *ctx, snapshot_fn *fn, void *arg)
 {
-    *s = (struct snapshot){.ctx = ctx, .fn = fn, .arg = arg, .buckets = STEP_BUCKETS};
+    *s = (struct snapshot){
+        .ctx = ctx, .fn = fn, .arg = arg, .buckets = STEP_BUCKETS, .db = functions_db(ctx->root)};
     s->stage = malloc(STAGE_BYTES + COPY_MAX);
     CHECK(s->stage);
 }

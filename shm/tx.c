@@ -131,6 +131,7 @@ enum rc tx_latch(struct tx *tx, struct shm_latch *l)
     if (rc)
         return rc;
     if (UNLIKELY(!latch_try(l, tx->ctx->id)) && !latch_spin(l, tx->ctx->id)) {
+        tx->ctx->held_by = latch_owner(latch_load(l));
         tx->lane->nlock--;
         return RC_BUSY;
     }

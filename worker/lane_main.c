@@ -5,6 +5,7 @@
 #include "shm/types/tree.h"
 #include "shm/types/string.h"
 #include "worker/control.h"
+#include "worker/dispatch/busy.h"
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
@@ -77,7 +78,9 @@ static enum rc run_gated(struct call *c)
 {
     for (unsigned tries = 0; tries < 2000; tries++) {
         if (gate_close(c->ctx, 1000)) {
+            c->w->gated = true;
             enum rc rc = call_run(c);
+            c->w->gated = false;
             gate_open(c->ctx);
             if (!rc && c->free_first)
                 free_graveyard(c->ctx);
@@ -94,7 +97,7 @@ static enum rc run_gated(struct call *c)
 static enum rc run_patiently(struct call *c)
 {
     enum rc rc = RC_BUSY;
-    for (unsigned tries = 0; tries < 5000 && rc == RC_BUSY; tries++) {
+    for (unsigned tries = 0; tries < 5000 && rc == RC_BUSY && !c->w->wants_gate; tries++) {
         if (batch_enter(c->ctx)) {
             rc = call_run(c);
             batch_leave(c->ctx);
@@ -131,10 +134,15 @@ static void run_call(struct lane *l, struct call *c)
     l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
     build_ahead(c);
     bool gate = c->cmd->flags & F_GATE || (c->cmd->run == cmd_exec && multi_packed_gate(c->argv[1]));
+    l->w.wants_gate = false;
     enum rc rc = gate ? run_gated(c) : run_patiently(c);
+    if (rc == RC_BUSY && l->w.wants_gate)
+        rc = run_gated(c);
     string_build_end(c->ctx);
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);
+    else if (rc == RC_BUSY && busy_words(c->ctx, c->cfg))
+        reply_error(c->reply, busy_words(c->ctx, c->cfg));
     else if (rc == RC_BUSY)
         reply_error(c->reply, "ERR the keys stayed locked for too long, nothing was done");
     else
@@ -428,6 +436,7 @@ void lane_main(const struct child_start *start)
     tick_calibrate();
     control_open(w, start->control);
     publish_start(&w->ctx);
+    w->ctx.slot->script_since_ms = 0;
     lane.idle_units = calloc((w->ctx.root->nunits + 63) / 64, 8);
     CHECK(lane.idle_units);
     w->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);

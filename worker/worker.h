@@ -33,6 +33,9 @@ struct worker {
     struct control_queue *control; /* worker/control.c */
     bool stop_asked;               /* the slow lane is to end */
     struct post *post;             /* net/post.c: messages of this turn; NULL: there were none yet */
+    struct engines *engines;       /* worker/script: Lua states; NULL: no script has run yet */
+    bool gated;                    /* this lane has closed the gate for what it runs */
+    bool wants_gate;               /* what it ran came back because it must be closed */
     size_t pushed;   /* what stands before it in out, this client gets even if it wants no replies */
     struct net *net; /* worker/net: listeners, clients, parked commands */
 };

@@ -103,6 +103,9 @@ if(TARGET skep)
   foreach(scenario kills counted moved bound)
     server_test(bank ${scenario})
   endforeach()
+  foreach(scenario kills long moved many)
+    server_test(scripts ${scenario})
+  endforeach()
 endif()
 
 # Files of redis-server and of ours, sound, cut and damaged, into keyspaces.

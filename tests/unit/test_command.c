@@ -140,6 +140,18 @@ static const char *const later[] = {
     "migrate",
     "module",
     "psync",
+    "fcall",
+    "fcall_ro",
+    "function",
+    "function|delete",
+    "function|dump",
+    "function|flush",
+    "function|help",
+    "function|kill",
+    "function|list",
+    "function|load",
+    "function|restore",
+    "function|stats",
     "replconf",
     "replicaof",
     "restore-asking",
@@ -243,7 +255,7 @@ static char *line_of(const struct command *c)
     FILE *f = open_memstream(&text, &len);
     CHECK(f);
     fprintf(f, "%s\t%s\t%d\t", command_fullname(c), command_group_name(c->group), c->arity);
-    put_bits(f, c->flags & ((1u << F_SHOWN) - 1), command_flag_name, "");
+    put_bits(f, c->flags & F_SHOWN_MASK, command_flag_name, "");
     fprintf(f, "\t");
     put_bits(f, command_acl(c), command_acl_name, "@");
     fprintf(f, "\t");

@@ -160,7 +160,7 @@ static void put_info(struct reply *r, const struct command *cmd)
     reply_array(r, 10);
     reply_bulk_str(r, command_fullname(cmd));
     reply_int(r, cmd->arity);
-    put_names(r, cmd->flags & ((1u << F_SHOWN) - 1), command_flag_name, "");
+    put_names(r, cmd->flags & F_SHOWN_MASK, command_flag_name, "");
     put_key_range(r, cmd);
     put_names(r, command_acl(cmd), command_acl_name, "@");
     put_tips(r, cmd);

@@ -4,6 +4,7 @@
 #include "shm/base/glob.h"
 #include "shm/evict.h"
 #include "shm/expire.h"
+#include "worker/dispatch/busy.h"
 #include "worker/commands/args.h"
 #include "worker/commands/scan.h"
 
@@ -84,7 +85,14 @@ void cmd_keys(struct call *c)
         if (!t)
             break;
         make_room(c->reply);
-        if (table_visit(c->ctx, t, pos, visit, &w, &pos) || ++n % PIECE == 0)
+        enum rc rc = table_visit(c->ctx, t, pos, visit, &w, &pos);
+        const char *busy = rc == RC_BUSY ? busy_words(c->ctx, c->cfg) : NULL;
+        if (UNLIKELY(busy)) { /* a script holds a key for too long to be waited for */
+            c->reply->len = mark;
+            reply_error(c->reply, busy);
+            return;
+        }
+        if (rc || ++n % PIECE == 0)
             call_breathe(c);
     } while (pos || n == 0);
     reply_defer_array(c->reply, mark, w.found);

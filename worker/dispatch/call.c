@@ -6,6 +6,7 @@
 #include "shm/wal.h"
 #include "shm/watch.h"
 #include "worker/dispatch/block.h"
+#include "worker/dispatch/script.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -474,6 +475,8 @@ enum rc call_run(struct call *c)
     struct key_ref stack[KEYS_INLINE], *keys = stack;
     uint32_t stack_index[KEYS_INLINE], *index = stack_index;
     c->rc = RC_OK;
+    if (UNLIKELY(c->cmd->flags & F_SCRIPT))
+        return script_call(c);
     if (!command_has_keys(c->cmd))
         return run_plain(c);
     unsigned n;

@@ -15,6 +15,8 @@
 
 struct worker;
 struct client;
+struct keyplan;
+struct program;
 struct shm_config;
 
 /* How handlers see the world:
@@ -49,7 +51,11 @@ struct call {
     int64_t now_ms; /* wall clock when the batch began */
     uint32_t clock; /* the LRU or LFU clock that new entries get (24 bits) */
     bool in_lane;
-    bool in_exec;  /* one of several commands of a transaction: it may not wait for anything */
+    bool in_script;         /* a script says so */
+    bool *stale;            /* F_SCRIPT: to be set when a key that has expired was hidden */
+    struct program *script; /* F_SCRIPT: what was found to be run; NULL: the handler looks for it */
+    struct keyplan *plan;   /* F_SCRIPT: the transaction's keys, to which the script may add */
+    bool in_exec;           /* one of several commands of a transaction: it may not wait for anything */
     bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */

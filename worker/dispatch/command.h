@@ -36,7 +36,7 @@ enum {
     F_NO_MULTI = 1u << 16,
     F_MOVABLEKEYS = 1u << 17,
     F_ALLOW_BUSY = 1u << 18,
-    F_SENTINEL = 1u << 19,
+    F_NO_MANDATORY_KEYS = 1u << 19,
     /* ours: always runs in the slow lane */
     F_SLOW = 1u << 20,
     /* ours: the gate is closed while it runs (whole-keyspace writes such as SWAPDB) */
@@ -59,10 +59,14 @@ enum {
     F_CACHES = 1u << 29,
     /* ours: subscribers may run it whose protocol has no pushes */
     F_SUBSCRIBED = 1u << 30,
+    /* ours: it runs a script, which names keys as it goes (script.h); the row says how to find it (.ahead) */
+    F_SCRIPT = 1u << 31,
 };
 
 /* How many of the flags above, from the first on, COMMAND INFO shows. */
 #define F_SHOWN 20
+/* That a command may tell replicas something is no flag that clients see. */
+#define F_SHOWN_MASK (((1u << F_SHOWN) - 1) & ~(unsigned)F_MAY_REPLICATE)
 
 /* Key specification flags, as COMMAND INFO shows them. */
 enum {
@@ -177,6 +181,9 @@ struct key_want {
 struct call;
 typedef int key_wants_fn(const struct call *c, struct key_want *out, int max);
 
+/* With F_SCRIPT, before the transaction: finds the script, and tells other workers of it. RC_MISSING: it has replied. */
+typedef enum rc script_ahead_fn(struct call *c);
+
 struct command_arg; /* COMMAND DOCS' argument tree: dispatch/docs.h */
 
 struct command {
@@ -188,6 +195,7 @@ struct command {
     uint32_t acl;       /* A_* that neither flags nor group imply */
     enum group group;
     struct key_spec keys[3];
+    script_ahead_fn *ahead;  /* only with F_SCRIPT */
     key_wants_fn *wants;     /* only where keys lie in several databases */
     key_flags_fn *key_flags; /* only where a key has K_VARIABLE */
     const char *since;

@@ -7,6 +7,8 @@
 #include "worker/dispatch/block.h"
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
+#include "worker/dispatch/keyplan.h"
+#include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/net/pubsub.h"
 
@@ -22,9 +24,9 @@ command_fn cmd_publish, cmd_spublish;
 struct exec {
     struct call *c;
     struct multi *m;
-    struct key_ref *keys;
-    uint32_t *index;
-    unsigned n, cap;
+    struct keyplan
+        plan; /* the keys of all commands, then those that are watched, then those that scripts asked for */
+    unsigned watched_from;
     bool stale;
     struct tx tx;
 };
@@ -67,7 +69,8 @@ static struct call call_of(const struct exec *x, const struct queued *q)
     c.nkeys = 0;
     c.tx = NULL;
     c.in_exec = true;
-    c.removes = x->m->flags & F_WRITE;
+    c.removes = x->m->flags & (F_WRITE | F_SCRIPT);
+    c.script = NULL;
     c.need = 0;
     c.rc = RC_OK;
     return c;
@@ -130,17 +133,6 @@ static enum rc get_ready(struct exec *x)
 
 /* ---- the plan ---- */
 
-static void plan_key(struct exec *x, struct bytes key, uint64_t hash, uint32_t db)
-{
-    if (x->n == x->cap) {
-        x->cap = x->cap * 2 + WANTS_INLINE;
-        x->keys = realloc(x->keys, x->cap * sizeof(*x->keys));
-        CHECK(x->keys);
-    }
-    x->keys[x->n] = (struct key_ref){.key = key, .hash = hash, .db = db, .arg = x->n};
-    x->n++;
-}
-
 static void plan_command(struct exec *x, struct queued *q)
 {
     struct key_want stack[WANTS_INLINE], *want = stack;
@@ -152,45 +144,27 @@ static void plan_command(struct exec *x, struct queued *q)
         call_wants(&c, want, n);
     }
     for (int i = 0; i < n; i++)
-        plan_key(x, q->argv[want[i].arg], key_hash(c.ctx->root, q->argv[want[i].arg]), want[i].db);
-    q->nkeys = x->n - q->first;
+        keyplan_add(&x->plan, q->argv[want[i].arg], key_hash(c.ctx->root, q->argv[want[i].arg]), want[i].db);
+    q->nkeys = x->plan.n - q->first;
     if (want != stack)
         free(want);
 }
 
-static void plan(struct exec *x)
+static void make_plan(struct exec *x)
 {
     struct multi *m = x->m;
-    x->n = 0;
+    keyplan_again(&x->plan);
     for (unsigned i = 0; i < m->n; i++) {
         struct queued *q = &m->q[i];
-        q->first = x->n;
+        q->first = x->plan.n;
         q->nkeys = 0;
         if (!q->reply && command_has_keys(q->cmd))
             plan_command(x, q);
     }
+    x->watched_from = x->plan.n;
     for (unsigned i = 0; i < m->nwatched; i++)
-        plan_key(x, m->watched[i].key, m->watched[i].hash, m->watched[i].db);
-    x->index = realloc(x->index, (x->n + 1) * sizeof(*x->index));
-    CHECK(x->index);
-}
-
-static enum rc latch_all(struct exec *x)
-{
-    return x->n ? keys_latch(&x->tx, x->keys, x->n, x->index) : RC_OK;
-}
-
-static enum rc find_tables(struct exec *x)
-{
-    struct shm_ctx *ctx = x->c->ctx;
-    for (unsigned i = 0; i < x->n; i++) {
-        struct key_ref *k = &x->keys[i];
-        k->table = db_table(ctx->root, k->db);
-        enum rc rc = k->table ? RC_OK : db_table_make(ctx, k->db, &k->table);
-        if (rc)
-            return rc;
-    }
-    return RC_OK;
+        keyplan_add(&x->plan, m->watched[i].key, m->watched[i].hash, m->watched[i].db);
+    keyplan_add_grown(&x->plan);
 }
 
 /* ---- what is watched ---- */
@@ -201,12 +175,11 @@ static bool exists(const struct exec *x, const struct key_ref *k)
     return e && !(e->flags & ENTRY_EXPIRES && entry_expiry(e) <= x->c->now_ms);
 }
 
-/* The watched keys stand behind all others in the plan. */
 static enum rc compare_watched(const struct exec *x)
 {
     const struct multi *m = x->m;
     for (unsigned i = 0; i < m->nwatched; i++) {
-        const struct key_ref *k = &x->keys[x->index[x->n - m->nwatched + i]];
+        const struct key_ref *k = &x->plan.keys[x->plan.index[x->watched_from + i]];
         if (watch_changed(x->c->ctx->root, k, exists(x, k), &m->watched[i].mark))
             return RC_MISSING;
     }
@@ -216,12 +189,12 @@ static enum rc compare_watched(const struct exec *x)
 /* Before anything has run: what happens outside of the transaction cannot be taken back. */
 static enum rc look_at_watched(struct exec *x)
 {
-    plan(x);
-    enum rc rc = find_tables(x);
+    make_plan(x);
+    enum rc rc = keyplan_tables(&x->plan);
     if (rc)
         return rc;
     tx_begin(&x->tx, x->c->ctx);
-    rc = latch_all(x);
+    rc = keyplan_latch(&x->plan, &x->tx);
     if (!rc)
         rc = compare_watched(x);
     tx_abort(&x->tx);
@@ -229,23 +202,6 @@ static enum rc look_at_watched(struct exec *x)
 }
 
 /* ---- the transaction ---- */
-
-/* After FLUSHALL and its like the databases have other tables. Their buckets are not latched: we are alone. */
-static enum rc find_again(struct exec *x)
-{
-    for (unsigned i = 0; i < x->n; i++) {
-        struct key_ref *k = &x->keys[i];
-        k->table = db_table(x->c->ctx->root, k->db);
-        enum rc rc = k->table ? RC_OK : db_make_in(&x->tx, k->db, &k->table);
-        if (rc)
-            return rc;
-        k->redo_from = 0;
-        k->owned = false;
-        key_locate(k);
-        key_find(k);
-    }
-    return RC_OK;
-}
 
 static enum rc run_on_databases(struct exec *x, struct call *c)
 {
@@ -256,7 +212,7 @@ static enum rc run_on_databases(struct exec *x, struct call *c)
     c->cmd->run(c);
     x->c->free_first |= c->free_first;
     rc = c->rc;
-    return rc || !(c->cmd->flags & F_GATE) ? rc : find_again(x);
+    return rc || !(c->cmd->flags & F_GATE) ? rc : keyplan_find_again(&x->plan, &x->tx);
 }
 
 static enum rc run_inside(struct exec *x, struct queued *q)
@@ -273,10 +229,15 @@ static enum rc run_inside(struct exec *x, struct queued *q)
     enum rc rc;
     r->resp = q->resp;
     c.nkeys = q->nkeys;
-    if (q->nkeys) {
+    if (q->cmd->flags & F_SCRIPT) {
         c.tx = &x->tx;
-        c.keys = q->nkeys == 1 ? &x->keys[x->index[q->first]] : x->keys;
-        c.key_index = x->index + q->first;
+        c.nkeys = 0;
+        rc = script_step(&c, &x->plan, &x->stale);
+        x->c->free_first |= c.free_first;
+    } else if (q->nkeys) {
+        c.tx = &x->tx;
+        c.keys = q->nkeys == 1 ? &x->plan.keys[x->plan.index[q->first]] : x->plan.keys;
+        c.key_index = x->plan.index + q->first;
         rc = call_step(&c, &x->stale);
     } else if (q->cmd->keys[0].first ||
                is_message(q->cmd)) { /* a message, or its arguments fit no plan, as it says */
@@ -304,27 +265,29 @@ static void note_need(struct exec *x)
     const struct shm_root *root = x->c->ctx->root;
     if (LIKELY(!persist(root)->wal.waits))
         return;
-    x->c->need = exec_wants_gate(x->m) ? wal_lsn(root) : x->tx.wal.lsn;
-    for (unsigned i = 0; i < x->n; i++) {
-        uint64_t seen = wal_seen(root, x->keys[i].hash);
+    x->c->need = exec_wants_gate(x->m) || x->c->w->gated ? wal_lsn(root) : x->tx.wal.lsn;
+    for (unsigned i = 0; i < x->plan.n; i++) {
+        uint64_t seen = wal_seen(root, x->plan.keys[i].hash);
         x->c->need = seen > x->c->need ? seen : x->c->need;
     }
 }
 
 static enum rc run_transaction(struct exec *x)
 {
-    bool write = x->m->flags & F_WRITE;
+    bool write = x->m->flags & (F_WRITE | F_SCRIPT);
     size_t posted = post_mark(x->c->w);
-    plan(x);
-    enum rc rc = find_tables(x);
+    struct keyplan *p = &x->plan;
+    script_forget(x->c->w);
+    make_plan(x);
+    enum rc rc = keyplan_tables(p);
     if (rc)
         return rc;
     tx_begin(&x->tx, x->c->ctx);
-    rc = latch_all(x);
+    rc = keyplan_latch(p, &x->tx);
     if (!rc)
         rc = compare_watched(x);
     if (!rc && (write || !x->c->ctx->root->pause_mode))
-        rc = block_keys_ahead(&x->tx, x->keys, x->n, x->c->now_ms);
+        rc = block_keys_ahead(&x->tx, p->keys, p->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);
     if (rc || !write)
@@ -336,12 +299,13 @@ static enum rc run_transaction(struct exec *x)
         return rc;
     }
     note_need(x);
+    script_count(x->c);
     if (write)
-        block_wake(x->c->w, x->keys, x->n);
-    for (unsigned i = 0; write && i < x->n; i++)
-        call_adjust(x->c->ctx, &x->keys[i]);
-    for (unsigned i = 0; x->stale && i < x->n; i++)
-        call_expire(x->c, &x->keys[i]);
+        block_wake(x->c->w, p->keys, p->n);
+    for (unsigned i = 0; write && i < p->n; i++)
+        call_adjust(x->c->ctx, &p->keys[i]);
+    for (unsigned i = 0; x->stale && i < p->n; i++)
+        call_expire(x->c, &p->keys[i]);
     return RC_OK;
 }
 
@@ -366,6 +330,18 @@ static void count_commands(struct exec *x)
     }
 }
 
+/* What scripts need and no transaction can give them while another is open: the bodies that others share. */
+static enum rc get_scripts(struct exec *x)
+{
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; x->m->flags & F_SCRIPT && i < x->m->n && !rc; i++) {
+        struct call c = call_of(x, &x->m->q[i]);
+        if (c.cmd->flags & F_SCRIPT)
+            rc = script_share(&c);
+    }
+    return rc;
+}
+
 static enum rc steps(struct exec *x)
 {
     struct multi *m = x->m;
@@ -379,12 +355,21 @@ static enum rc steps(struct exec *x)
         rc = get_ready(x);
     if (!rc && !x->c->in_lane && too_long(x))
         rc = RC_DEFER;
-    return rc ? rc : run_transaction(x);
+    if (!rc)
+        rc = get_scripts(x);
+    size_t mark = x->c->reply->len;
+    for (unsigned tries = 0; !rc; tries++) {
+        rc = run_transaction(x);
+        if (!rc || !script_again(x->c, &x->plan, tries, &rc))
+            break;
+        x->c->reply->len = mark;
+    }
+    return rc;
 }
 
 enum rc exec_run(struct call *c, struct multi *m)
 {
-    struct exec x = {.c = c, .m = m};
+    struct exec x = {.c = c, .m = m, .plan = {.ctx = c->ctx}};
     size_t mark = c->reply->len;
     enum rc rc = steps(&x);
     if (rc)
@@ -396,7 +381,6 @@ enum rc exec_run(struct call *c, struct multi *m)
     c->reply->resp = c->session->resp;
     if (!rc)
         count_commands(&x);
-    free(x.keys);
-    free(x.index);
+    keyplan_free(&x.plan);
     return rc;
 }

@@ -3,8 +3,10 @@
 #include "shm/config.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
+#include "worker/dispatch/busy.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
+#include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/net/pubsub.h"
 
@@ -36,6 +38,11 @@ uint64_t tick_now(void)
 uint64_t ticks_to_us(uint64_t ticks)
 {
     return ticks / ticks_per_us;
+}
+
+uint64_t ticks_of_us(uint64_t us)
+{
+    return us * ticks_per_us;
 }
 
 void tick_calibrate(void)
@@ -147,12 +154,7 @@ static bool disk_allows(struct client *cl, uint32_t flags)
     struct reply *r = &cl->w->out;
     if (flags & (F_WRITE | F_HEALTH)) {
         if (heeds(root, HEED_SAVE_FAILED) && cfg->stop_writes_on_bgsave_error && cfg->nsaves) {
-            reply_error(r,
-                        "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to "
-                        "persist to disk. Commands that may modify the data set are disabled, because this "
-                        "instance is configured to report errors during writes if RDB snapshotting fails "
-                        "(stop-writes-on-bgsave-error option). Please check the Redis logs for details about "
-                        "the RDB error.");
+            reply_error(r, ERR_SAVE_FAILED);
             return false;
         }
         const struct shm_wal *wal = &persist(root)->wal;
@@ -175,8 +177,38 @@ static bool subscriber_may(const struct client *cl, const struct command *row)
     return cl->session->resp == 3 || row->flags & F_SUBSCRIBED;
 }
 
+static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
+{
+    struct worker *w = cl->w;
+    return (struct call){
+        .w = w,
+        .ctx = &w->ctx,
+        .cfg = w->cfg,
+        .session = cl->session,
+        .client = cl,
+        .cmd = cmd,
+        .argv = rq->argv,
+        .argc = rq->argc,
+        .reply = &w->out,
+        .db = cl->session->db,
+        .now_ms = w->now_ms,
+        .clock = w->clock,
+    };
+}
+
+/* Something may refuse a command by its flags: then those count that a script says of itself. */
+static uint32_t flags_of(struct client *cl, struct request *rq, const struct command *row)
+{
+    const struct shm_root *root = cl->w->ctx.root;
+    if (LIKELY(!(row->flags & F_SCRIPT)) ||
+        !(cl->w->over_maxmemory || root->pause_mode || persist(root)->heed || persist(root)->wal.fault))
+        return row->flags;
+    struct call c = call_of(cl, rq, row);
+    return script_row_flags(&c);
+}
+
 /* Everything that may refuse a command before it is run. RC_OK: it may; RC_INVALID: refused, in words. */
-static enum rc admit(struct client *cl, const struct request *rq, const struct command **cmd)
+static enum rc admit(struct client *cl, struct request *rq, const struct command **cmd)
 {
     struct reply *r = &cl->w->out;
     if (!find_row(r, rq, cmd)) {
@@ -190,7 +222,7 @@ static enum rc admit(struct client *cl, const struct request *rq, const struct c
         cl->w->ctx.slot->cmd[row->id].rejected++;
         return RC_INVALID;
     }
-    uint32_t flags = row->flags;
+    uint32_t flags = flags_of(cl, rq, row);
     bool queues = false;
     if (UNLIKELY(cl->multi)) {
         flags = multi_flags(cl, row);
@@ -228,25 +260,6 @@ static enum rc refuse_oom(struct worker *w)
     reply_error(&w->out, ERR_OOM);
     w->ctx.slot->stats.oom_rejected++;
     return RC_OK;
-}
-
-static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
-{
-    struct worker *w = cl->w;
-    return (struct call){
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = cl->session,
-        .client = cl,
-        .cmd = cmd,
-        .argv = rq->argv,
-        .argc = rq->argc,
-        .reply = &w->out,
-        .db = cl->session->db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-    };
 }
 
 static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
@@ -337,6 +350,16 @@ static void push_first(struct client *cl, size_t mark)
     reply_free(&kept);
 }
 
+/* It waits for a latch that a script has held for too long. */
+static bool refused_as_busy(struct worker *w)
+{
+    const char *words = busy_words(&w->ctx, w->cfg);
+    w->ctx.held_by = 0;
+    if (words)
+        reply_error(&w->out, words);
+    return words;
+}
+
 /* RC_OK: its reply is written. Otherwise nothing happened, or it is on its way to the slow lane (RC_DEFER). */
 static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead *a, const struct command *cmd)
 {
@@ -352,6 +375,8 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         push_first(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
+    if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))
+        rc = RC_OK;
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);
     if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
         return rc;

@@ -40,6 +40,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a);
 /* A cheap clock for durations, in its own ticks. */
 uint64_t tick_now(void);
 uint64_t ticks_to_us(uint64_t ticks);
+uint64_t ticks_of_us(uint64_t us);
 void tick_calibrate(void);
 
 #endif

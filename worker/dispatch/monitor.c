@@ -29,18 +29,22 @@ static void quote(struct reply *r, struct bytes s)
     REPLY_LIT(r, "\"");
 }
 
-static void feed(struct client *cl, uint32_t db, const struct command *cmd, const struct bytes *argv,
-                 int argc)
+void monitor_line(struct reply *r, int64_t now_ms, uint32_t db, const char *who, const struct command *cmd,
+                  const struct bytes *argv, int argc)
 {
-    struct worker *w = cl->w;
-    struct reply *r = &w->net->monitor_lines;
     char head[128];
-    int n = snprintf(head, sizeof(head), "+%lld.%06lld [%u %s]", (long long)(w->now_ms / 1000),
-                     (long long)(w->now_ms % 1000 * 1000), db, cl->session->addr);
+    int n = snprintf(head, sizeof(head), "+%lld.%06lld [%u %s]", (long long)(now_ms / 1000),
+                     (long long)(now_ms % 1000 * 1000), db, who);
     reply_raw(r, head, (size_t)n);
     for (int i = 0; i < argc; i++)
         quote(r, argument_is_secret(cmd, argv, argc, i) ? BYTES_LIT("(redacted)") : argv[i]);
     REPLY_LIT(r, "\r\n");
+}
+
+static void feed(struct client *cl, uint32_t db, const struct command *cmd, const struct bytes *argv,
+                 int argc)
+{
+    monitor_line(&cl->w->net->monitor_lines, cl->w->now_ms, db, cl->session->addr, cmd, argv, argc);
 }
 
 void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq)
@@ -115,6 +119,13 @@ static void tell(struct worker *w, uint32_t slot, const struct reply *lines)
         reply_free(owed);
         sever(w, slot);
     }
+}
+
+void monitor_from_lane(struct worker *w, const struct reply *lines)
+{
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        if (watches(w, i) && send_lines(w, i, lines))
+            sever(w, i);
 }
 
 bool monitor_owes(const struct worker *w)

@@ -12,7 +12,11 @@
 
 void monitor_feed(struct client *cl, const struct command *cmd, const struct request *rq);
 void monitor_feed_queue(struct client *cl); /* what EXEC has run, or the lane is about to */
-void monitor_flush(struct worker *w);       /* after the turn: to the other workers */
+/* A line for watchers; who: an address, or lua. */
+void monitor_line(struct reply *r, int64_t now_ms, uint32_t db, const char *who, const struct command *cmd,
+                  const struct bytes *argv, int argc);
+void monitor_from_lane(struct worker *w, const struct reply *lines);
+void monitor_flush(struct worker *w);                            /* after the turn: to the other workers */
 void monitor_deliver(struct worker *w, const void *p, size_t n); /* to our own watchers */
 
 bool monitor_owes(const struct worker *w); /* somebody's ring had no room */

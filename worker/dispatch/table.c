@@ -13,8 +13,9 @@
 #undef BOX
 #undef SUB
 
-key_wants_fn copy_wants, move_wants; /* worker/commands/generic.c */
-key_wants_fn georadius_wants;        /* worker/commands/geo.c */
+script_ahead_fn eval_ahead, evalsha_ahead; /* worker/script/eval.c */
+key_wants_fn copy_wants, move_wants;       /* worker/commands/generic.c */
+key_wants_fn georadius_wants;              /* worker/commands/geo.c */
 
 /* SET overwrites without looking, unless it is asked for what was there. */
 static uint16_t keyflags_set(const struct bytes *argv, int argc)
@@ -297,7 +298,7 @@ uint32_t command_acl(const struct command *cmd)
         [G_BITMAP] = A_BITMAP,
     };
     uint32_t flags = cmd->flags;
-    uint32_t acl = cmd->acl | by_group[cmd->group] | (flags & F_FAST ? A_FAST : A_SLOW);
+    uint32_t acl = cmd->acl | (cmd->run ? by_group[cmd->group] : 0) | (flags & F_FAST ? A_FAST : A_SLOW);
     acl |= flags & F_WRITE ? A_WRITE : 0;
     acl |= flags & F_READONLY && cmd->group != G_SCRIPTING ? A_READ : 0;
     acl |= flags & F_ADMIN ? A_ADMIN | A_DANGEROUS : 0;
@@ -309,11 +310,11 @@ uint32_t command_acl(const struct command *cmd)
 const char *command_flag_name(unsigned bit)
 {
     static const char *const flag[] = {
-        "write",    "readonly",     "denyoom",       "admin",
-        "pubsub",   "noscript",     "blocking",      "loading",
-        "stale",    "skip_monitor", "skip_slowlog",  "asking",
-        "fast",     "no_auth",      "may_replicate", "no_async_loading",
-        "no_multi", "movablekeys",  "allow_busy",    "only_sentinel",
+        "write",    "readonly",     "denyoom",      "admin",
+        "pubsub",   "noscript",     "blocking",     "loading",
+        "stale",    "skip_monitor", "skip_slowlog", "asking",
+        "fast",     "no_auth",      NULL,           "no_async_loading",
+        "no_multi", "movablekeys",  "allow_busy",   "no_mandatory_keys",
     };
     _Static_assert(ARRAY_LEN(flag) == F_SHOWN, "a name for each flag that is shown");
     return bit < ARRAY_LEN(flag) ? flag[bit] : NULL;

@@ -10,19 +10,25 @@
 #define OUTPUT_ENOUGH      (256u << 10) /* the client has so much to read that the next piece can wait */
 #define WRITES_FIRST_BYTES (16 << 10)   /* unread, it is so near to blocking that we take it for blocked */
 
-/* The running lane with the fewest requests of ours is not known; taking turns comes close. */
+/* The running lane with the fewest requests of ours is not known; taking turns comes close. One that runs a script, which may
+ * take for ever, comes last. */
 bool lane_choose(struct worker *w, uint32_t *slot)
 {
     uint32_t n = w->ctx.root->nslots;
+    bool any = false;
     for (uint32_t i = 0; i < n; i++) {
         uint32_t at = (uint32_t)((w->net->lane_serial + i) % n);
         struct shm_slot *s = slot_at(at);
-        if (s->role == ROLE_LANE && s->state == SLOT_RUNNING) {
+        if (s->role != ROLE_LANE || s->state != SLOT_RUNNING)
+            continue;
+        bool scripts = __atomic_load_n(&s->script_since_ms, __ATOMIC_RELAXED);
+        if (!any || !scripts)
             *slot = at;
-            return true;
-        }
+        any = true;
+        if (!scripts)
+            break;
     }
-    return false;
+    return any;
 }
 
 static void wake_if(struct worker *w, uint32_t slot, bool wake)

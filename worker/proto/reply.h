@@ -103,6 +103,11 @@ void reply_defer_set(struct reply *r, size_t mark, size_t n);
 #define ERR_NO_KEY    "ERR no such key"
 #define ERR_LOG_BROKEN                                                                                       \
     "MISCONF Errors writing to the AOF file: what this reply would have told may not be on disk"
+#define ERR_SAVE_FAILED                                                                                      \
+    "MISCONF Redis is configured to save RDB snapshots, but it's currently unable to persist "               \
+    "to disk. Commands that may modify the data set are disabled, because this instance is "                 \
+    "configured to report errors during writes if RDB snapshotting fails (stop-writes-on-"                   \
+    "bgsave-error option). Please check the Redis logs for details about the RDB error."
 #define ERR_OOM "OOM command not allowed when used memory > 'maxmemory'."
 
 #endif

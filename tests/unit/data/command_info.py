@@ -29,6 +29,7 @@ GROUPS = (
     "bitmap",
     "hyperloglog",
     "pubsub",
+    "scripting",
 )
 
 

@@ -1,0 +1,29 @@
+/* worker/dispatch/busy.h - what other processes see of long scripts: for -BUSY, SCRIPT KILL and FUNCTION KILL.
+ * Owner     the slots of the lanes (script_*).
+ * Locks     none.
+ * Crash     words of a slot whose process has died count for nothing.
+ * Survives  no.
+ * Fails     never.
+ * Tests     tests/regress/sql/script_kill.cmd */
+#ifndef SKEP_BUSY_H
+#define SKEP_BUSY_H
+
+#include "worker/dispatch/call.h"
+
+/* script_kind of a slot. */
+#define SCRIPT_IS_EVAL     1u
+#define SCRIPT_IS_FUNCTION 2u
+#define SCRIPT_HAS_WRITTEN 4u
+
+#define ERR_BUSY_SCRIPT                                                                                      \
+    "BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE."
+#define ERR_BUSY_FUNCTION                                                                                    \
+    "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
+
+/* SCRIPT KILL (eval) or FUNCTION KILL: ends what runs of this kind, and replies. */
+void busy_kill(struct call *c, bool eval);
+/* What a command is told that could not have a latch of a slot: a script has held it for longer than
+ * busy-reply-threshold. NULL: it waits on. */
+const char *busy_words(const struct shm_ctx *ctx, const struct shm_config *cfg);
+
+#endif

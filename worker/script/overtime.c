@@ -1,0 +1,57 @@
+#include "worker/script/overtime.h"
+#include "shm/base/log.h"
+#include "worker/dispatch/busy.h"
+#include "worker/worker.h"
+
+#include <stdio.h>
+#include <time.h>
+
+static uint64_t mono_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+void overtime_begin(struct run *r)
+{
+    struct shm_slot *s = r->w->ctx.slot;
+    if (!r->c->in_lane)
+        return;
+    s->script_kill = 0;
+    s->script_kind = r->p->flags & PROGRAM_EVAL ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION;
+    __atomic_store_n(&s->script_since_ms, mono_ms(), __ATOMIC_RELEASE);
+}
+
+void overtime_end(struct run *r)
+{
+    if (r->c->in_lane)
+        __atomic_store_n(&r->w->ctx.slot->script_since_ms, 0, __ATOMIC_RELEASE);
+}
+
+void overtime_wrote(struct run *r)
+{
+    r->wrote = true;
+    if (r->c->in_lane)
+        __atomic_or_fetch(&r->w->ctx.slot->script_kind, SCRIPT_HAS_WRITTEN, __ATOMIC_RELEASE);
+}
+
+static void end_by_order(struct run *r, lua_State *L)
+{
+    const char *who = r->p->flags & PROGRAM_EVAL ? "SCRIPT" : "FUNCTION";
+    lua_Debug ar;
+    log_notice("Lua script killed by user with %s KILL.", who);
+    r->killed = true;
+    int line = lua_getstack(L, 0, &ar) && lua_getinfo(L, "Sl", &ar) ? ar.currentline : 0;
+    reply_errorf(r->c->reply, "ERR Script killed by user with %s KILL... script: %s, on %s:%d.",
+                 who, r->p->name, line ? ar.source : "@user_script", line);
+    run_abandon(r, RC_OK);
+}
+
+void overtime_look(struct run *r, lua_State *L)
+{
+    struct shm_slot *s = r->w->ctx.slot;
+    __atomic_store_n(&s->heartbeat_ms, mono_ms(), __ATOMIC_RELAXED);
+    if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE)))
+        end_by_order(r, L);
+}
