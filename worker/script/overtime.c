@@ -45,8 +45,8 @@ static void end_by_order(struct run *r, lua_State *L)
     log_notice("Lua script killed by user with SCRIPT KILL.");
     r->killed = true;
     int line = lua_getstack(L, 0, &ar) && lua_getinfo(L, "Sl", &ar) ? ar.currentline : 0;
-    reply_errorf(r->c->reply, "ERR Script killed by user with SCRIPT KILL... script: %s, on %s:%d.", r->p->name,
-                 line ? ar.source : "@user_script", line);
+    reply_errorf(r->c->reply, "ERR Script killed by user with SCRIPT KILL... script: %s, on %s:%d.",
+                 r->p->name, line ? ar.source : "@user_script", line);
     run_abandon(r, RC_OK);
 }
 
