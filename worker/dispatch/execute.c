@@ -60,18 +60,28 @@ void tick_calibrate(void)
 
 /* ---- ahead of time ---- */
 
+/* Which argument is the command's one key, or the first that its script declares; 0: none is looked at ahead. */
+static int key_ahead(const struct command *cmd, const struct request *rq)
+{
+    const struct key_spec *spec = &cmd->keys[0];
+    if (UNLIKELY(cmd->flags & F_SCRIPT))
+        return rq->argc > 3 && !bytes_equal(rq->argv[2], BYTES_LIT("0")) ? 3 : 0;
+    bool one = spec->first == 1 && !(spec->flags & K_NOT_KEY) && spec->last == 0 && !cmd->keys[1].first &&
+               !cmd->wants && rq->argc >= 2;
+    return one;
+}
+
 void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
 {
     a->cmd = command_find(rq->argv[0]);
     a->located = false;
     if (UNLIKELY(!a->cmd))
         return;
-    const struct key_spec *spec = &a->cmd->keys[0];
-    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first ||
-        a->cmd->wants || rq->argc < 2)
+    int at = key_ahead(a->cmd, rq);
+    if (!at)
         return;
     struct key_ref *k = &a->key;
-    k->key = rq->argv[1];
+    k->key = rq->argv[at];
     k->db = cl->session->db;
     k->table = db_table(cl->w->ctx.root, k->db);
     if (!k->table)
@@ -278,7 +288,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
     uint64_t from = tick_now();
-    bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
+    bool ready = a->located && a->key.db == c.db && cmd == a->cmd && !(cmd->flags & F_SCRIPT);
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (UNLIKELY(c.block_until) && !rc) {

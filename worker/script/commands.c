@@ -236,6 +236,7 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
     c.keys = NULL;
     c.nkeys = 0;
     c.script = NULL;
+    c.client = NULL; /* whoever it is, the script is not it */
     c.in_exec = c.in_script = true;
     c.free_first = false;
     c.rc = RC_OK;
