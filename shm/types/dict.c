@@ -35,7 +35,7 @@ void dict_read(struct dict *d, struct tx *tx, const struct shm_entry *e)
         return;
     }
     d->form = form_of(d->shape.enc);
-    d->map = (struct hmap){.tree = coll_tree_read(tx->ctx, e), .pairs = d->pairs};
+    d->map = (struct hmap){.tree = coll_tree_read(NULL, e), .pairs = d->pairs};
     d->map.tree.tx = tx;
     d->order.root = order_root((struct shm_entry *)(uintptr_t)e);
 }

@@ -42,7 +42,7 @@ struct dict {
     char buf[COLL_PACKED_MAX];
 };
 
-/* To read an entry. Nothing is hidden before now_ms is set. */
+/* To read an entry (to walk through it: tx may be NULL). Nothing is hidden before now_ms is set. */
 void dict_read(struct dict *d, struct tx *tx, const struct shm_entry *e);
 /* To change what the key holds (a hash or a set, as fresh says); fresh: what it will be if it does not exist. */
 void dict_open(struct dict *d, struct tx *tx, struct key_ref *k, const struct coll_shape *fresh);

@@ -33,6 +33,7 @@ _Static_assert(sizeof(struct shm_node) == 16, "the head that is logged as a whol
 #define ITEM_FAR    252u
 #define ITEM_UNTIL  253u
 #define UNTIL_BYTES 7u
+#define UNTIL_MAX   ((1ll << 48) - 1)
 
 static inline size_t item_bytes(size_t n) /* that it takes in a node */
 {
