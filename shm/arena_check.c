@@ -20,9 +20,9 @@ struct inspection {
     unsigned faults;
     char *why;
     size_t left;
-    int64_t bytes;         /* of blocks that are in use */
+    int64_t bytes;                 /* of blocks that are in use */
     int64_t keys, expires, fields; /* of the table being walked */
-    uint64_t snap_from;    /* of that table */
+    uint64_t snap_from;            /* of that table */
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct inspection *c, const char *fmt, ...)

@@ -6,8 +6,7 @@ const char *entry_enc_name(const struct shm_entry *e)
     static const char *const name[] = {
         [ENC_RAW] = "raw",           [ENC_EMBSTR] = "embstr",       [ENC_INT] = "int",
         [ENC_LISTPACK] = "listpack", [ENC_QUICKLIST] = "quicklist", [ENC_HASHTABLE] = "hashtable",
-        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",
-        [ENC_LISTPACK_EX] = "listpackex",
+        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",   [ENC_LISTPACK_EX] = "listpackex",
     };
     return name[entry_enc(e)];
 }

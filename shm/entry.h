@@ -36,10 +36,11 @@ enum value_enc {
 #define ENTRY_BIG     2u /* the value is a block of its own (struct shm_big) */
 #define ENTRY_FRESH   4u /* born after the cut of the running snapshot, ahead of its walk (shm/snapshot.h) */
 #define ENTRY_TREE    8u /* the word refers to the root of a tree (shm/types/tree.h), or to a struct shm_zset */
-#define ENTRY_FIELDS  16u /* a hash of which some fields have an expiry: a struct shm_fields follows the word */
-#define EMBSTR_MAX    44u
-#define INLINE_MAX    4096u /* longer values get a block of their own, so that copying an entry stays cheap */
-#define KEY_SHORT     255u  /* such a key length means: the true length follows in four bytes */
+#define ENTRY_FIELDS                                                                                         \
+    16u /* a hash of which some fields have an expiry: a struct shm_fields follows the word */
+#define EMBSTR_MAX 44u
+#define INLINE_MAX 4096u /* longer values get a block of their own, so that copying an entry stays cheap */
+#define KEY_SHORT  255u  /* such a key length means: the true length follows in four bytes */
 
 /* An entry, front to back. Only the head is always there.
  *
@@ -65,7 +66,8 @@ struct shm_big {
 /* When fields of a hash expire. An entry has it as long as some field does. */
 struct shm_fields {
     int64_t first_ms; /* the soonest of them, never 0 (where there is none, a spec or a shape says 0) */
-    uint64_t order;   /* of a tree: the root of a second one (order.h), which has these fields sorted by their expiry */
+    uint64_t
+        order; /* of a tree: the root of a second one (order.h), which has these fields sorted by their expiry */
 };
 
 static inline unsigned entry_type(const struct shm_entry *e)
@@ -98,7 +100,8 @@ static inline struct shm_fields *entry_fields_at(struct shm_entry *e) /* if it h
 }
 static inline struct shm_fields entry_fields(const struct shm_entry *e)
 {
-    return e->flags & ENTRY_FIELDS ? *entry_fields_at((struct shm_entry *)(uintptr_t)e) : (struct shm_fields){0};
+    return e->flags & ENTRY_FIELDS ? *entry_fields_at((struct shm_entry *)(uintptr_t)e)
+                                   : (struct shm_fields){0};
 }
 const char *entry_enc_name(const struct shm_entry *e); /* as OBJECT ENCODING says it */
 _Static_assert(sizeof(struct shm_fields) == ENTRY_FIELDS, "the flag is the number of bytes that it adds");

@@ -9,13 +9,14 @@
  * many of its buckets as lie in the piece of the hash space. */
 #define PIECE_BUCKETS 128u
 #define CLOCK_BUCKETS 16u /* how often the clock is asked */
-#define FIELDS_ONCE   64u /* fields that go in one transaction: some 100 us at the most, while their bucket is latched */
+#define FIELDS_ONCE                                                                                          \
+    64u /* fields that go in one transaction: some 100 us at the most, while their bucket is latched */
 
 struct look {
     int64_t now_ms;
     unsigned volatiles;
-    unsigned due;    /* hashes of this bucket in which some field's time is over */
-    unsigned reaped; /* transactions that removed fields */
+    unsigned due;          /* hashes of this bucket in which some field's time is over */
+    unsigned reaped;       /* transactions that removed fields */
     int64_t alive, ttl_ms; /* those that have time left, and how much in sum */
 };
 

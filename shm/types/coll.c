@@ -66,18 +66,15 @@ static enum rc put(struct tx *tx, struct key_ref *k, struct entry_spec *s, struc
 
 enum rc coll_put_packed(struct tx *tx, struct key_ref *k, const struct coll_shape *s, struct bytes items)
 {
-    struct entry_spec e = {.type = s->type, .enc = s->enc, .inline_len = items.n, .clock = s->clock, .fields = s->fields};
+    struct entry_spec e = {
+        .type = s->type, .enc = s->enc, .inline_len = items.n, .clock = s->clock, .fields = s->fields};
     return put(tx, k, &e, items, false);
 }
 
 enum rc coll_put_tree(struct tx *tx, struct key_ref *k, const struct coll_shape *s, uint64_t word, bool keep)
 {
-    struct entry_spec e = {.type = s->type,
-                           .enc = s->enc,
-                           .tree = true,
-                           .word = word,
-                           .clock = s->clock,
-                           .fields = s->fields};
+    struct entry_spec e = {
+        .type = s->type, .enc = s->enc, .tree = true, .word = word, .clock = s->clock, .fields = s->fields};
     return put(tx, k, &e, (struct bytes){"", 0}, keep);
 }
 

@@ -490,7 +490,8 @@ enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, u
     if (rc)
         return rc;
     dict_read(&from, tx, e);
-    struct coll_shape shape = {.type = entry_type(e), .enc = entry_enc(e), .clock = clock, .fields = from.shape.fields};
+    struct coll_shape shape = {
+        .type = entry_type(e), .enc = entry_enc(e), .clock = clock, .fields = from.shape.fields};
     dict_open(&to, tx, k, &shape);
     if (from.form == DICT_PACKED)
         rc = coll_put_packed(tx, k, &shape, from.items);

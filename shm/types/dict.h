@@ -59,7 +59,7 @@ static inline bool dict_hides(const struct dict *d, int64_t until_ms)
 /* Where a key is, or would be. Good until the next change. */
 struct dict_place {
     bool found;
-    bool there; /* and not found: it is hidden */
+    bool there;       /* and not found: it is hidden */
     int64_t until_ms; /* when it expires, 0: never */
     struct bytes value;
     size_t from, to; /* packed: bytes of items that a new pair replaces */

@@ -32,8 +32,7 @@ enum rc hash_put(struct dict *d, struct dict_place *at, const struct hash_limits
 
 enum rc hash_reap_field(struct dict *d, struct dict_place *at, struct bytes field)
 {
-    enum rc rc =
-        tx_effect(d->tx, d->k->db, (struct bytes[]){BYTES_LIT("HDEL"), d->k->key, field}, 3);
+    enum rc rc = tx_effect(d->tx, d->k->db, (struct bytes[]){BYTES_LIT("HDEL"), d->k->key, field}, 3);
     return rc ? rc : dict_del(d, at);
 }
 

@@ -267,7 +267,8 @@ enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l
     size_t longest = 0;
     for (uint64_t i = 0; i < n; i++)
         longest = pairs[i].member.n > longest ? pairs[i].member.n : longest;
-    struct coll_shape shape = {.type = TYPE_ZSET, .enc = outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, .clock = l->clock};
+    struct coll_shape shape = {
+        .type = TYPE_ZSET, .enc = outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, .clock = l->clock};
     enum rc rc = put_pairs(tx, k, &shape, pairs, n);
     return rc ? rc : key_set_expiry(tx, k, -1);
 }
@@ -430,7 +431,8 @@ enum rc zset_remove_ranks(struct tx *tx, struct key_ref *k, uint64_t from, uint6
     struct zset z;
     struct tree order, map;
     struct order_place at;
-    struct coll_shape shape = {.type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = key_entry(k)->meta & 0xffffff};
+    struct coll_shape shape = {
+        .type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = key_entry(k)->meta & 0xffffff};
     zset_open(tx, key_entry(k), &z);
     to = to > z.n ? z.n : to;
     if (from >= to)

@@ -23,8 +23,8 @@ enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms)
 }
 
 /* Some words, and fields behind them. */
-static enum rc effect_fields(struct call *c, const struct bytes *words, unsigned nwords, const struct bytes *field,
-                             unsigned n)
+static enum rc effect_fields(struct call *c, const struct bytes *words, unsigned nwords,
+                             const struct bytes *field, unsigned n)
 {
     struct bytes *argv = malloc((nwords + n) * sizeof(*argv));
     CHECK(argv);
@@ -35,11 +35,15 @@ static enum rc effect_fields(struct call *c, const struct bytes *words, unsigned
     return rc;
 }
 
-enum rc effect_hpexpireat(struct call *c, struct bytes key, int64_t until_ms, const struct bytes *field, unsigned n)
+enum rc effect_hpexpireat(struct call *c, struct bytes key, int64_t until_ms, const struct bytes *field,
+                          unsigned n)
 {
     char ms[NUMBER_INT_MAX], count[NUMBER_INT_MAX];
-    struct bytes words[5] = {BYTES_LIT("HPEXPIREAT"), key, {ms, number_from_int64(ms, until_ms)},
-                             BYTES_LIT("FIELDS"), {count, number_from_int64(count, n)}};
+    struct bytes words[5] = {BYTES_LIT("HPEXPIREAT"),
+                             key,
+                             {ms, number_from_int64(ms, until_ms)},
+                             BYTES_LIT("FIELDS"),
+                             {count, number_from_int64(count, n)}};
     return effect_fields(c, words, 5, field, n);
 }
 

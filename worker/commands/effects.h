@@ -14,7 +14,8 @@ enum rc effect_del(struct call *c, struct bytes key);
 enum rc effect_persist(struct call *c, struct bytes key);
 enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms);
 /* Fields of a hash expire then. */
-enum rc effect_hpexpireat(struct call *c, struct bytes key, int64_t until_ms, const struct bytes *field, unsigned n);
+enum rc effect_hpexpireat(struct call *c, struct bytes key, int64_t until_ms, const struct bytes *field,
+                          unsigned n);
 /* Fields of a hash go. */
 enum rc effect_hdel(struct call *c, struct bytes key, const struct bytes *field, unsigned n);
 /* expiry_ms: -1 none. */

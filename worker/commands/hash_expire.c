@@ -77,7 +77,8 @@ static bool wish_read(struct call *c, int64_t unit, int64_t base, struct wish *w
                                           : 0;
     /* In a log what follows counts on the field, though its time is over; but no field has 0 for its expiry. */
     w->goes = w->until_ms <= c->now_ms && (!c->loading || !w->until_ms);
-    return field_list(c, w->condition ? 4 : 3, "ERR Parameter `numFields` should be greater than 0", &w->first);
+    return field_list(c, w->condition ? 4 : 3, "ERR Parameter `numFields` should be greater than 0",
+                      &w->first);
 }
 
 /* A field without an expiry counts as one that never expires. */

@@ -484,7 +484,8 @@ static void info_keyspace(struct info *in)
         const struct shm_table *t = db_table(r, db);
         int64_t keys = t ? table_keys(t) : 0, expires = t ? table_expires(t) : 0;
         int64_t fields = t ? table_fields(t) : 0;
-        char subexpiry[48] = ""; /* Redis 7.4 tells it; without such fields the line is that of those before */
+        char subexpiry[48] =
+            ""; /* Redis 7.4 tells it; without such fields the line is that of those before */
         if (fields > 0)
             snprintf(subexpiry, sizeof(subexpiry), ",subexpiry=%lld", (long long)fields);
         if (keys > 0)
