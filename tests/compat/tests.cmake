@@ -49,3 +49,9 @@ if(TARGET skep)
                    $<TARGET_FILE:skepctl> --seed 20261121)
   set_tests_properties(compat/log_effects PROPERTIES LABELS compat TIMEOUT 120)
 endif()
+
+if(TARGET skep)
+  add_test(NAME compat/fields_expire
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/fields_expire.py --server "$<TARGET_FILE:skep> --workers 2" --seed 20261121)
+  set_tests_properties(compat/fields_expire PROPERTIES LABELS compat TIMEOUT 120)
+endif()

@@ -180,14 +180,15 @@ void dict_deletes(struct shm_ctx *ctx)
 static void expires(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n, unsigned step, int64_t ms)
 {
     static struct work w;
+    static struct dict d;
     struct dict_place at;
-    hash_open(&w.d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    hash_open(&d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
     for (unsigned i = 0; i < n; i++) {
         struct name f = name_of("f", from + i * step);
-        CHECK(dict_find(&w.d, NAME_BYTES(f), &at));
-        ok(dict_set_until(&w.d, &at, NAME_BYTES(f), ms ? ms + i : 0));
+        CHECK(dict_find(&d, NAME_BYTES(f), &at));
+        ok(dict_set_until(&d, &at, NAME_BYTES(f), ms ? ms + i : 0));
     }
-    ok(dict_end(&w.d));
+    ok(dict_end(&d));
     tx_commit(&w.tx);
 }
 

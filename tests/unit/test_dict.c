@@ -396,17 +396,7 @@ int main(void)
     scans();
     CHECK(met[DICT_PACKED][ENC_LISTPACK] && met[DICT_PACKED][ENC_INTSET] && met[DICT_SEQ][ENC_LISTPACK]);
     CHECK(met[DICT_HMAP][ENC_INTSET] && met[DICT_HMAP][ENC_HASHTABLE] && cuts > 20);
-<<<<<<< HEAD
-    arena_end();
-=======
     CHECK(met[DICT_PACKED][ENC_LISTPACK_EX] && met[DICT_HMAP][ENC_LISTPACK_EX] && reaped > 1000);
-    batch_leave(&ctx);
-    CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));
-    gate_open(&ctx);
-    while (graveyard_step(&ctx, 100) || trees_step(&ctx, 100))
-        ;
-    check();
-    CHECK(slots_used_bytes() == 0);
->>>>>>> 7c1c11b (tests: fields that expire, against a model and at the crash points)
+    arena_end();
     return 0;
 }

@@ -249,6 +249,7 @@ void cmd_hmset(struct call *c)
 
 void cmd_hsetnx(struct call *c)
 {
+    struct key_ref *k = call_key(c, 0);
     struct hash_limits l = limits(c);
     struct dict d;
     struct dict_place at;

@@ -107,14 +107,8 @@ static enum rc wish_tell(struct call *c, struct key_ref *k, const struct wish *w
     c->told = true;
     if (!n)
         return RC_OK;
-    call_notify(c, NOTIFY_HASH, w->goes ? "hdel" : "hexpire", k);
+    call_notify_taken(c, NOTIFY_HASH, w->goes ? "hdel" : "hexpire", k);
     return w->goes ? effect_hdel(c, k->key, field, n) : effect_hpexpireat(c, k->key, w->until_ms, field, n);
-}
-
-static void emptied(struct call *c, struct key_ref *k)
-{
-    if (!k->entry)
-        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 static enum rc wish_all(struct call *c, const struct wish *w)
@@ -139,8 +133,6 @@ static enum rc wish_all(struct call *c, const struct wish *w)
     if (!rc)
         rc = wish_tell(c, k, w, changed, n);
     free(changed);
-    if (!rc)
-        emptied(c, k);
     return rc;
 }
 
@@ -216,7 +208,6 @@ void cmd_hpersist(struct call *c)
     }
     if (any)
         call_notify(c, NOTIFY_HASH, "hpersist", k);
-    emptied(c, k);
 }
 
 /* ---- asking ---- */
