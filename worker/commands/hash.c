@@ -278,6 +278,7 @@ void cmd_hdel(struct call *c)
     struct dict_place at;
     long long n = 0;
     enum rc rc = RC_OK;
+    bool was_there = k->entry;
     if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
     hash_change(c, &d);
@@ -295,7 +296,8 @@ void cmd_hdel(struct call *c)
         return;
     }
     if (n)
-        call_notify_taken(c, NOTIFY_HASH, "hdel", k);
+        call_notify(c, NOTIFY_HASH, "hdel", k);
+    hash_changed(c, k, was_there);
     reply_int(c->reply, n);
 }
 

@@ -13,10 +13,17 @@
 
 #include "shm/types/hash.h"
 #include "worker/commands/dict_cmds.h"
+#include "worker/dispatch/notify.h"
 
 /* The hash, or what will be one, to be changed. */
 void hash_change(struct call *c, struct dict *d);
 /* Looks for a field that is to be changed; one that has expired goes first. */
 enum rc hash_find(struct call *c, struct dict *d, struct bytes field, struct dict_place *at);
+/* After a change: if the key was there and has gone, perhaps with fields that had expired, that is told. */
+static inline void hash_changed(struct call *c, struct key_ref *k, bool was_there)
+{
+    if (was_there && !k->entry)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+}
 
 #endif

@@ -107,7 +107,7 @@ static enum rc wish_tell(struct call *c, struct key_ref *k, const struct wish *w
     c->told = true;
     if (!n)
         return RC_OK;
-    call_notify_taken(c, NOTIFY_HASH, w->goes ? "hdel" : "hexpire", k);
+    call_notify(c, NOTIFY_HASH, w->goes ? "hdel" : "hexpire", k);
     return w->goes ? effect_hdel(c, k->key, field, n) : effect_hpexpireat(c, k->key, w->until_ms, field, n);
 }
 
@@ -133,6 +133,8 @@ static enum rc wish_all(struct call *c, const struct wish *w)
     if (!rc)
         rc = wish_tell(c, k, w, changed, n);
     free(changed);
+    if (!rc)
+        hash_changed(c, k, true);
     return rc;
 }
 
@@ -187,7 +189,8 @@ void cmd_hpersist(struct call *c)
     int first, did;
     bool any = false;
     enum rc rc = RC_OK;
-    if (!key_fits(c, TYPE_HASH) || !field_list(c, 2, ERR_FIELD_COUNT, &first) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || !field_list(c, 2, ERR_FIELD_COUNT, &first) ||
+        items_defer(c, (uint64_t)c->argc))
         return;
     if (!k->entry) {
         reply_no_fields(c, c->argc - first);
@@ -208,6 +211,7 @@ void cmd_hpersist(struct call *c)
     }
     if (any)
         call_notify(c, NOTIFY_HASH, "hpersist", k);
+    hash_changed(c, k, true);
 }
 
 /* ---- asking ---- */
@@ -218,7 +222,8 @@ static void reply_until(struct call *c, int64_t base, bool seconds)
     struct dict d;
     struct dict_place at;
     int first;
-    if (!key_fits(c, TYPE_HASH) || !field_list(c, 2, ERR_FIELD_COUNT, &first) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || !field_list(c, 2, ERR_FIELD_COUNT, &first) ||
+        items_defer(c, (uint64_t)c->argc))
         return;
     if (!dict_arg_read(c, &d)) {
         reply_no_fields(c, c->argc - first);

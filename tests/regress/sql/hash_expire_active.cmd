@@ -18,16 +18,22 @@ HSET e a 1 b 2
 HSET f a 1
 HSET g a 1 b 2
 HSET v a 1 b 2
+HSET y a 1
 CONFIG SET notify-keyspace-events Khg
 @conn s
 @resp 3
 @send PSUBSCRIBE *
 PING
 HPEXPIRE h 100000 FIELDS 2 c x
+@recv
 HPEXPIRE h 100000 NX FIELDS 1 c
 HPERSIST h FIELDS 2 c x
+@recv
 HPERSIST h FIELDS 2 c x
+@nothing 50
 HPEXPIREAT h 0 FIELDS 1 c
+@recv
+@recv
 @conn main
 HPEXPIRE e 20 FIELDS 1 a
 @conn s
@@ -42,9 +48,17 @@ HPEXPIRE f 20 FIELDS 1 a
 # One that a command meets before the cycle does
 DEBUG SET-ACTIVE-EXPIRE 0
 HPEXPIRE g 20 FIELDS 1 a
+@recv
 @sleep 60
 HDEL g a
 @nothing 100
+# and one that goes with its key
+HPEXPIRE y 20 FIELDS 1 a
+@recv
+@sleep 60
+HPERSIST y FIELDS 1 a
+@recv
+@recv
 @conn main
 # Who watches a hash learns that it has lost a field
 HPEXPIRE v 20 FIELDS 1 b
