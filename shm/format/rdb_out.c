@@ -317,10 +317,10 @@ enum rc rdb_out_function(struct rdb_out *out, struct bytes code)
     return rdb_out_string(out, code);
 }
 
-static enum rc put_footer(struct rdb_out *out, uint8_t version)
+static enum rc put_footer(struct rdb_out *out, unsigned version)
 {
-    const uint8_t bytes[2] = {version, 0};
-    rdb_out_bytes(out, bytes, 2);
+    put_byte(out, version);
+    put_byte(out, 0);
     return put_sum(out, true);
 }
 
