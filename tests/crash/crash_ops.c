@@ -657,6 +657,7 @@ const struct crash_op crash_ops[] = {
     {"list-waits", NULL, list_waits, true},
     {"list-trees", lists_dead_ready, list_frees_trees, false},
     {"exec", exec_ready, exec_keys, false},
+    {"script", exec_ready, script_keys, false},
     {"exec-gate", exec_ready, exec_gate, false},
     {"exec-gate-undone", exec_ready, exec_gate_undone, false},
     /* subscriptions and messages */

@@ -107,6 +107,53 @@ void exec_keys(struct shm_ctx *ctx)
     tx_commit(&x.tx);
 }
 
+/* As keyplan.c latches what a script names: on the spot, or with those that share its bucket. */
+static void latch_late(struct exec *x, struct key_ref *k, const struct key_ref *with)
+{
+    key_locate(k);
+    if (!latch_mine(&k->bucket->latch, x->tx.ctx->id)) {
+        ok(key_latch(&x->tx, k));
+        return;
+    }
+    CHECK(with->bucket == k->bucket);
+    ((struct key_ref *)(uintptr_t)with)->redo_from = 0;
+    k->redo_from = 0;
+    k->owned = k->logged = k->changed = false;
+    key_find(k);
+}
+
+/* A key that is not there, in the bucket of another. */
+static struct key_ref neighbour(struct shm_ctx *ctx, const struct key_ref *of, struct name *name)
+{
+    for (unsigned i = 0;; i++) {
+        *name = name_of("late", i);
+        struct key_ref k = ks_ref(ctx, of->db, NAME_BYTES((*name)));
+        key_locate(&k);
+        if (k.bucket == of->bucket)
+            return k;
+    }
+}
+
+void script_keys(struct shm_ctx *ctx)
+{
+    struct exec x;
+    struct name beside, apart = name_of("apart", 1), other = name_of("e", 0);
+    begin(ctx, &x);
+    incr(&x, 0);
+    set(&x, 1, 40);
+    struct key_ref late[3] = {neighbour(ctx, key(&x, 0), &beside), ks_ref(ctx, 0, NAME_BYTES(apart)),
+                              ks_ref(ctx, 0, NAME_BYTES(other))};
+    for (unsigned i = 0; i < 3; i++) {
+        latch_late(&x, &late[i], key(&x, 0));
+        ok(string_set_integer(&x.tx, &late[i], 7, 0));
+        del(&x, 0); /* its neighbour has come meanwhile */
+        incr(&x, 0);
+    }
+    ok(key_del(&x.tx, &late[0], false));
+    ok(string_set(&x.tx, &late[0], BYTES_LIT("again"), -1, 0));
+    tx_commit(&x.tx);
+}
+
 /* As exec.c does it when databases have got other tables. */
 static void find_again(struct shm_ctx *ctx, struct exec *x)
 {

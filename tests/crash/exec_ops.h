@@ -14,6 +14,8 @@ void exec_ready(struct shm_ctx *ctx); /* the log is on, databases 0 to 2 have ta
 /* Several commands in one transaction: keys of three databases are changed in place, twice over, made and deleted
  * again. */
 void exec_keys(struct shm_ctx *ctx);
+/* A script's: further keys are latched while the first have been changed, one of them in a bucket that is latched. */
+void script_keys(struct shm_ctx *ctx);
 /* Behind the closed gate: changes, FLUSHDB of two databases, a key in one of them, SWAPDB, another key. */
 void exec_gate(struct shm_ctx *ctx);
 void exec_gate_undone(struct shm_ctx *ctx); /* the same, and nothing of it in the end */
