@@ -17,24 +17,21 @@ enum control_kind {
     CTL_CLOSED,    /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
     CTL_MOVE,      /* session x is SESSION_MOVING with its parcel: choose a worker for it */
     CTL_LEFT,      /* all sessions are handed over: the child ends now */
-    CTL_REWRITE,   /* CONFIG REWRITE: answer CTL_ANSWER */
-    CTL_ASK, /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked
-                     * again by the same session it is still one question */
+    CTL_ASK, /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked again by the same
+              * session it is still one question. Or the child asks for itself: x has ASK_OF_SLOT, y numbers its questions */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */
     /* master to worker */
     CTL_TAKE,       /* session x is yours (owner has been stored); its socket rides along */
     CTL_DROPPED,    /* the duplicate of session x is closed: close yours; y as in CTL_CLOSED */
     CTL_STOP,       /* y=1: hand all sessions over (CTL_MOVE), then leave; y=0: finish what runs and end */
-    CTL_ANSWER,     /* y: as in the question; text: empty, or the error */
     CTL_ACCEPT_FOR, /* y: a slot whose worker is in back-off; its listener rides along: accept for it too.
                      * Without a descriptor: it serves again, let go of what was lent */
-    /* worker to master; at the end, since processes of two versions speak to each other during an upgrade */
-    CTL_NOTICE, /* a change of the configuration was committed: act upon it now. CTL_ANSWER */
-    CTL_LISTEN, /* port and bind stand changed in the configuration, not committed: listen there. CTL_ANSWER */
-    CTL_TOLD,   /* to session x with id y: text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
+    CTL_TOLD, /* x and y as in the question; text is the answer, a line as RESP has it ("+OK", "-ERR ...") */
 };
 
-/* What clients ask of the master. */
+#define ASK_OF_SLOT (1ull << 32) /* and the child's slot */
+
+/* What clients ask of the master, or a child for them. */
 enum control_ask {
     ASK_SAVE = 1,
     ASK_BGSAVE, /* options: 1 SCHEDULE */
@@ -44,6 +41,8 @@ enum control_ask {
     ASK_NOTICE,  /* the configuration was changed: act upon it before the client has its reply */
     ASK_RELOAD,  /* DEBUG RELOAD; options: RELOAD_* */
     ASK_LOADAOF, /* DEBUG LOADAOF */
+    ASK_CONFIG,  /* CONFIG REWRITE */
+    ASK_LISTEN,  /* port and bind stand changed in the configuration, not committed: listen there */
 };
 #define ANSWER_NOTICED "+noticed" /* to ASK_NOTICE */
 #define RELOAD_MERGE   1u

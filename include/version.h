@@ -9,6 +9,7 @@
 #define SKEP_VERSION_H
 
 /* What we answer to clients, and write into files, that look for a version of Redis. */
-#define REDIS_VERSION "7.2.4"
+#define REDIS_VERSION     "7.2.4"
+#define REDIS_VERSION_NUM 0x00070204
 
 #endif

@@ -1,24 +1,36 @@
 /* Clients that wait for the master. A question is told by its session, so that it survives the worker's replacement:
- * the next worker asks again, and is answered in the place of the first. */
+ * the next worker asks again, and is answered in the place of the first. The slow lane, which no client waits at, asks
+ * for itself. */
+#include "master/conf_file.h"
 #include "master/supervise.h"
+#include "shm/base/log.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static void tell(struct master *m, uint32_t session, uint64_t id, const char *text)
+/* The slot of who is to be told; none, if the client has gone. */
+static uint64_t slot_of(uint64_t asker, uint64_t id)
 {
-    struct shm_session *s = session_at(session);
+    if (asker & ASK_OF_SLOT)
+        return asker & ~ASK_OF_SLOT;
+    const struct shm_session *s = session_at((uint32_t)asker);
     uint32_t owner = __atomic_load_n(&s->owner, __ATOMIC_ACQUIRE);
-    struct control_msg msg = {.kind = CTL_TOLD, .x = session, .y = id};
-    if (s->id != id || owner >= m->nslots)
-        return; /* it has gone */
+    return s->id == id ? owner : UINT64_MAX;
+}
+
+static void tell(struct master *m, uint64_t asker, uint64_t id, const char *text)
+{
+    uint64_t slot = slot_of(asker, id);
+    struct control_msg msg = {.kind = CTL_TOLD, .x = asker, .y = id};
+    if (slot >= m->nslots)
+        return;
     snprintf(msg.text, sizeof(msg.text), "%s", text);
-    child_tell(m, &m->child[owner], &msg, -1);
+    child_tell(m, &m->child[slot], &msg, -1);
 }
 
 void ask_reply(struct master *m, const struct control_msg *msg, const char *text)
 {
-    tell(m, (uint32_t)msg->x, msg->y, text);
+    tell(m, msg->x, msg->y, text);
 }
 
 void ask_note(struct master *m, const struct control_msg *msg)
@@ -63,11 +75,29 @@ void ask_answer(struct master *m, uint32_t ask, const char *text)
     d->naskers = left;
 }
 
+static void rewrite_config(struct master *m, const struct control_msg *msg)
+{
+    char text[CONFIG_ERR_MAX] = "-";
+    if (conf_rewrite(m->request->path, m->cfg, text + 1, sizeof(text) - 1)) {
+        ask_reply(m, msg, text);
+        return;
+    }
+    log_notice("CONFIG REWRITE executed with success.");
+    ask_reply(m, msg, "+OK");
+}
+
+static void listen_there(struct master *m, const struct control_msg *msg)
+{
+    char why[512];
+    ask_reply(m, msg, config_listen(m, why, sizeof(why)) ? "-ERR" : "+OK");
+}
+
 void ask_handle(struct master *m, const struct control_msg *msg)
 {
-    if (msg->x >= m->root->nsessions)
+    if (!(msg->x & ASK_OF_SLOT) && msg->x >= m->root->nsessions)
         return;
-    config_notice(m); /* what the same client has changed a moment ago counts */
+    if (msg->ask != ASK_LISTEN) /* whose change is not committed */
+        config_notice(m);       /* what the same client has changed a moment ago counts */
     switch ((enum control_ask)msg->ask) {
     case ASK_SAVE:
         save_ask(m, msg);
@@ -86,6 +116,12 @@ void ask_handle(struct master *m, const struct control_msg *msg)
         break;
     case ASK_NOTICE:
         ask_reply(m, msg, ANSWER_NOTICED);
+        break;
+    case ASK_CONFIG:
+        rewrite_config(m, msg);
+        break;
+    case ASK_LISTEN:
+        listen_there(m, msg);
         break;
     case ASK_RELOAD:
     case ASK_LOADAOF:

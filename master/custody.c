@@ -236,33 +236,6 @@ static void on_move(struct master *m, struct child *c, const struct control_msg 
     find_home(m, x, c);
 }
 
-static void on_rewrite(struct master *m, struct child *c, const struct control_msg *msg)
-{
-    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
-    char err[CONFIG_ERR_MAX] = "";
-    if (conf_rewrite(m->request->path, m->cfg, err, sizeof(err)))
-        snprintf(answer.text, sizeof(answer.text), "%s", err);
-    else
-        log_notice("CONFIG REWRITE executed with success.");
-    child_tell(m, c, &answer, -1);
-}
-
-static void on_listen(struct master *m, struct child *c, const struct control_msg *msg)
-{
-    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
-    char why[512];
-    if (config_listen(m, why, sizeof(why)))
-        snprintf(answer.text, sizeof(answer.text), "%.200s", why);
-    child_tell(m, c, &answer, -1);
-}
-
-static void on_notice(struct master *m, struct child *c, const struct control_msg *msg)
-{
-    struct control_msg answer = {.kind = CTL_ANSWER, .x = msg->x, .y = msg->y};
-    config_notice(m);
-    child_tell(m, c, &answer, -1);
-}
-
 static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)
 {
     switch ((enum control_kind)msg->kind) {
@@ -280,15 +253,6 @@ static void handle(struct master *m, struct child *c, const struct control_msg *
         break;
     case CTL_LEFT:
         c->left = true;
-        break;
-    case CTL_REWRITE:
-        on_rewrite(m, c, msg);
-        break;
-    case CTL_NOTICE:
-        on_notice(m, c, msg);
-        break;
-    case CTL_LISTEN:
-        on_listen(m, c, msg);
         break;
     case CTL_ASK:
         ask_handle(m, msg);

@@ -1,6 +1,7 @@
 /* Loading: at the start, and for DEBUG RELOAD and LOADAOF. Workers serve meanwhile, with -LOADING. The order at the
  * end is what counts: the log works, and a base that it follows is on disk, before the first write. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -35,13 +36,11 @@ void start_failed(struct master *m, const char *why)
 static void begin_files(struct master *m, enum load_what what)
 {
     struct shm_load *l = load(m);
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
     memset(l, 0, sizeof(*l));
     l->nloaders = m->nworkers < LOADERS_MAX ? m->nworkers : LOADERS_MAX;
     if (l->nloaders > m->nslots - m->nposts - 1) /* a snapshotter wants one as well */
         l->nloaders = m->nslots - m->nposts - 1;
-    l->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    l->start_ms = wall_ms();
     l->what = what;
     l->merge = m->durable.again && m->durable.reload & RELOAD_MERGE;
     __atomic_store_n(&l->state, LOAD_RUNNING, __ATOMIC_RELEASE);

@@ -9,13 +9,13 @@
 #include <sys/eventfd.h>
 #include <sys/prctl.h>
 #include <sys/random.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "master/privileges.h"
 #include "master/process.h"
 #include "master/supervise.h"
 #include "master/upgrade.h"
+#include "shm/base/clock.h"
 #include "shm/base/log.h"
 
 static const char usage[] =
@@ -145,7 +145,6 @@ static void fill_run_id(struct shm_root *r)
  * loader beside it, and the number of workers may grow with an upgrade. */
 static void create_arena(struct master *m, const struct shm_config *cfg)
 {
-    struct timespec now;
     uint32_t posts = m->nworkers + m->nlanes, slots = 2 * (posts + OTHER_SLOTS) + 4;
     struct arena_sizes sizes = {.arena_bytes = cfg->arena_size ? cfg->arena_size : arena_default_bytes(),
                                 .nslots = slots < 16              ? 16
@@ -165,8 +164,7 @@ static void create_arena(struct master *m, const struct shm_config *cfg)
     m->root = arena_root();
     m->cfg = shm_at(m->root->config);
     *m->cfg = *cfg;
-    clock_gettime(CLOCK_REALTIME, &now);
-    m->root->boot_time_ms = (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+    m->root->boot_time_ms = (uint64_t)wall_ms();
     fill_run_id(m->root);
 }
 
@@ -330,7 +328,7 @@ static void resume(struct master *m, int fd)
         return;
     }
     for (uint32_t i = 0; i < m->nposts; i++)
-        if (m->post[i].slot < 0 && !m->post[i].start_at)
+        if (m->post[i].slot < 0 && !m->post[i].start_at && !m->post[i].off)
             m->post[i].start_at = now_s(); /* a post that is new */
     post_start_due(m);
     roll_begin(m);

@@ -143,7 +143,6 @@ static inline struct child *post_child(struct master *m, const struct post *p)
 }
 struct post *post_find(struct master *m, enum slot_role role, uint32_t index);
 
-uint64_t mono_us(void);
 double now_s(void);
 
 /* master/signals.c */

@@ -2,6 +2,7 @@
  * starts beside the old process, with the same listening sockets; when it is ready the old one hands over all
  * that it has and leaves. Nothing is closed that a client could notice. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -203,7 +204,7 @@ static void keep_addresses(struct master *m)
     __atomic_fetch_add(&m->cfg->generation, 1, __ATOMIC_RELEASE);
 }
 
-/* Its holder may be waiting for our answer (CTL_LISTEN), or be dead and not repaired: we cannot wait for it. */
+/* Its holder may be waiting for our answer (ASK_LISTEN), or be dead and not repaired: we cannot wait for it. */
 void config_reload(struct master *m)
 {
     struct shm_latch *latch = &m->root->config_latch;

@@ -1,6 +1,7 @@
 /* Snapshots: when one is made, and how it ends. The snapshotter does the work, one at a time. One that dies is
  * followed by another that only ends the walk, since entries are marked until then. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <stdio.h>
 #include <time.h>
@@ -49,13 +50,11 @@ bool snap_begin(struct master *m, enum snap_kind kind, bool log_begins, enum sna
 {
     struct durable *d = &m->durable;
     struct shm_snap *s = snap(m);
-    struct timespec now;
     if (d->why)
         return false;
-    clock_gettime(CLOCK_REALTIME, &now);
     s->kind = kind;
     s->log_begins = log_begins;
-    s->start_ms = (int64_t)now.tv_sec * 1000 + now.tv_nsec / 1000000;
+    s->start_ms = wall_ms();
     s->error[0] = '\0';
     s->keys_total = s->keys_done = 0;
     if (log_begins)
@@ -205,6 +204,17 @@ static void rewrite_by_size(struct master *m)
     snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
 }
 
+/* As in Redis, where save points are set: a file of what is gone would come back with the next start. */
+static void follow_flush(struct master *m)
+{
+    struct durable *d = &m->durable;
+    if (!__atomic_exchange_n(&persist(m->root)->flushed, 0, __ATOMIC_ACQ_REL))
+        return;
+    d->bgsave_scheduled = true;
+    if (d->why == SNAP_FOR_POINT)
+        snap_call_off(m);
+}
+
 /* Once a second; and when a snapshot has ended, for those that were put off. */
 static void look_what_is_due(struct master *m, bool second)
 {
@@ -242,7 +252,10 @@ void saving_tick(struct master *m)
         if (!fork_snapshotter(m))
             d->snap_restart = now + DELAY_MAX_S;
     }
-    if (d->why || m->ending || d->step != LOADED)
+    if (m->ending || d->step != LOADED)
+        return;
+    follow_flush(m);
+    if (d->why)
         return;
     bool second = now >= d->second;
     if (second)

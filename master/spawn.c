@@ -1,5 +1,6 @@
 /* Forking. A child lets go of everything that is the master's before it does anything of its own. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -12,6 +13,7 @@
 
 #include "include/child.h"
 #include "master/process.h"
+#include "shm/library.h"
 #include "shm/base/log.h"
 #include "shm/mail.h"
 #include "shm/repair.h"
@@ -66,7 +68,15 @@ static const struct trade {
     [ROLE_LOADER] = {loader_main, "skep-loader", LOG_CHILD, 300, ALIVE_NO, true},
 };
 
-/* DEBUG RELOAD: a loader that only empties the databases. Acts for its slot, so that a death in here is repaired. */
+static enum rc flush_functions(struct shm_ctx *ctx)
+{
+    struct library_change all_go = {.policy = LIBRARY_FLUSH};
+    struct library_pack none = {0};
+    struct library_clash clash;
+    return libraries_change(ctx, NULL, &all_go, NULL, 0, &none, &clash);
+}
+
+/* DEBUG RELOAD: a loader that only empties the databases, functions included. Acts for its slot, so that a death in here is repaired. */
 __attribute__((noreturn)) static void flush_all(uint32_t slot)
 {
     struct shm_ctx ctx;
@@ -80,6 +90,7 @@ __attribute__((noreturn)) static void flush_all(uint32_t slot)
     for (int tries = 0; rc == RC_BUSY && tries < 10000; tries++) {
         if (gate_close(&ctx, 1000)) {
             rc = n ? db_flush(&ctx, dbs, n) : RC_OK;
+            rc = rc ? rc : flush_functions(&ctx);
             gate_open(&ctx);
         } else {
             usleep(1000);
@@ -231,7 +242,7 @@ __attribute__((noreturn)) static void begin_repairer(struct master *m, struct ch
     keep[n++] = m->durable.alive[ALIVE_WRITES]; /* it may show a record */
     log_set_role(LOG_CHILD);
     slot_repair(c->slot);
-    m->root->last_repair_us = mono_us() - c->died_us;
+    m->root->last_repair_us = (uint64_t)mono_us() - c->died_us;
     poke_everyone(m, c->slot);
     keep_only(m, keep, n);
     free_parcels(c->slot);

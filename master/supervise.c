@@ -1,12 +1,12 @@
 /* The life of a child, from its post's vacancy to the repair of its slot. */
 #include "master/supervise.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "master/process.h"
@@ -22,13 +22,6 @@
 
 const char *const role_names[] = {"nobody",     "master",      "worker", "slow lane",
                                   "log writer", "snapshotter", "loader"};
-
-uint64_t mono_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 double now_s(void)
 {
@@ -301,7 +294,7 @@ void child_gone(struct master *m, struct child *c)
     }
     if (!c->pid && rebuild && is_fatal_signal(c->status))
         rebuild_begin(m, "crash-policy says that memory which a crashed process could write is not trusted");
-    c->died_us = mono_us();
+    c->died_us = (uint64_t)mono_us();
     __atomic_store_n(&slot_at(c->slot)->state, SLOT_DEAD, __ATOMIC_RELEASE);
     begin_repair(m, c);
 }
@@ -396,7 +389,7 @@ void children_reap(struct master *m)
 static const char *why_hangs(const struct child *c, uint64_t limit_ms)
 {
     const struct shm_slot *s = slot_at(c->slot);
-    uint64_t now = mono_us() / 1000, busy = __atomic_load_n(&s->busy_since_ms, __ATOMIC_RELAXED);
+    uint64_t now = (uint64_t)mono_ms(), busy = __atomic_load_n(&s->busy_since_ms, __ATOMIC_RELAXED);
     uint64_t beat = __atomic_load_n(&s->heartbeat_ms, __ATOMIC_RELAXED);
     if (c->stopped_at && (now_s() - c->stopped_at) * 1000 > (double)limit_ms)
         return "was stopped by a signal";

@@ -1,6 +1,7 @@
 /* Going over to a new binary in place, and starting anew with an empty arena. Both exec: the process keeps its
  * number, its children and its descriptors, and what it knows of them travels in a memfd. */
 #include "master/upgrade.h"
+#include "shm/base/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

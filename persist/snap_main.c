@@ -2,11 +2,13 @@
 #include "include/child.h"
 #include "persist/snap/file.h"
 #include "shm/base/channel.h"
+#include "shm/base/clock.h"
 #include "shm/base/log.h"
 #include "shm/config.h"
 #include "shm/format/rdb.h"
 #include "shm/format/rdb_out.h"
 #include "shm/format/wal_dir.h"
+#include "shm/library.h"
 #include "shm/snapshot.h"
 #include "shm/wal.h"
 
@@ -55,13 +57,6 @@ static void on_term(int sig)
     called_off = 1;
 }
 
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 static void nap_us(unsigned us)
 {
     nanosleep(&(struct timespec){.tv_sec = us / 1000000, .tv_nsec = us % 1000000 * 1000l}, NULL);
@@ -88,7 +83,7 @@ static void drain_control(struct snapper *s)
 /* Between two steps of anything. */
 static void breathe(struct snapper *s)
 {
-    s->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+    s->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     drain_control(s);
 }
 
@@ -167,7 +162,8 @@ static enum rc open_file(struct snapper *s)
         base_names(s, name, tmp);
         rc = snap_file_open(&s->file, s->waldir, tmp, name);
     }
-    s->file.early = s->cfg->rdb_save_incremental_fsync;
+    s->file.early =
+        s->kind == SNAP_RDB ? s->cfg->rdb_save_incremental_fsync : s->cfg->aof_rewrite_incremental_fsync;
     return rc ? file_fails(s) : RC_OK;
 }
 
@@ -199,17 +195,28 @@ static enum rc select_db(struct snapper *s, uint32_t db)
     return rc ? rc : rdb_out_length(&s->out, db);
 }
 
+/* The hidden database's one value: each library becomes a record of its own. */
+static enum rc save_libraries(struct snapper *s, struct bytes all)
+{
+    struct library lib;
+    enum rc rc = RC_OK;
+    while (!rc && library_next(&all, &lib))
+        rc = rdb_out_function(&s->out, lib.code);
+    return rc;
+}
+
 static enum rc save_entry(void *arg, uint32_t db, const struct shm_entry *e)
 {
     struct snapper *s = arg;
     enum rc rc = RC_OK;
     if (UNLIKELY(called_off))
         return RC_MISSING;
-    if (UNLIKELY(db == functions_db(s->ctx.root)))
-        return RC_OK;
-    if (db != s->db)
+    bool hidden = db == functions_db(s->ctx.root);
+    if (UNLIKELY(hidden))
+        rc = save_libraries(s, entry_bytes(e));
+    else if (db != s->db)
         rc = select_db(s, db);
-    if (!rc)
+    if (!rc && LIKELY(!hidden))
         rc = rdb_out_entry(&s->out, e, s->cfg, s->now_ms);
     if (rc == RC_NOTYPE)
         fails(s, "A key has a type that cannot be saved", EINVAL);
@@ -345,7 +352,7 @@ static enum rc save(struct snapper *s)
 static void tell(struct snapper *s, enum rc rc, int64_t from_ms)
 {
     struct shm_snap *snap = &s->p->snap;
-    int64_t took_s = (clock_ms(CLOCK_MONOTONIC) - from_ms) / 1000;
+    int64_t took_s = (mono_ms() - from_ms) / 1000;
     if (rc)
         snprintf(snap->error, sizeof(snap->error), "%.255s", s->why[0] ? s->why : "it was called off");
     if (s->kind == SNAP_BASE) {
@@ -357,16 +364,16 @@ static void tell(struct snapper *s, enum rc rc, int64_t from_ms)
     snap->last_s = took_s;
     if (rc)
         return;
-    snap->last_save_s = clock_ms(CLOCK_REALTIME) / 1000;
+    snap->last_save_s = wall_ms() / 1000;
     snap->dirty_saved = snap->dirty_at_cut;
     snap->saves++;
 }
 
 static enum rc make(struct snapper *s)
 {
-    int64_t from_ms = clock_ms(CLOCK_MONOTONIC);
+    int64_t from_ms = mono_ms();
     s->kind = s->p->snap.kind;
-    s->now_ms = clock_ms(CLOCK_REALTIME);
+    s->now_ms = wall_ms();
     s->db = UINT32_MAX;
     s->size = calloc(s->ctx.root->ndbs, sizeof(*s->size));
     CHECK(s->size);

@@ -1,5 +1,6 @@
 /* The log's writer: takes what transactions did from the ring and writes it to segments. See persist/README.md. */
 #include "persist/wal/writer.h"
+#include "shm/base/clock.h"
 #include "shm/repair.h"
 
 #include <errno.h>
@@ -23,7 +24,7 @@ static int64_t published_ms;
 
 static void publish_now_and_then(struct writer *w)
 {
-    int64_t now = writer_clock_ms();
+    int64_t now = mono_ms();
     struct rusage u;
     w->ctx.slot->heartbeat_ms = (uint64_t)now;
     if (now - published_ms < PUBLISH_MS || getrusage(RUSAGE_SELF, &u))
@@ -98,7 +99,7 @@ static void rest(struct writer *w, bool any, bool held)
 /* What was shown is written; what is under way gets a while to be shown, and a disk that fails to work again. */
 static void drain(struct writer *w)
 {
-    int64_t until = writer_clock_ms() + (w->wal->fault ? FAULT_MS : DRAIN_MS);
+    int64_t until = mono_ms() + (w->wal->fault ? FAULT_MS : DRAIN_MS);
     bool stuck, any;
     do {
         stuck = true;
@@ -110,7 +111,7 @@ static void drain(struct writer *w)
         struct timespec nap = {0, STUCK_MS * 1000000};
         if (!any && stuck)
             nanosleep(&nap, NULL);
-    } while ((any || stuck) && writer_clock_ms() < until);
+    } while ((any || stuck) && mono_ms() < until);
 }
 
 static bool process_gone(const struct shm_slot *s)
@@ -139,8 +140,8 @@ static void repair_all(struct writer *w)
 static bool wait_for_workers(struct writer *w)
 {
     struct pollfd p = {.fd = w->alive, .events = POLLIN};
-    int64_t until = writer_clock_ms() + ALIVE_MS;
-    while (w->alive >= 0 && writer_clock_ms() < until) {
+    int64_t until = mono_ms() + ALIVE_MS;
+    while (w->alive >= 0 && mono_ms() < until) {
         bool stuck;
         if (poll(&p, 1, BUSY_MS) > 0 && p.revents & (POLLHUP | POLLERR))
             return true;
@@ -215,7 +216,7 @@ static void open_writer(struct writer *w, const struct child_start *start)
     channel_open(&w->control, start->control);
     frame_open(&w->frame);
     wal_reader_open(&w->reader, w->ctx.root);
-    w->ctx.slot->heartbeat_ms = (uint64_t)writer_clock_ms();
+    w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     if (writer_open(w))
         _exit(1);
     CHECK(pthread_create(&w->helper, NULL, writer_helper, w) == 0);

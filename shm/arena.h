@@ -1,6 +1,6 @@
 /* shm/arena.h - the shared memory itself: one sparse memfd, its root page, and its 64 KB units.
  * Owner     the master creates and maps it before any fork; everybody inherits the mapping.
- * Locks     the arena latch (rank 3), as a nested action (shm/nest.h).
+ * Locks     the arena latch (rank 4), as a nested action (shm/nest.h).
  * Crash     unit_take and unit_give are nested actions: rolled back unless their commit was stored.
  * Survives  worker death and a change of binary: yes (the layout is checked). Restart of the host: no.
  * Fails     RC_NOMEM when the machine or the arena has no room, RC_BUSY when the latch stays taken.
@@ -32,7 +32,7 @@ static inline shm_ref shm_ref_of(const void *p)
 
 #define SHM_MAGIC 0x31304150454b5330ull
 #ifndef SHM_LAYOUT /* a test builds a binary with another one */
-#define SHM_LAYOUT 1u
+#define SHM_LAYOUT 2u
 #endif
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */

@@ -1,6 +1,5 @@
 #include "shm/expire.h"
-
-#include <time.h>
+#include "shm/base/clock.h"
 
 /* Buckets of the largest table in one piece: some 10 us. All tables are walked through in step, each with as
  * many of its buckets as lie in the piece of the hash space. */
@@ -35,13 +34,6 @@ unsigned expire_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t n
     return removed;
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 /* The share's first position, and its last one. */
 static uint64_t share_from(const struct expire_walk *w)
 {
@@ -70,7 +62,7 @@ static uint64_t piece_width(struct shm_ctx *ctx, const struct expire_walk *w)
 
 /* One database's buckets from pos to last. False: the time is over. */
 static bool purge_range(struct shm_ctx *ctx, uint32_t db, uint64_t pos, uint64_t last, struct look *l,
-                        uint64_t until_us, unsigned *removed)
+                        int64_t until_us, unsigned *removed)
 {
     for (unsigned n = 1;; n++) {
         uint64_t next;
@@ -79,7 +71,7 @@ static bool purge_range(struct shm_ctx *ctx, uint32_t db, uint64_t pos, uint64_t
         if (!next || next > last)
             return true;
         pos = next;
-        if (n % CLOCK_BUCKETS == 0 && now_us() > until_us)
+        if (n % CLOCK_BUCKETS == 0 && mono_us() > until_us)
             return false;
     }
 }
@@ -98,7 +90,8 @@ static void note_ttl(struct shm_table *t, struct look *l)
 unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms, unsigned effort,
                       unsigned budget_us, bool *limit_hit)
 {
-    uint64_t until_us = now_us() + budget_us, width = piece_width(ctx, w), walked = 0;
+    int64_t until_us = mono_us() + budget_us;
+    uint64_t width = piece_width(ctx, w), walked = 0;
     unsigned removed = 0;
     *limit_hit = false;
     while (width && walked <= share_to(w) - share_from(w)) {
@@ -113,7 +106,7 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
                 continue;
             bool done = purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed);
             note_ttl(t, &l);
-            if (!done || now_us() > until_us) {
+            if (!done || mono_us() > until_us) {
                 *limit_hit = true;
                 return removed;
             }

@@ -84,11 +84,7 @@ enum rc mail_done(struct shm_ctx *ctx, uint32_t from)
         rc = tx_free(&tx, m->block, m->bytes);
     if (!rc)
         rc = tx_redo(&tx, &ring->head, ring->head + 1);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 static void bit_repair(uint32_t from, uint32_t to)

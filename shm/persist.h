@@ -83,8 +83,9 @@ struct shm_snap {
     int64_t start_ms;
     uint64_t keys_total, keys_done; /* for INFO */
     uint64_t dirty_at_cut;
-    uint64_t handed; /* entries that writers gave over */
-    int64_t pid;     /* whose temporary file it is; the snapshotter */
+    uint64_t handed;      /* entries that writers gave over */
+    uint64_t used_at_cut; /* bytes of memory, of which a share may stand in each slot's ring */
+    int64_t pid;          /* whose temporary file it is; the snapshotter */
     /* How it ended: the snapshotter, then state is SNAP_IDLE again. */
     uint32_t failed; /* the last one of SNAP_RDB */
     uint32_t base_failed;
@@ -145,6 +146,7 @@ enum {
 struct shm_persist {
     uint32_t heed; /* HEED_*: in a line of its own, since every command reads it */
     uint32_t rewrite_scheduled, rewrites, rewrite_failures; /* for INFO: the master */
+    uint32_t flushed; /* FLUSHALL: the file is to follow. Who ran it sets it, the master clears it */
     _Alignas(64) struct shm_load load;
     struct shm_snap snap;
     struct shm_wal wal;

@@ -53,7 +53,7 @@ uint64_t registry_names(const struct shm_root *r, enum topic_kind kind)
 }
 
 enum rc registry_add(struct shm_ctx *ctx, enum topic_kind kind, struct bytes name, uint64_t hash,
-                     uint32_t count, shm_ref *out)
+                     uint32_t count, uint32_t quiet, shm_ref *out)
 {
     struct registry_bucket *b = bucket_of(ctx->root, kind, hash);
     struct tx tx;
@@ -72,6 +72,7 @@ enum rc registry_add(struct shm_ctx *ctx, enum topic_kind kind, struct bytes nam
                             .slot = ctx->id,
                             .generation = ctx->slot->generation,
                             .count = count,
+                            .quiet = quiet,
                             .kind = kind,
                             .len = name.n};
     memcpy(t->name, name.p, name.n);
@@ -108,17 +109,23 @@ enum rc registry_remove(struct shm_ctx *ctx, shm_ref ref)
         rc = tx_redo(&tx, &ctx->slot->registered, ctx->slot->registered - 1);
     if (!rc)
         rc = tx_retire(&tx, ref, topic_bytes(t->len));
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
+}
+
+static bool topic_lives(const struct shm_topic *t)
+{
+    const struct shm_slot *s = slot_at(t->slot);
+    return t->generation == s->generation && slot_lives(s);
 }
 
 bool topic_counts(const struct shm_topic *t)
 {
-    const struct shm_slot *s = slot_at(t->slot);
-    return __atomic_load_n(&t->count, __ATOMIC_ACQUIRE) && t->generation == s->generation && slot_lives(s);
+    return __atomic_load_n(&t->count, __ATOMIC_ACQUIRE) && topic_lives(t);
+}
+
+bool topic_wants(const struct shm_topic *t)
+{
+    return topic_counts(t) || (__atomic_load_n(&t->quiet, __ATOMIC_ACQUIRE) && topic_lives(t));
 }
 
 bool topic_is(const struct shm_topic *t, enum topic_kind kind, struct bytes name, uint64_t hash)
@@ -194,11 +201,7 @@ enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned
             rc = letter_append(&tx, box, refs[i]);
         }
     }
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg)

@@ -24,6 +24,7 @@ struct shm_topic {
     uint64_t hash;
     uint32_t slot, generation; /* of the process that has registered it */
     uint32_t count, kind;      /* subscribers; stored by the owner alone */
+    uint32_t quiet, spare;     /* subscribers who are on their way to it and counted elsewhere; likewise */
     uint64_t len;
     char name[];
 };
@@ -62,11 +63,16 @@ static inline struct shm_pubsub *pubsub_root(const struct shm_root *r)
 
 /* Registers for the own slot; *out is the registration, for registry_count and registry_remove. */
 enum rc registry_add(struct shm_ctx *ctx, enum topic_kind kind, struct bytes name, uint64_t hash,
-                     uint32_t count, shm_ref *out);
+                     uint32_t count, uint32_t quiet, shm_ref *out);
 enum rc registry_remove(struct shm_ctx *ctx, shm_ref topic);
-static inline void registry_count(shm_ref topic, uint32_t count)
+/* In an order in which it never looks as if nobody were there. */
+static inline void registry_count(shm_ref topic, uint32_t count, uint32_t quiet)
 {
-    __atomic_store_n(&((struct shm_topic *)shm_at(topic))->count, count, __ATOMIC_RELEASE);
+    struct shm_topic *t = shm_at(topic);
+    if (count)
+        __atomic_store_n(&t->count, count, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->quiet, quiet, __ATOMIC_RELEASE);
+    __atomic_store_n(&t->count, count, __ATOMIC_RELEASE);
 }
 
 static inline struct bytes topic_name(const struct shm_topic *t)
@@ -80,6 +86,7 @@ static inline const struct shm_topic *topic_next(const struct shm_topic *t)
 }
 /* Somebody subscribes to it: its process lives, and its last subscriber has not gone. */
 bool topic_counts(const struct shm_topic *t);
+bool topic_wants(const struct shm_topic *t); /* or somebody is on his way to it: messages go there */
 bool topic_is(const struct shm_topic *t, enum topic_kind kind, struct bytes name, uint64_t hash);
 /* The first of the chain in which a name stands; patterns have one chain. */
 const struct shm_topic *registry_chain(const struct shm_root *r, enum topic_kind kind, uint64_t hash);

@@ -17,8 +17,10 @@
 #define SHA1_HEX     40u
 
 struct shm_scripting {
-    uint64_t scripts_epoch;   /* SCRIPT FLUSH adds one: what workers have compiled is old */
-    uint64_t functions_epoch; /* so does any change of a library */
+    uint64_t scripts_epoch; /* SCRIPT FLUSH adds one: what workers have compiled is old */
+    uint64_t
+        functions_drawn; /* numbers for changes of libraries, each given once: a change that comes to nothing loses its own */
+    uint64_t functions_epoch; /* the number of the last change of a library */
     struct shm_latch ring_latch;
     uint64_t ring_at; /* the next place; grows for ever */
     uint64_t ring[EVAL_SCRIPTS]

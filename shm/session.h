@@ -85,5 +85,7 @@ static inline uint32_t sessions_end(void)
 /* Takes a free session for slot owner; hint (the caller's, any value) spreads the search. */
 enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **out);
 struct shm_session *session_by_id(uint64_t id); /* NULL: none open */
+/* Has a slot close those of its sessions that have one of these SESSION_F_*; the caller wakes it. */
+void sessions_kill(uint32_t owner, uint32_t flags);
 
 #endif

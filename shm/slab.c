@@ -179,14 +179,17 @@ static uint32_t give_block(struct shm_ctx *ctx, struct shm_class *c, shm_ref r)
     return u->nfree == u->blocks ? unit : 0;
 }
 
-/* An empty run goes back unless it is the class's only one with room: that one will soon be wanted. */
+/* An empty run goes back. The class's only one with room does so only when the class is at rest (unit 0: that one is meant), since
+ * else it will soon be wanted. */
 static void release_if_empty(struct shm_ctx *ctx, uint32_t cls, uint32_t unit)
 {
     struct shm_class *c = &ctx->root->classes[cls];
-    struct shm_unit *u = &arena_units()[unit];
+    bool rests = !unit;
     nest_begin_surely(ctx, &c->latch);
-    bool still =
-        u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks && !(c->partial == unit && !u->next);
+    unit = unit ? unit : c->partial;
+    struct shm_unit *u = &arena_units()[unit];
+    bool still = unit && u->state == UNIT_RUN && u->cls == cls && u->nfree == u->blocks &&
+                 (rests || c->partial != unit || u->next);
     if (!still || nest_also(ctx, &ctx->root->arena_latch)) {
         nest_rollback(ctx);
         return;
@@ -226,9 +229,11 @@ void mags_rest(struct shm_ctx *ctx, uint64_t seen[SHM_CLASSES])
 {
     for (uint32_t c = 0; c < SHM_CLASSES; c++) {
         struct shm_mag *m = &ctx->slot->mag[c];
-        if (m->count && m->count == seen[c])
+        if (m->count && m->count == seen[c]) {
             while (m->count)
                 mag_flush(ctx, c);
+            release_if_empty(ctx, c, 0);
+        }
         seen[c] = m->count;
     }
 }

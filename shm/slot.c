@@ -1,11 +1,11 @@
 #include "shm/slot.h"
+#include "shm/base/clock.h"
 #include "shm/crashpoint.h"
 #include "shm/pubsub.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
-#include <time.h>
 #include <unistd.h>
 
 void slot_ctx(struct shm_ctx *ctx, uint32_t i)
@@ -73,13 +73,6 @@ void batch_leave(struct shm_ctx *ctx)
     __atomic_store_n(&ctx->slot->inside, 0, __ATOMIC_RELEASE);
 }
 
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
-
 bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
 {
     struct shm_root *r = ctx->root;
@@ -87,13 +80,13 @@ bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
     if (!__atomic_compare_exchange_n(&r->gate, &open, ctx->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
         return false;
     STEP(ctx, GATE_CLOSED);
-    uint64_t until = now_us() + wait_us;
+    int64_t until = mono_us() + wait_us;
     for (uint32_t i = 0; i < r->nslots;) {
         if (i == ctx->id || !__atomic_load_n(&slot_at(i)->inside, __ATOMIC_SEQ_CST)) {
             i++;
             continue;
         }
-        if (now_us() > until) {
+        if (mono_us() > until) {
             gate_open(ctx);
             return false;
         }

@@ -198,6 +198,8 @@ enum slot_role {
     ROLE_LOADER, /* fills the keyspace at the start */
 };
 
+#define SCRIPT_TOLD 512u
+
 struct shm_slot {
     uint32_t state, role;
     uint32_t index; /* worker 3 */
@@ -210,12 +212,16 @@ struct shm_slot {
     uint64_t busy_since_ms;            /* 0: waiting for events */
     uint64_t script_since_ms;          /* a lane: since when it runs a script; 0: it does not */
     uint32_t script_kind, script_kill; /* worker/dispatch/busy.h; 1: it is to end */
+    uint64_t lua_bytes;                /* of its Lua states */
+    int64_t body_bytes; /* of scripts that it stored less those that it removed: a figure, not undone */
+    char script_told[SCRIPT_TOLD]; /* the same: what FUNCTION STATS says of it */
     uint64_t clients;
     uint32_t watchers, spare; /* clients that MONITOR */
     int64_t over_since_ms;    /* since when it has seen more than maxmemory in use; 0: it does not */
     uint64_t over_ms;         /* how long it has seen that before */
     uint64_t monitor_begun,
         monitor_ended;   /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
+    uint64_t post_turn;  /* odd: it has noted messages, or is about to, and has not sent them yet */
     uint64_t registered; /* its topics in shm/pubsub.h */
     uint64_t distinct
         [3]; /* names it has added first, less those it was the last to remove; one slot alone says nothing */

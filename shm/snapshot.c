@@ -8,8 +8,12 @@
 
 /* What a slot may have waiting for the snapshotter: so many entries (128 KB of ring), and so many bytes when a
  * transaction begins to hand over. It bounds what a snapshot costs in memory: some megabytes for each slot. */
-#define RING_ENTRIES 16384u
-#define RING_BYTES   (2ull << 20)
+/* How far the snapshotter may lag behind: while it writes one huge collection it takes nothing in, and writers that
+ * have handed over so much wait. What the rings hold is memory that the snapshot costs, so it is a share of all. */
+#define LAG_SHARE    64u
+#define LAG_MIN      (2ull << 20)
+#define RING_ENTRIES 16384u /* at least; */
+#define ENTRY_BYTES  128u   /* otherwise room for entries of this size */
 
 #define FREE_AT_ONCE 64u /* entries: with their long values fewer blocks than a lane's list holds */
 #define GATE_WAIT_US 500u
@@ -55,22 +59,34 @@ static inline uint64_t ring_room(const struct shm_snap_ring *r)
     return r->data[r->which] ? span_bytes(r->data[r->which]) / 8 : 0;
 }
 
+static uint64_t lag_bytes(void)
+{
+    uint64_t share = persist(arena_root())->snap.used_at_cut / LAG_SHARE;
+    return share > LAG_MIN ? share : LAG_MIN;
+}
+
 bool snapshot_crowded(const struct shm_slot *s)
 {
     const struct shm_snap_ring *r = &s->snap;
     uint64_t used = r->tail - __atomic_load_n(&r->head, __ATOMIC_RELAXED);
     uint64_t bytes = r->bytes_in - __atomic_load_n(&r->bytes_out, __ATOMIC_RELAXED);
-    return used && (used > ring_room(r) / 2 || bytes > RING_BYTES / 2);
+    return used && (used > ring_room(r) / 2 || bytes > lag_bytes() / 2);
 }
 
-/* An empty ring is exchanged for a larger one when a single transaction hands over more than it holds. Nobody
- * looks at an empty ring's words; those that this transaction has put behind the tail move along. */
+static uint64_t ring_room_wanted(void)
+{
+    uint64_t entries = lag_bytes() / ENTRY_BYTES;
+    return entries > RING_ENTRIES ? entries : RING_ENTRIES;
+}
+
+/* An empty ring is exchanged for a larger one: when the keyspace has grown since it was made, or a single transaction
+ * hands over more than it holds. Nobody looks at an empty ring's words; those that this transaction has put behind the tail move along. */
 static enum rc ring_grow(struct tx *tx, struct shm_snap_ring *r)
 {
-    uint64_t old_room = ring_room(r), other = 1 - r->which;
+    uint64_t old_room = ring_room(r), other = 1 - r->which, wanted = ring_room_wanted();
     if (r->data[other]) /* a death came between the exchange and the drop */
         span_drop(tx->ctx, &r->data[other]);
-    enum rc rc = span_keep(tx->ctx, 8 * (old_room ? 2 * old_room : RING_ENTRIES), &r->data[other]);
+    enum rc rc = span_keep(tx->ctx, 8 * (2 * old_room > wanted ? 2 * old_room : wanted), &r->data[other]);
     if (rc)
         return rc;
     uint64_t *words = shm_at(r->data[other]), room = span_bytes(r->data[other]) / 8;
@@ -86,7 +102,8 @@ static enum rc ring_grow(struct tx *tx, struct shm_snap_ring *r)
 static enum rc ring_ready(struct tx *tx, struct shm_snap_ring *r)
 {
     uint64_t used = r->tail - __atomic_load_n(&r->head, __ATOMIC_ACQUIRE);
-    if (LIKELY(used + tx->handed < ring_room(r)))
+    uint64_t room = ring_room(r);
+    if (LIKELY(used + tx->handed < room && (used || tx->handed || room >= ring_room_wanted())))
         return RC_OK;
     return used ? RC_BUSY : ring_grow(tx, r);
 }
@@ -94,7 +111,7 @@ static enum rc ring_ready(struct tx *tx, struct shm_snap_ring *r)
 /* The first entry of a transaction: from now on its redos for tail and bytes_in only count up. */
 static enum rc hand_begin(struct tx *tx, struct shm_snap_ring *r)
 {
-    if (r->bytes_in - __atomic_load_n(&r->bytes_out, __ATOMIC_ACQUIRE) > RING_BYTES)
+    if (r->bytes_in - __atomic_load_n(&r->bytes_out, __ATOMIC_ACQUIRE) > lag_bytes())
         return RC_BUSY;
     tx->handed_redo = tx->lane->nredo;
     enum rc rc = tx_redo(tx, &r->tail, r->tail);
@@ -209,6 +226,7 @@ enum rc snapshot_cut(struct shm_ctx *ctx)
     snap->keys_total = keys;
     snap->keys_done = 0;
     snap->handed = 0;
+    snap->used_at_cut = (uint64_t)slots_used_bytes();
     tx_commit(&tx);
     return RC_OK;
 }

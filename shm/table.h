@@ -178,6 +178,7 @@ struct key_ref {
     bool logged;        /* the transaction has changed this key */
     bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
     bool born;       /* a key where there was none: NOTIFY_NEW is to be told */
+    bool stale;      /* it has expired and is hidden */
     bool overflowed; /* it was put behind a full bucket: the segment may want to grow */
 };
 

@@ -207,11 +207,7 @@ enum rc db_table_make(struct shm_ctx *ctx, uint32_t db, struct shm_table **out)
     }
     if (!rc)
         rc = table_build(&tx, db, out);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 static enum rc dbs_latch(struct tx *tx)
@@ -281,27 +277,18 @@ static enum rc swap(struct tx *tx, uint32_t a, uint32_t b)
     return rc ? rc : tx_effect(tx, a, effect, 3);
 }
 
-static enum rc end(struct tx *tx, enum rc rc)
-{
-    if (rc)
-        tx_abort(tx);
-    else
-        tx_commit(tx);
-    return rc;
-}
-
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    return end(&tx, flush(&tx, dbs, n));
+    return tx_end(&tx, flush(&tx, dbs, n));
 }
 
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    return end(&tx, swap(&tx, a, b));
+    return tx_end(&tx, swap(&tx, a, b));
 }
 
 enum rc db_flush_in(struct tx *tx, const uint32_t *dbs, unsigned n)

@@ -83,6 +83,15 @@ void tx_redo_last(struct tx *tx, uint64_t *at, uint64_t word);
 void tx_wal_finish(struct tx *tx); /* shm/wal.c: numbers the record, and has the commit show it */
 void tx_commit(struct tx *tx);
 void tx_abort(struct tx *tx);
+/* The one or the other, as what was done came out. */
+static inline enum rc tx_end(struct tx *tx, enum rc rc)
+{
+    if (rc)
+        tx_abort(tx);
+    else
+        tx_commit(tx);
+    return rc;
+}
 
 /* What repair does for a dead slot: forward or back, whatever the commit word says. */
 void lane_recover(struct shm_ctx *ctx);

@@ -14,11 +14,11 @@ static bool waits(const struct shm_waiter *r)
     return s->id == r->id && s->waiters && state != SESSION_FREE && state != SESSION_CLOSING;
 }
 
-const struct shm_waiter *waiters_first(const struct shm_root *root, uint32_t db, uint64_t hash)
+const struct shm_waiter *waiters_first(const struct shm_root *root, uint32_t db, uint64_t hash, unsigned type)
 {
     for (shm_ref at = waiters_of(root)->chain[hash % WAIT_CHAINS].head; at;) {
         const struct shm_waiter *r = shm_at(at);
-        if (r->hash == hash && r->db == db && waits(r))
+        if (r->hash == hash && r->db == db && waits(r) && session_at(r->session)->wait_type == type)
             return r;
         at = r->next;
     }

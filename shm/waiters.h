@@ -5,7 +5,7 @@
  * Crash     records are linked and unlinked in place under tx_log.
  * Survives  worker death: yes. Records of a session that has gone count for nothing, and are freed by whoever joins next.
  * Fails     RC_BUSY, RC_NOMEM: the caller aborts.
- * Tests     tests/crash/crash_points.c  tests/regress/list_blocking.py */
+ * Tests     tests/crash/crash_points.c  tests/regress/sql/list_blocking.cmd  zset_blocking.cmd */
 #ifndef SKEP_WAITERS_H
 #define SKEP_WAITERS_H
 
@@ -42,8 +42,9 @@ static inline bool waiters_any(const struct shm_root *root, uint64_t hash)
 }
 /* Takes the latch, unless this transaction has it. */
 enum rc waiters_latch(struct tx *tx);
-/* The first who waits for the key, NULL: nobody. The latch is held. */
-const struct shm_waiter *waiters_first(const struct shm_root *root, uint32_t db, uint64_t hash);
+/* The first who waits for a value of this type under the key, NULL: nobody. The latch is held. */
+const struct shm_waiter *waiters_first(const struct shm_root *root, uint32_t db, uint64_t hash,
+                                       unsigned type);
 /* The client joins the key's queue; a second time for the same key is nothing. */
 enum rc waiters_join(struct tx *tx, struct shm_session *s, uint32_t db, uint64_t hash);
 /* It leaves all queues. */

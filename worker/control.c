@@ -3,6 +3,7 @@
 
 #include <poll.h>
 #include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define ASK_TRIES   100
@@ -80,12 +81,13 @@ bool control_receive(struct worker *w, struct control_msg *m, int *passed, bool 
 }
 
 /* Another message than the answer is for the lane's loop, whose turn comes when the command has ended. */
-bool control_ask(struct worker *w, struct control_msg *m)
+bool control_ask(struct worker *w, enum control_ask ask, char answer[CONTROL_TEXT])
 {
     CHECK(w->is_lane);
     struct control_queue *q = w->control;
-    m->y = ++q->asked;
-    control_send(w, m, -1);
+    struct control_msg m = {
+        .kind = CTL_ASK, .ask = (uint16_t)ask, .x = ASK_OF_SLOT | w->ctx.id, .y = ++q->asked};
+    control_send(w, &m, -1);
     for (unsigned tries = 0; tries < ASK_TRIES; tries++) {
         struct pollfd p = {.fd = q->channel.fd, .events = POLLIN};
         struct control_msg got;
@@ -94,10 +96,11 @@ bool control_ask(struct worker *w, struct control_msg *m)
         control_flush(w);
         poll(&p, 1, ASK_LOOK_MS);
         while (channel_receive(&q->channel, &got, &passed, &closed)) {
-            if (got.kind != CTL_ANSWER) {
+            if (got.kind != CTL_TOLD) {
                 put_aside(q, &got, passed);
             } else if (got.y == q->asked) {
-                *m = got;
+                memcpy(answer, got.text, CONTROL_TEXT);
+                answer[CONTROL_TEXT - 1] = '\0';
                 return true;
             }
         }

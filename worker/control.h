@@ -22,9 +22,9 @@ bool control_queued(const struct worker *w);
 bool control_receive(struct worker *w, struct control_msg *m, int *passed, bool *closed);
 /* Whether a message was put aside by control_ask: the socket does not tell of it. */
 bool control_heard(const struct worker *w);
-/* Sends, and waits for the answer, which *m becomes: only for the slow lane, which serves nobody directly. False:
- * there is none. What else comes meanwhile is kept for control_receive. */
-bool control_ask(struct worker *w, struct control_msg *m);
+/* Asks the master and waits for the answer: only for the slow lane, which serves nobody directly. False: there is none.
+ * What else comes meanwhile is kept for control_receive. */
+bool control_ask(struct worker *w, enum control_ask ask, char answer[CONTROL_TEXT]);
 int control_fd(const struct worker *w);
 
 #endif

@@ -1,11 +1,10 @@
 /* What a worker does ten times a second beside its clients, each thing within a budget. */
+#include "shm/base/clock.h"
 #include "shm/evict.h"
 #include "shm/expire.h"
 #include "shm/persist.h"
 #include "worker/dispatch/notify.h"
 #include "worker/worker.h"
-
-#include <time.h>
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
 #define EXPIRE_BUDGET_US(effort) (1000u * (25 + 2 * ((effort)-1)))
@@ -18,13 +17,6 @@
 void worker_clock(struct worker *w)
 {
     w->clock = evict_clock(w->cfg->maxmemory_policy, w->now_ms);
-}
-
-static uint64_t now_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
 }
 
 static void tell_expired(struct shm_ctx *ctx, uint32_t db, struct bytes key)
@@ -45,7 +37,7 @@ bool worker_expire(struct worker *w)
     struct shm_ctx *ctx = &w->ctx;
     unsigned effort = (unsigned)w->cfg->active_expire_effort;
     unsigned slice = w->expire_left_us < EXPIRE_SLICE_US ? w->expire_left_us : EXPIRE_SLICE_US;
-    uint64_t began = now_us();
+    int64_t began = mono_us();
     bool limit_hit;
     if (ctx->root->active_expire_off || heeds(ctx->root, HEED_LOADING) || !batch_enter(ctx))
         return w->expire_left_us;
@@ -56,7 +48,7 @@ bool worker_expire(struct worker *w)
     batch_leave(ctx);
     w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;
     ctx->slot->stats.expire_limit_hit += limit_hit && !w->expire_left_us;
-    ctx->slot->stats.active_expire_us += now_us() - began;
+    ctx->slot->stats.active_expire_us += (uint64_t)(mono_us() - began);
     return w->expire_left_us;
 }
 

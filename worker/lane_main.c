@@ -1,5 +1,6 @@
 /* The slow lane: a process without clients that runs what would take long, for the workers. Its replies go
  * back in pieces, each client's as fast as that client takes them. */
+#include "shm/base/clock.h"
 #include "worker/dispatch/lane.h"
 #include "shm/config.h"
 #include "shm/types/tree.h"
@@ -56,13 +57,6 @@ struct lane {
     bool gate_failed, growing;
 };
 
-static int64_t clock_ms(clockid_t id)
-{
-    struct timespec t;
-    clock_gettime(id, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* ---- running a command ---- */
 
 /* Outside of the gate and of a batch, in small transactions: nobody waits for it but the client, and other commands
@@ -70,7 +64,7 @@ static int64_t clock_ms(clockid_t id)
 static void free_graveyard(struct shm_ctx *ctx)
 {
     while (graveyard_step(ctx, BURY_ENTRIES))
-        ctx->slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+        ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
 }
 
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
@@ -89,7 +83,7 @@ static enum rc run_gated(struct call *c)
         }
         struct timespec nap = {0, 500000};
         nanosleep(&nap, NULL);
-        c->ctx->slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+        c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
     }
     return RC_BUSY;
 }
@@ -164,21 +158,12 @@ static void run_args(struct lane *l, uint32_t from, const struct lane_request *r
                       .slot = from,
                       .generation = slot_at(from)->generation};
     struct shm_session *s = session_at(rq->session);
-    uint32_t db = s->db;
     j->reply.resp = s->resp;
-    l->w.now_ms = clock_ms(CLOCK_REALTIME);
+    l->w.now_ms = wall_ms();
     worker_clock(&l->w);
-    struct call c = {.w = &l->w,
-                     .ctx = &l->w.ctx,
-                     .cfg = l->w.cfg,
-                     .session = s,
-                     .argv = argv,
-                     .argc = argc,
-                     .reply = &j->reply,
-                     .db = db,
-                     .now_ms = l->w.now_ms,
-                     .clock = l->w.clock,
-                     .in_lane = true};
+    struct call c = worker_call(&l->w, s, argv, argc);
+    c.reply = &j->reply;
+    c.in_lane = true;
     if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) == rq->session_id)
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
@@ -256,7 +241,7 @@ static enum rc send_piece(struct lane *l, struct job *j)
 /* True: the worker was told that there will be no more. */
 static bool starve(struct lane *l, struct job *j)
 {
-    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    int64_t now = mono_ms();
     struct mail m = {.kind = MAIL_CHUNK, .arg = LANE_STARVED, .x = j->serial, .y = j->session_id};
     bool wake = false;
     m.spare = j->session;
@@ -339,7 +324,7 @@ static void drain_mail(struct lane *l)
  * empty ones go back to the system. */
 static bool housekeeping(struct lane *l)
 {
-    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    int64_t now = mono_ms();
     bool more = true;
     /* In short batches: who closes the gate to look at all blocks finds them at rest, and needs not wait for long. */
     for (unsigned i = 0; more && i < BURY_BATCHES && batch_enter(&l->w.ctx); i++) {
@@ -358,7 +343,7 @@ static bool housekeeping(struct lane *l)
 
 static void publish_now_and_then(struct lane *l)
 {
-    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    int64_t now = mono_ms();
     if (now - l->published_ms < PUBLISH_EVERY_MS)
         return;
     l->published_ms = now;
@@ -385,7 +370,7 @@ static void drain_control(struct lane *l)
 /* Asked to end: the workers see the state and send no more, but one may have looked just before. */
 static bool may_leave(struct lane *l)
 {
-    int64_t now = clock_ms(CLOCK_MONOTONIC);
+    int64_t now = mono_ms();
     if (!l->w.stop_asked)
         return false;
     if (!l->stopping_ms) {
@@ -403,7 +388,7 @@ static void lane_loop(struct lane *l, int wakefd)
         struct pollfd p[2] = {{.fd = wakefd, .events = POLLIN}, {.fd = control_fd(&l->w), .events = POLLIN}};
         bool soon = l->jobs || l->w.stop_asked || l->growing;
         poll(p, 2, more || control_heard(&l->w) ? 0 : soon ? SOON_MS : 200);
-        l->w.ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+        l->w.ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
         if (p[0].revents) {
             uint64_t n;
             ssize_t got = read(wakefd, &n, sizeof(n));
@@ -439,7 +424,7 @@ void lane_main(const struct child_start *start)
     w->ctx.slot->script_since_ms = 0;
     lane.idle_units = calloc((w->ctx.root->nunits + 63) / 64, 8);
     CHECK(lane.idle_units);
-    w->ctx.slot->heartbeat_ms = (uint64_t)clock_ms(CLOCK_MONOTONIC);
+    w->ctx.slot->heartbeat_ms = (uint64_t)mono_ms();
     __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
     struct control_msg ready = {.kind = CTL_READY};
     control_send(w, &ready, -1);

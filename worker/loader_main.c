@@ -1,4 +1,5 @@
 /* A loader: fills the keyspace from the files in the data directory, together with the others of its kind. */
+#include "shm/base/clock.h"
 #include "worker/load/load.h"
 #include "shm/config.h"
 #include "shm/format/wal_dir.h"
@@ -12,7 +13,6 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 #include <unistd.h>
 
 #define FLUSH_TRIES  5000  /* of a millisecond each: somebody who was stopped may stand inside */
@@ -188,7 +188,6 @@ __attribute__((noreturn)) static void flush_all(struct loader *l)
 static void start_up(struct loader *l, const struct child_start *start)
 {
     struct worker *w = self_worker = &l->w;
-    struct timespec t;
     signal(SIGTERM, SIG_IGN); /* a signal to the whole group is for the master, who then ends us */
     signal(SIGPIPE, SIG_IGN);
     signal(SIGBUS, on_sigbus);
@@ -199,8 +198,7 @@ static void start_up(struct loader *l, const struct child_start *start)
     w->out.resp = 2;
     command_table_init();
     publish_start(&w->ctx);
-    clock_gettime(CLOCK_REALTIME, &t);
-    w->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    w->now_ms = wall_ms();
     worker_clock(w);
     __atomic_store_n(&w->ctx.slot->state, SLOT_RUNNING, __ATOMIC_RELEASE);
     l->index = start->index;
@@ -215,8 +213,7 @@ static void start_up(struct loader *l, const struct child_start *start)
 void loader_main(const struct child_start *start)
 {
     struct loader *l = &loader;
-    struct timespec from, to;
-    clock_gettime(CLOCK_MONOTONIC, &from);
+    int64_t from = mono_us();
     start_up(l, start);
     if (l->index == LOADER_FLUSHES)
         flush_all(l);
@@ -228,9 +225,8 @@ void loader_main(const struct child_start *start)
         load_file(l);
     }
     l->file = NULL;
-    clock_gettime(CLOCK_MONOTONIC, &to);
     if (load_is_first(l))
-        finish(l, (double)(to.tv_sec - from.tv_sec) + (double)(to.tv_nsec - from.tv_nsec) / 1e9);
+        finish(l, (double)(mono_us() - from) / 1e6);
     mags_drain(&l->w.ctx);
     slot_publish(&l->w.ctx);
     __atomic_store_n(&l->load->loader[l->index].done, 1, __ATOMIC_RELEASE);

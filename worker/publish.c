@@ -1,12 +1,12 @@
 #include "worker/publish.h"
+#include "shm/base/clock.h"
+#include "worker/dispatch/stats.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
-
-#include "worker/dispatch/stats.h"
 
 /* The allocator's own figures, in builds that have jemalloc; the sanitizers bring another one. */
 extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, size_t new_bytes)
@@ -19,13 +19,6 @@ extern int mallctl(const char *name, void *old, size_t *old_bytes, void *new, si
 /* A descriptor of this process, so it is no shared state; -1: there is no /proc. */
 static int statm_fd = -1;
 static unsigned heap_turn;
-
-static uint64_t mono_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
 
 static uint64_t heap_figure(const char *name)
 {
@@ -116,7 +109,7 @@ void publish_start(struct shm_ctx *ctx)
 void slot_publish(struct shm_ctx *ctx)
 {
     struct shm_slot *s = ctx->slot;
-    uint64_t now_us = mono_us();
+    uint64_t now_us = (uint64_t)mono_us();
     stats_sync(ctx);
     publish_cpu(s);
     publish_rss(s);

@@ -42,6 +42,23 @@ struct worker {
 
 extern struct worker *self_worker; /* the process's one worker: for handlers far from a call */
 
+/* What every call of this process begins with; the caller adds the command, and says what is special. */
+static inline struct call worker_call(struct worker *w, struct shm_session *s, struct bytes *argv, int argc)
+{
+    return (struct call){
+        .w = w,
+        .ctx = &w->ctx,
+        .cfg = w->cfg,
+        .session = s,
+        .argv = argv,
+        .argc = argc,
+        .reply = &w->out,
+        .db = s->db,
+        .now_ms = w->now_ms,
+        .clock = w->clock,
+    };
+}
+
 /* cron.c */
 void worker_clock(struct worker *w);  /* from now_ms: the clock that entries get */
 void worker_cron(struct worker *w);   /* ten times a second */

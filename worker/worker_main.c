@@ -1,4 +1,5 @@
 #include "include/child.h"
+#include "shm/base/clock.h"
 #include "shm/config.h"
 #include "shm/repair.h"
 #include "worker/dispatch/block.h"
@@ -6,27 +7,19 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/net/client.h"
-#include "worker/net/pubsub.h"
+#include "worker/net/pubsub_move.h"
 #include "worker/publish.h"
 
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MOVE_PATIENCE_MS 10000 /* half of what the master gives a process that is replaced */
 #define END_PATIENCE_MS  2000
 
 struct worker *self_worker;
-
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 void worker_wake(struct worker *w, uint32_t slot)
 {
@@ -180,8 +173,10 @@ static void leave_if_done(struct worker *w)
             turn_again(net, w->loop, 0);
     }
     part(w);
+    if (net->moving && w->now_ms - net->stopping_ms > MOVE_PATIENCE_MS)
+        moves_give_up(w);
     bool late = w->now_ms - net->stopping_ms > END_PATIENCE_MS;
-    if (net->clients || control_queued(w) || (!late && (monitor_owes(w) || !post_all(w))))
+    if (net->clients || moves_owed(w) || control_queued(w) || (!late && (monitor_owes(w) || !post_all(w))))
         return;
     monitor_give_up(w);
     mags_drain(&w->ctx);
@@ -199,7 +194,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     if (UNLIKELY(net->parked || net->resting))
         clients_retry(w);
     monitor_flush(w);
-    if (UNLIKELY(!post_all(w)))
+    bool moves = moves_step(w);
+    if (UNLIKELY(!post_all(w)) || UNLIKELY(moves))
         turn_again(net, loop, 0.001);
     hold_release(w);
     output_flush_turn(w);

@@ -2,6 +2,7 @@
  * base covers, and packs closed segments. All but the sync is done in small pieces. */
 #include "persist/wal/pack.h"
 #include "persist/wal/writer.h"
+#include "shm/base/clock.h"
 #include "shm/format/wal_dir.h"
 
 #include <errno.h>
@@ -192,7 +193,7 @@ static bool ending(struct writer *w)
 static void sync_each_second(struct helper *h)
 {
     struct writer *w = h->w;
-    int64_t now = writer_clock_ms();
+    int64_t now = mono_ms();
     if (now < h->sync_ms)
         return;
     h->sync_ms = now + SYNC_EVERY_MS;
@@ -209,7 +210,7 @@ void *writer_helper(void *arg)
         unsigned nap = prepare_step(h.w);
         if (!nap)
             nap = pack_step(&h);
-        int64_t left = h.sync_ms - writer_clock_ms();
+        int64_t left = h.sync_ms - mono_ms();
         sleep_until_work(h.w, nap ? nap : left > 0 ? (unsigned)left : 0);
     }
     packing_drop(&h.packing);

@@ -1,6 +1,7 @@
 /* What a writer finds: the files of an earlier run that was loaded, of a log that was given up, or of a writer that
  * died a moment ago. */
 #include "persist/wal/writer.h"
+#include "shm/base/clock.h"
 #include "shm/format/wal_dir.h"
 
 #include <dirent.h>
@@ -269,7 +270,7 @@ static void draw_identity(struct shm_wal *wal)
 {
     while (!wal->log_id)
         if (getrandom(&wal->log_id, sizeof(wal->log_id), 0) != (ssize_t)sizeof(wal->log_id))
-            wal->log_id = (uint64_t)writer_clock_us();
+            wal->log_id = (uint64_t)mono_us();
 }
 
 static enum rc settle(struct writer *w, const struct wal_dir *d)
@@ -285,7 +286,7 @@ static enum rc settle(struct writer *w, const struct wal_dir *d)
     if (!wal->next_segment)
         wal->next_segment = 1;
     if (!wal->begun_ms)
-        wal->begun_ms = (uint64_t)writer_clock_ms();
+        wal->begun_ms = (uint64_t)mono_ms();
     w->synced = w->last;
     if (wal->written < w->last)
         wal->written = w->last;

@@ -1,26 +1,14 @@
 #include "persist/wal/writer.h"
+#include "shm/base/clock.h"
 #include "shm/format/wal_dir.h"
 #include "shm/mail.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define RETRY_MS 1000
-
-int64_t writer_clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000000 + t.tv_nsec / 1000;
-}
-
-int64_t writer_clock_ms(void)
-{
-    return writer_clock_us() / 1000;
-}
 
 /* A worker says what it waits for and then looks at durable and fault; here it is the other way round. */
 void writer_wake(struct writer *w)
@@ -67,7 +55,7 @@ void writer_fault(struct writer *w, int err, const char *what, bool lost)
     bool again = wal->fault;
     if (lost && !w->heal_from)
         w->heal_from = wal->written > w->last ? wal->written : w->last;
-    w->retry_ms = writer_clock_ms() + RETRY_MS;
+    w->retry_ms = mono_ms() + RETRY_MS;
     snprintf(wal->error, sizeof(wal->error), "%s: %s", what, strerror(err));
     __atomic_store_n(&wal->fault, (uint32_t)(err ? err : EIO), __ATOMIC_SEQ_CST);
     if (!again)
@@ -118,7 +106,7 @@ enum rc writer_settle_names(struct writer *w)
 
 void writer_note_sync(struct shm_wal *wal, int64_t from_us)
 {
-    int64_t us = writer_clock_us() - from_us;
+    int64_t us = mono_us() - from_us;
     uint64_t t = us > 0 ? (uint64_t)us : 0;
     wal->syncs++;
     wal->sync_us_sum += t;
@@ -131,7 +119,7 @@ void writer_note_sync(struct shm_wal *wal, int64_t from_us)
 static bool sync_file(struct writer *w, uint64_t last)
 {
     if (w->synced != last && !writer_syncs_suspended(w)) {
-        int64_t from = writer_clock_us();
+        int64_t from = mono_us();
         if (fdatasync(w->segment.fd)) {
             writer_fault(w, errno, "a segment cannot be synced", true);
             return false;

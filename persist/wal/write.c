@@ -1,8 +1,8 @@
 #include "persist/wal/writer.h"
+#include "shm/base/clock.h"
 #include "shm/format/wal_dir.h"
 
 #include <errno.h>
-#include <time.h>
 #include <unistd.h>
 
 #define DELAYED_MS     2000       /* as Redis counts it: a sync that is due for so long */
@@ -28,10 +28,7 @@ static struct prepared take_prepared(struct writer *w)
 enum rc writer_next_segment(struct writer *w)
 {
     struct shm_wal *wal = w->wal;
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    struct wal_head head = {wal->log_id, wal->next_segment, w->last,
-                            (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000};
+    struct wal_head head = {wal->log_id, wal->next_segment, w->last, (uint64_t)wall_ms()};
     struct prepared p = take_prepared(w);
     bool pending = wal->pending_from != 0;
     enum rc rc = segment_begin(&w->segment, w->dirfd, &head, pending, &p);
@@ -49,7 +46,7 @@ static enum rc finish_segment(struct writer *w)
 {
     struct segment *s = &w->segment;
     uint64_t bytes = s->at;
-    int64_t from = writer_clock_us();
+    int64_t from = mono_us();
     if (s->fd < 0)
         return RC_OK;
     if (segment_close(s)) {
@@ -154,7 +151,7 @@ static enum rc write_records(struct writer *w, bool *any)
 /* Counts each time that nothing was synced for too long although there was something to sync. */
 static void note_delay(struct writer *w)
 {
-    int64_t now = writer_clock_ms();
+    int64_t now = mono_ms();
     uint64_t synced = __atomic_load_n(&w->synced, __ATOMIC_ACQUIRE);
     if (synced != w->seen_synced || !writer_unsynced(w) || w->cfg->appendfsync != FSYNC_EVERYSEC) {
         w->seen_synced = synced;
@@ -236,7 +233,7 @@ void writer_heal(struct writer *w)
     bool base = base_heals(w);
     if (base)
         begin_behind_base(w);
-    if (!w->heal_from && (base || writer_clock_ms() >= w->retry_ms) &&
+    if (!w->heal_from && (base || mono_ms() >= w->retry_ms) &&
         !(w->segment.fd >= 0 ? writer_settle_names(w) : writer_next_segment(w)))
         writer_healed(w);
     pthread_mutex_unlock(&w->file);

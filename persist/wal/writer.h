@@ -63,9 +63,6 @@ struct writer {
     pthread_t helper;
 };
 
-int64_t writer_clock_ms(void);
-int64_t writer_clock_us(void);
-
 /* start.c: opens the directory and everything in it. A refusal is logged. */
 enum rc writer_open(struct writer *w);
 void writer_forget_pending(struct writer *w); /* the log ends before its base was complete */

@@ -65,8 +65,27 @@ static bool copy_text(struct bytes b, char *buf, size_t cap)
     return true;
 }
 
+/* Up to 15 digits and nothing else, as most scores are: each such number is a double, and needs no strtod. */
+static bool digits_to_double(struct bytes b, double *out)
+{
+    int64_t sum = 0;
+    bool minus = b.n && b.p[0] == '-';
+    if (b.n == minus || b.n - minus > 15)
+        return false;
+    for (size_t i = minus; i < b.n; i++) {
+        unsigned digit = (unsigned char)b.p[i] - '0';
+        if (digit > 9)
+            return false;
+        sum = sum * 10 + digit;
+    }
+    *out = minus ? -(double)sum : (double)sum;
+    return true;
+}
+
 bool number_to_double(struct bytes b, double *out)
 {
+    if (digits_to_double(b, out))
+        return true;
     char buf[NUMBER_LONG_DOUBLE_MAX];
     char *end;
     if (!copy_text(b, buf, sizeof(buf)))

@@ -35,35 +35,47 @@ static char escaped(char c)
     }
 }
 
-/* Reads up to and over the closing quote. */
-static bool read_quoted(struct reader *r, char quote)
+/* One byte of the text in double quotes, from what stands for it at p; answers how many bytes that are. */
+static size_t unescape(const char *p, const char *end, char *out)
 {
-    for (r->p++; r->p < r->end; r->p++) {
-        size_t left = (size_t)(r->end - r->p);
-        if (*r->p == quote) {
-            r->p++;
-            return r->p == r->end || isspace((unsigned char)*r->p) || *r->p == '\0';
-        }
-        if (quote == '"' && left >= 4 && r->p[0] == '\\' && r->p[1] == 'x' && hex_digit(r->p[2]) >= 0 &&
-            hex_digit(r->p[3]) >= 0) {
-            *r->out++ = (char)(hex_digit(r->p[2]) << 4 | hex_digit(r->p[3]));
-            r->p += 3;
-        } else if (quote == '"' && left >= 2 && *r->p == '\\') {
-            *r->out++ = escaped(*++r->p);
-        } else if (quote == '\'' && left >= 2 && r->p[0] == '\\' && r->p[1] == '\'') {
-            *r->out++ = *++r->p;
-        } else {
-            *r->out++ = *r->p;
+    if (*p != '\\' || end - p < 2) {
+        *out = *p;
+        return 1;
+    }
+    if (p[1] == 'x' && end - p >= 4 && hex_digit(p[2]) >= 0 && hex_digit(p[3]) >= 0) {
+        *out = (char)(hex_digit(p[2]) << 4 | hex_digit(p[3]));
+        return 4;
+    }
+    *out = escaped(p[1]);
+    return 2;
+}
+
+const char *words_unquote(const char *p, const char *end, char quote, char **out)
+{
+    while (p < end && *p != quote) {
+        if (quote == '"') {
+            p += unescape(p, end, (*out)++);
+        } else { /* here a backslash is one, unless it is before the quote */
+            if (*p == '\\' && end - p >= 2 && p[1] == '\'')
+                p++;
+            *(*out)++ = *p++;
         }
     }
-    return false;
+    return p < end ? p + 1 : NULL;
+}
+
+/* A closing quote ends the word: what stands behind it must not go on with it. */
+static bool read_quoted(struct reader *r)
+{
+    r->p = words_unquote(r->p + 1, r->end, *r->p, &r->out);
+    return r->p && (r->p == r->end || isspace((unsigned char)*r->p) || *r->p == '\0');
 }
 
 static bool read_word(struct reader *r)
 {
     while (r->p < r->end && !isspace((unsigned char)*r->p) && *r->p != '\0') {
         if (*r->p == '"' || *r->p == '\'')
-            return read_quoted(r, *r->p); /* a closing quote ends the word */
+            return read_quoted(r);
         *r->out++ = *r->p++;
     }
     return true;

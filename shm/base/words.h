@@ -4,7 +4,7 @@
  * Crash     private memory, gone with the process.
  * Survives  no.
  * Fails     RC_INVALID for unbalanced quotes, RC_NOMEM.
- * Tests     tests/unit/test_config.c  tests/fuzz/fuzz_config.c */
+ * Tests     tests/unit/test_config.c  tests/unit/test_parse.c  tests/fuzz/fuzz_config.c */
 #ifndef SKEP_WORDS_H
 #define SKEP_WORDS_H
 
@@ -22,6 +22,10 @@ struct words {
  * error. */
 enum rc words_split(struct bytes line, struct words *out);
 void words_free(struct words *w);
+
+/* Takes what stands between quotes, p being behind the opening one, and writes it to *out, which moves along: it becomes
+ * shorter at most. Answers the place behind the closing quote, or NULL: there is none. */
+const char *words_unquote(const char *p, const char *end, char quote, char **out);
 
 /* Writes the word in double quotes so that words_split gives it back; answers the length, or 0 when cap is
  * too small. */

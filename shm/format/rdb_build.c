@@ -12,39 +12,38 @@
 
 /* ---- checking ---- */
 
+/* A table of hashes, at most half full; 0 means an empty place. */
 struct hashes {
     uint64_t *of;
     size_t n, room;
 };
 
+static bool note_in(struct hashes *h, uint64_t hash)
+{
+    size_t i = hash & (h->room - 1);
+    for (; h->of[i]; i = (i + 1) & (h->room - 1))
+        if (h->of[i] == hash)
+            return false;
+    h->of[i] = hash;
+    return true;
+}
+
+/* RC_EXISTS: it has been noted before. */
 static enum rc note_hash(struct hashes *h, uint64_t hash)
 {
-    if (h->n == h->room) {
-        size_t room = h->room ? 2 * h->room : 64;
-        uint64_t *of = realloc(h->of, room * sizeof(*of));
-        if (!of)
+    if (2 * h->n >= h->room) {
+        struct hashes more = {.n = h->n, .room = h->room ? 2 * h->room : 64};
+        more.of = calloc(more.room, sizeof(*more.of));
+        if (!more.of)
             return RC_NOMEM;
-        h->of = of;
-        h->room = room;
+        for (size_t i = 0; i < h->room; i++)
+            if (h->of[i])
+                note_in(&more, h->of[i]);
+        free(h->of);
+        *h = more;
     }
-    h->of[h->n++] = hash;
-    return RC_OK;
-}
-
-static int by_hash(const void *a, const void *b)
-{
-    uint64_t x = *(const uint64_t *)a, y = *(const uint64_t *)b;
-    return x < y ? -1 : x > y;
-}
-
-static bool all_different(struct hashes *h)
-{
-    if (h->n)
-        qsort(h->of, h->n, sizeof(*h->of), by_hash);
-    for (size_t i = 1; i < h->n; i++)
-        if (h->of[i] == h->of[i - 1])
-            return false;
-    return true;
+    h->n++;
+    return note_in(h, hash ? hash : 1) ? RC_OK : RC_EXISTS;
 }
 
 static enum rc twice(struct rdb_in *in, enum rdb_type type)
@@ -64,7 +63,7 @@ enum rc rdb_build_check(struct rdb_in *in, enum rdb_type type, const struct shm_
             rc = note_hash(&h, key_hash(root, e.item));
     if (rc == RC_MISSING)
         rc = n ? RC_OK : rdb_fail(in, at, "a %s without elements", rdb_type_name(type));
-    if (!rc && h.n && !all_different(&h))
+    if (rc == RC_EXISTS)
         rc = twice(in, type);
     rdb_values_close(&v);
     free(h.of);

@@ -605,9 +605,9 @@ enum rc rdb_in_open(struct rdb_in *in, struct bytes file, bool verify)
     return RC_OK;
 }
 
-enum rc rdb_in_open_dump(struct rdb_in *in, struct bytes payload, enum rdb_type *type)
+/* Any payload: the footer is looked at and taken off. */
+static enum rc open_payload(struct rdb_in *in, struct bytes payload)
 {
-    unsigned op;
     uint64_t sum;
     start(in, payload);
     if (payload.n < DUMP_FOOTER) {
@@ -621,11 +621,38 @@ enum rc rdb_in_open_dump(struct rdb_in *in, struct bytes payload, enum rdb_type 
         fault(in, in->n, "the payload's version or checksum are wrong");
         return RC_RANGE;
     }
+    return RC_OK;
+}
+
+enum rc rdb_in_open_dump(struct rdb_in *in, struct bytes payload, enum rdb_type *type)
+{
+    unsigned op;
+    TRY(open_payload(in, payload));
     TRY(take_byte(in, &op));
     if (!is_type(op))
         return fail(in, 0, "the byte %u is no type of value", op);
     *type = (enum rdb_type)op;
     return RC_OK;
+}
+
+enum rc rdb_in_open_functions(struct rdb_in *in, struct bytes payload)
+{
+    return open_payload(in, payload);
+}
+
+enum rc rdb_in_function(struct rdb_in *in, struct bytes *code)
+{
+    unsigned op;
+    if (in->error[0])
+        return RC_INVALID;
+    if (in->pos == in->n)
+        return RC_MISSING;
+    TRY(take_byte(in, &op));
+    if (op != RDB_MARK_FUNCTION) {
+        fault(in, in->pos - 1, "the byte %u does not begin a library of functions", op);
+        return RC_NOTYPE;
+    }
+    return take_text(in, &in->text, in->digits[1], code);
 }
 
 void rdb_in_close(struct rdb_in *in)

@@ -61,6 +61,10 @@ enum rc rdb_in_open(struct rdb_in *in, struct bytes file, bool verify);
 /* A payload of DUMP: type, value, version, checksum. RC_RANGE: version or checksum are wrong. Then the cursor
  * stands before the value, and the version and checksum cannot be reached. */
 enum rc rdb_in_open_dump(struct rdb_in *in, struct bytes payload, enum rdb_type *type);
+/* A payload of FUNCTION DUMP; RC_RANGE as above. Then its libraries, one by one: RC_MISSING behind the last, RC_NOTYPE (with
+ * error) at anything that is no library, RC_INVALID when its bytes are no sound string. */
+enum rc rdb_in_open_functions(struct rdb_in *in, struct bytes payload);
+enum rc rdb_in_function(struct rdb_in *in, struct bytes *code); /* good until the next */
 void rdb_in_close(struct rdb_in *in);
 
 /* The next item. After RDB_ITEM_KEY comes exactly one rdb_string_value or rdb_skip_value. */

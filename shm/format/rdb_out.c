@@ -311,14 +311,25 @@ enum rc rdb_out_end(struct rdb_out *out)
     return out->rc || !out->flush ? out->rc : spill(out);
 }
 
-enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
+enum rc rdb_out_function(struct rdb_out *out, struct bytes code)
+{
+    put_byte(out, RDB_MARK_FUNCTION);
+    return rdb_out_string(out, code);
+}
+
+enum rc rdb_out_footer(struct rdb_out *out)
 {
     static const uint8_t version[2] = {RDB_VERSION_OUT, 0};
+    rdb_out_bytes(out, version, 2);
+    return put_sum(out, true);
+}
+
+enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
+{
     int type = rdb_out_type(e);
     if (type < 0)
         return RC_NOTYPE;
     put_byte(out, (unsigned)type);
     put_value(out, e);
-    rdb_out_bytes(out, version, 2);
-    return put_sum(out, true);
+    return rdb_out_footer(out);
 }

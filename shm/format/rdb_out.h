@@ -50,12 +50,16 @@ enum rc rdb_out_select(struct rdb_out *out, uint32_t db, uint64_t keys, uint64_t
  * remembered): a type that cannot be written. */
 enum rc rdb_out_entry(struct rdb_out *out, const struct shm_entry *e, const struct shm_config *cfg,
                       int64_t now_ms);
+/* A library of functions, by its source: in a file, or in a payload of FUNCTION DUMP. */
+enum rc rdb_out_function(struct rdb_out *out, struct bytes code);
 /* The end mark and the checksum (0 without checksum), and the last flush. */
 enum rc rdb_out_end(struct rdb_out *out);
 
 /* ---- a DUMP payload: an empty growing buffer becomes buf, len ---- */
 
 enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e);
+/* What stands behind any payload: version and checksum. */
+enum rc rdb_out_footer(struct rdb_out *out);
 
 /* ---- pieces, for types' own writers ---- */
 

@@ -71,10 +71,19 @@ static double clip(double v, double most)
     return v > most ? most : v < -most ? -most : v;
 }
 
-/* The middle of the cell. A score that ZADD has given may be any number. */
+/* A score that ZADD has given may be any number. Those that are no cell become what redis-server's conversion makes of
+ * them on x86-64. */
+static uint64_t bits_of_score(double score)
+{
+    if (score >= 0)
+        return score < 0x1p64 ? (uint64_t)score : 0;
+    return score > -0x1p63 ? (uint64_t)(int64_t)score : 1ull << 63;
+}
+
+/* The middle of the cell. */
 struct geo_point geo_of_score(double score)
 {
-    uint64_t bits = score >= 0 && score < 0x1p63 ? (uint64_t)score : 0;
+    uint64_t bits = bits_of_score(score);
     struct area a = area_of((struct cell){gather(bits >> 1), gather(bits), GEO_STEPS});
     return (struct geo_point){clip((a.lon_min + a.lon_max) / 2, GEO_LON_MAX),
                               clip((a.lat_min + a.lat_max) / 2, GEO_LAT_MAX)};

@@ -163,9 +163,8 @@ static enum rc leaf_build(struct build *b, unsigned from, unsigned to, struct tr
     size_t bytes = sizeof(struct shm_node);
     for (unsigned i = from; i < to; i++)
         bytes += b->piece[i].bytes + SLOT_BYTES;
-    size_t room = bytes + bytes / 16;
-    enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP,
-                               room < NODE_MAX ? room : bytes, &out->ref);
+    enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP, tree_leaf_room(bytes),
+                               &out->ref);
     if (rc)
         return rc;
     struct shm_node *leaf = shm_at(out->ref);
@@ -191,22 +190,64 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
+/* The first hash that a bound can tell from those below it. */
+static uint64_t coarse(uint64_t hash)
+{
+    return hash >> HMAP_COARSE << HMAP_COARSE;
+}
+
+/* Pieces whose hashes are below the bound come first. */
+static unsigned partition(struct build *b, uint64_t bound, size_t *bytes)
+{
+    unsigned n = 0;
+    *bytes = 0;
+    for (unsigned i = 0; i < b->n; i++) {
+        struct piece p = b->piece[i];
+        if (p.hash >= bound)
+            continue;
+        b->piece[i] = b->piece[n];
+        b->piece[n++] = p;
+        *bytes += p.bytes + SLOT_BYTES;
+    }
+    return n;
+}
+
 /* Where to cut so that both halves take about as many bytes, between two hashes that a bound can tell apart. 0: nowhere. */
-static unsigned cut_of(struct build *b)
+static unsigned cut_sorted(struct build *b)
 {
     size_t sum = 0;
     unsigned best = 0;
-    for (unsigned i = 0; i < b->n; i++) {
-        const char *next;
-        b->piece[i].hash = b->piece[i].p ? hash_of(b->m, item_at(b->m, b->piece[i].p, &next).key) : b->hash;
-    }
     qsort(b->piece, b->n, sizeof(*b->piece), by_hash);
     for (unsigned i = 0; i + 1 < b->n && (sum < b->bytes / 2 || !best); i++) {
         sum += b->piece[i].bytes + SLOT_BYTES;
-        if (b->piece[i].hash >> HMAP_COARSE != b->piece[i + 1].hash >> HMAP_COARSE)
+        if (coarse(b->piece[i].hash) != coarse(b->piece[i + 1].hash))
             best = i + 1;
     }
     return best;
+}
+
+/* Hashes are spread evenly: near the middle of what the leaf has nothing need be sorted. Near, and not at it: leaves that were cut alike
+ * would all be full at the same time (as in order.c). The last leaf, with hashes that are all low in its range, is being filled in about
+ * their order, as copies and dumps are: little is to come for the first half. */
+static unsigned cut_of(struct build *b, uint64_t low, uint64_t high, uint64_t *bound)
+{
+    uint64_t least = UINT64_MAX, most = 0;
+    size_t bytes;
+    for (unsigned i = 0; i < b->n; i++) {
+        struct piece *p = &b->piece[i];
+        const char *next;
+        p->hash = p->p ? hash_of(b->m, item_at(b->m, p->p, &next).key) : b->hash;
+        least = p->hash < least ? p->hash : least;
+        most = p->hash > most ? p->hash : most;
+    }
+    bool in_order = high == UINT64_MAX && most - low < (high - low) / 16;
+    *bound = coarse(least + (most - least) / 16 * (in_order ? 14 : 6 + (b->hash & 0xffff) % 5));
+    unsigned n = partition(b, *bound, &bytes);
+    if (bytes >= b->bytes / 4 && (bytes <= b->bytes / 4 * 3 || (in_order && n < b->n)))
+        return n;
+    n = cut_sorted(b);
+    *bound = coarse(b->piece[n].hash);
+    return n;
 }
 
 /* What was taken stands in place of the path's leaf, and of its neighbour if had is 2. */
@@ -218,9 +259,8 @@ static enum rc put_built(struct build *b, struct tree_path *p, unsigned had)
     unsigned n = b->n ? 1 : 0, cut = 0;
     enum rc rc = RC_OK;
     if (b->bytes > LEAF_MAX - sizeof(struct shm_node) && b->n > 1)
-        cut = cut_of(b);
+        cut = cut_of(b, tree_low(p), tree_high(p), &with[1].low);
     if (cut) {
-        with[1].low = b->piece[cut].hash >> HMAP_COARSE << HMAP_COARSE;
         n = 2;
         rc = leaf_build(b, 0, cut, &with[0]);
         if (!rc)
@@ -274,16 +314,48 @@ static enum rc blocks_free(struct hmap *m, const char *item, size_t *bytes)
     return rc;
 }
 
+/* A leaf without holes moves to a longer block as it is. *done: it did, with the new item. */
+static enum rc grow(struct hmap *m, struct hmap_place *at, struct build *b, bool *done)
+{
+    struct shm_node *old = at->path.leaf, *leaf;
+    struct tree_child with = {.count = old->n + 1u};
+    size_t slots = SLOT_BYTES * old->n, bytes = pair_bytes(m, b->key, b->value);
+    char *end;
+    *done = !old->spare && old->end + slots + bytes + SLOT_BYTES <= LEAF_MAX;
+    if (!*done)
+        return RC_OK;
+    enum rc rc =
+        tree_leaf_new(&m->tree, old->form, tree_leaf_room(old->end + slots + bytes + SLOT_BYTES), &with.ref);
+    if (rc)
+        return rc;
+    leaf = shm_at(with.ref);
+    memcpy(leaf + 1, old + 1, old->end - sizeof(*old));
+    memcpy((char *)leaf + leaf->room - slots, (char *)old + old->room - slots, slots);
+    rc = write_item(b, (char *)leaf + old->end, &end);
+    leaf->n = (uint16_t)(old->n + 1);
+    leaf->end = (uint16_t)(end - (char *)leaf);
+    *slot_of(leaf, old->n) = slot_make(b->hash, old->end);
+    if (!rc)
+        rc = tree_replace(&m->tree, &at->path, 1, &with, 1);
+    return rc ? rc : tree_node_drop(&m->tree, old);
+}
+
 static enum rc add(struct hmap *m, struct hmap_place *at, struct build *b)
 {
     struct shm_node *leaf = at->path.leaf;
+    bool done = false;
+    enum rc rc = RC_OK;
     if (leaf && tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 1)) {
-        enum rc rc = append(m, leaf, b, slot_of(leaf, leaf->n));
+        rc = append(m, leaf, b, slot_of(leaf, leaf->n));
         if (rc)
             return rc;
         leaf->n++;
         return tree_count_add(&m->tree, &at->path, 1);
     }
+    if (leaf)
+        rc = grow(m, at, b, &done);
+    if (rc || done)
+        return rc;
     if (leaf)
         take_leaf(b, leaf, -1);
     take_new(b, b->key, b->value, at->hash);
@@ -298,6 +370,11 @@ static enum rc change(struct hmap *m, struct hmap_place *at, struct build *b)
     enum rc rc = blocks_free(m, item, &was);
     if (rc)
         return rc;
+    if (tree_leaf_mine(&m->tree, leaf) && pair_bytes(m, b->key, b->value) == was) {
+        char *end, *to = (char *)(uintptr_t)item;
+        rc = tx_log(m->tree.tx, to, was);
+        return rc ? rc : write_item(b, to, &end);
+    }
     if (tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 0) &&
         leaf->spare + was <= leaf->room / 4) {
         uint32_t *slot = slot_of(leaf, (unsigned)at->slot);

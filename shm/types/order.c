@@ -1,11 +1,10 @@
-/* A leaf's members stand in their order, each behind its score. A change in the middle builds the leaf anew (a copy of at
- * most a kilobyte); a member behind all others is written behind the end, since scores are often times. */
+/* A leaf's members stand in their order, each behind its score. While the leaf has room a change moves what stands behind it,
+ * under the undo log; else the leaf is built anew. */
 #include "shm/types/order.h"
 
 #define LEAF_FEW 256u
 
-/* Scores as numbers in the same order. -0 is 0. */
-static uint64_t score_key(double score)
+uint64_t order_key(double score)
 {
     uint64_t bits;
     score = score == 0 ? 0 : score;
@@ -81,24 +80,29 @@ static const char *first_under(shm_ref r)
     return leaf_at(n, n->start);
 }
 
-/* Does this child begin before the goal, or with it if the goal is a certain member? Only where the scores are the
- * same is its first member looked at. */
+static inline bool by_member(const struct goal *g)
+{
+    return g->kind == GOAL_MEMBER || g->kind == GOAL_MEMBER_ABOVE;
+}
+
+/* Does this child, whose lowest score is the goal's if that counts, begin before the goal, or with it if the goal is a
+ * certain member? */
 static bool begins_before(const struct goal *g, const struct tree_child *c)
 {
-    uint64_t key = score_key(g->score);
-    if (g->kind != GOAL_MEMBER && g->kind != GOAL_MEMBER_ABOVE && c->low != key)
-        return c->low < key;
     const char *first = first_under(c->ref), *next;
     if (g->kind == GOAL_PAIR && score_at(first) == g->score)
         return compare_bytes(member_at(first, &next), g->member) <= 0;
     return !reached(g, first);
 }
 
-/* The last child that begins before the goal, or the first one. */
+/* The last child that begins before the goal, or the first one. Only where the scores are the same are members looked at. */
 static unsigned child_for(const struct shm_node *n, const struct goal *g)
 {
     const struct tree_child *c = node_children(n);
-    unsigned lo = 0, hi = n->n;
+    uint64_t key = order_key(g->score);
+    unsigned lo = by_member(g) ? 0 : tree_child_below(c, n->n, key), hi = lo + 1u;
+    while (hi < n->n && (by_member(g) || c[hi].low == key))
+        hi += by_member(g) ? n->n - 1u : 1u;
     while (hi - lo > 1) {
         unsigned mid = (lo + hi) / 2;
         if (begins_before(g, &c[mid]))
@@ -109,14 +113,44 @@ static unsigned child_for(const struct shm_node *n, const struct goal *g)
     return lo;
 }
 
-static void scan_leaf(struct order_place *at)
+/* Finds where the leaf's members begin, up to number i. */
+static void scan_to(struct order_place *at, unsigned i)
+{
+    const struct shm_node *leaf = at->path.leaf;
+    const char *p = leaf_at(leaf, at->known ? at->at[at->known - 1] : leaf->start);
+    if (at->known)
+        member_at(p, &p);
+    for (; at->known <= i; member_at(p, &p))
+        at->at[at->known++] = (uint16_t)(p - (const char *)leaf);
+}
+
+/* Stands on member number i of the path's leaf. */
+static bool stand(struct order_place *at, unsigned i)
+{
+    at->known = 0;
+    at->index = i;
+    scan_to(at, i);
+    return true;
+}
+
+/* The first member of the leaf that reaches the goal, or its end. */
+static void scan_leaf(struct order_place *at, const struct goal *g)
 {
     const struct shm_node *leaf = at->path.leaf;
     const char *p = leaf_at(leaf, leaf->start);
-    for (unsigned i = 0; i < leaf->n; i++) {
+    bool always = by_member(g);
+    unsigned i = 0;
+    /* Each member tells where the next one is, which is too late to ask for it. */
+    for (size_t line = 64; line < leaf->end; line += 64)
+        __builtin_prefetch(leaf_at(leaf, line));
+    for (; i < leaf->n; i++) {
         at->at[i] = (uint16_t)(p - (const char *)leaf);
+        if ((always || score_at(p) >= g->score) && reached(g, p))
+            break;
         member_at(p, &p);
     }
+    at->index = i;
+    at->known = i < leaf->n ? i + 1 : i;
 }
 
 /* The place in the leaf where it belongs, also if that is behind its last member. */
@@ -131,12 +165,10 @@ static bool descend(const struct tree *t, const struct goal *g, struct order_pla
         p->step[p->depth++].at = child_for(n, g);
     }
     p->leaf = n;
-    at->index = 0;
+    at->index = at->known = 0;
     if (!n)
         return false;
-    scan_leaf(at);
-    while (at->index < n->n && !reached(g, leaf_at(n, at->at[at->index])))
-        at->index++;
+    scan_leaf(at, g);
     return at->index < n->n;
 }
 
@@ -174,9 +206,7 @@ bool order_at(const struct tree *t, uint64_t rank, struct order_place *at)
     if (rank >= tree_count(*t->root))
         return false;
     tree_find_at(t, rank, &at->path, &within);
-    at->index = (unsigned)within;
-    scan_leaf(at);
-    return true;
+    return stand(at, (unsigned)within);
 }
 
 bool order_last(const struct tree *t, struct order_place *at)
@@ -184,22 +214,18 @@ bool order_last(const struct tree *t, struct order_place *at)
     tree_last(t, &at->path);
     if (!at->path.leaf)
         return false;
-    at->index = at->path.leaf->n - 1u;
-    scan_leaf(at);
-    return true;
+    return stand(at, at->path.leaf->n - 1u);
 }
 
 bool order_next(struct order_place *at)
 {
     if (at->index + 1u < at->path.leaf->n) {
-        at->index++;
+        scan_to(at, ++at->index);
         return true;
     }
     if (!tree_next(&at->path))
         return false;
-    at->index = 0;
-    scan_leaf(at);
-    return true;
+    return stand(at, 0);
 }
 
 bool order_prev(struct order_place *at)
@@ -210,9 +236,7 @@ bool order_prev(struct order_place *at)
     }
     if (!tree_prev(&at->path))
         return false;
-    at->index = at->path.leaf->n - 1u;
-    scan_leaf(at);
-    return true;
+    return stand(at, at->path.leaf->n - 1u);
 }
 
 uint64_t order_rank(const struct order_place *at)
@@ -246,8 +270,7 @@ static enum rc leaf_build(struct tree *t, const struct part *parts, unsigned npa
     size_t bytes = sizeof(struct shm_node);
     for (unsigned i = 0; i < nparts; i++)
         bytes += parts[i].bytes;
-    size_t room = bytes + bytes / 16;
-    enum rc rc = tree_leaf_new(t, FORM_ORDER, room < NODE_MAX ? room : bytes, &out->ref);
+    enum rc rc = tree_leaf_new(t, FORM_ORDER, tree_leaf_room(bytes), &out->ref);
     if (rc)
         return rc;
     struct shm_node *leaf = shm_at(out->ref);
@@ -256,52 +279,110 @@ static enum rc leaf_build(struct tree *t, const struct part *parts, unsigned npa
         leaf->end = (uint16_t)(leaf->end + parts[i].bytes);
         leaf->n = (uint16_t)(leaf->n + parts[i].n);
     }
-    out->low = score_key(score_at(leaf_at(leaf, leaf->start)));
+    out->low = order_key(score_at(leaf_at(leaf, leaf->start)));
     out->count = leaf->n;
     return RC_OK;
 }
 
-/* The members of all parts in one leaf, or in two. */
-static enum rc put_parts(struct tree *t, struct tree_path *p, unsigned had, struct part *parts,
-                         unsigned nparts)
+/* What stands in place of one leaf, or of two. */
+struct remake {
+    struct part part[3];
+    unsigned n;
+    size_t bytes; /* of all parts */
+    size_t first; /* a leaf that is too long is cut behind so many bytes */
+};
+
+static void remake_add(struct remake *m, const char *from, const char *to, unsigned n)
+{
+    if (!n)
+        return;
+    m->part[m->n++] = (struct part){from, (size_t)(to - from), n};
+    m->bytes += (size_t)(to - from);
+}
+
+/* Cuts a part in two after so many bytes; the rest is what is left of *p. The member in the middle goes to where more of it
+ * stands, or a short one before a long one could not be told apart from it. */
+static struct part part_cut(struct part *p, size_t bytes)
+{
+    struct part head = {p->from, 0, 0};
+    while (p->n) {
+        const char *next;
+        member_at(p->from, &next);
+        size_t one = (size_t)(next - p->from);
+        if (head.bytes + one / 2 > bytes)
+            break;
+        head.bytes += one, head.n++;
+        *p = (struct part){next, p->bytes - one, p->n - 1};
+    }
+    return head;
+}
+
+/* The parts in one leaf, or in two. */
+static enum rc leaves_build(struct tree *t, const struct remake *m, struct tree_child with[2], unsigned *n)
+{
+    struct part half[2][4];
+    unsigned nhalf[2] = {0, 0}, all = 0;
+    size_t taken = 0;
+    for (unsigned i = 0; i < m->n; i++)
+        all += m->part[i].n;
+    bool one = all < 2 || m->bytes + sizeof(struct shm_node) <= ORDER_LEAF;
+    for (unsigned i = 0; i < m->n; i++) {
+        struct part rest = m->part[i], head = part_cut(&rest, one ? SIZE_MAX : m->first - taken);
+        if (head.n)
+            half[0][nhalf[0]++] = head;
+        if (rest.n)
+            half[1][nhalf[1]++] = rest;
+        taken = rest.n || taken + head.bytes > m->first ? m->first : taken + head.bytes;
+    }
+    enum rc rc = RC_OK;
+    *n = 0;
+    for (unsigned i = 0; i < 2 && !rc; i++)
+        if (nhalf[i])
+            rc = leaf_build(t, half[i], nhalf[i], &with[(*n)++]);
+    return rc;
+}
+
+static enum rc put_parts(struct tree *t, struct tree_path *p, unsigned had, const struct remake *m)
 {
     struct shm_node *old[2] = {p->leaf, had > 1 ? tree_neighbour(p) : NULL};
     struct tree_child with[2];
-    struct part half[2][4];
-    unsigned nhalf[2] = {0, 0}, h = 0, n = 0, nwith = 0;
-    size_t bytes = sizeof(struct shm_node), sum = 0;
-    for (unsigned i = 0; i < nparts; i++) {
-        bytes += parts[i].bytes;
-        n += parts[i].n;
-    }
-    for (unsigned i = 0; i < nparts; i++) {
-        struct part left = parts[i];
-        if (bytes > ORDER_LEAF && n > 1 && !h) { /* up to the middle goes to the first half */
-            struct part first = {left.from, 0, 0};
-            while (left.n && sum * 2 < bytes - sizeof(struct shm_node)) {
-                const char *next;
-                member_at(left.from, &next);
-                size_t one = (size_t)(next - left.from);
-                first.bytes += one, first.n++, sum += one;
-                left = (struct part){next, left.bytes - one, left.n - 1};
-            }
-            if (first.n)
-                half[0][nhalf[0]++] = first;
-            h = sum * 2 >= bytes - sizeof(struct shm_node);
-        }
-        if (left.n)
-            half[h][nhalf[h]++] = left;
-    }
-    enum rc rc = RC_OK;
-    for (unsigned i = 0; i < 2 && !rc; i++)
-        if (nhalf[i])
-            rc = leaf_build(t, half[i], nhalf[i], &with[nwith++]);
+    unsigned n;
+    enum rc rc = leaves_build(t, m, with, &n);
     if (!rc)
-        rc = tree_replace(t, p, had, with, nwith);
+        rc = tree_replace(t, p, had, with, n);
     for (unsigned i = 0; i < 2 && !rc; i++)
         if (old[i])
             rc = tree_node_drop(t, old[i]);
     return rc;
+}
+
+/* Where to cut. Behind all others a member begins a new leaf, since what comes in order fills leaves that way. Else
+ * near the middle, but not always there: leaves that were cut alike would all be full, and grow from one size of block to the
+ * next, at the same time, and the arena were left with blocks of a size that nobody wants. */
+static size_t cut_at(const struct order_place *at, const struct remake *m, double score, size_t last)
+{
+    struct tree_path p = at->path;
+    if (at->index == p.leaf->n && !tree_next(&p))
+        return m->bytes - last;
+    uint64_t mixed = (order_key(score) ^ at->index) * 0x9e3779b97f4a7c15ull;
+    return m->bytes * (6 + (mixed >> 61) % 5) / 16;
+}
+
+/* Moves the members from place cut on by so many bytes, and counts n more. The bytes that are moved are saved: some of them may be
+ * nobody's afterwards, and be written to again by this transaction. */
+static enum rc shift(struct tree *t, struct shm_node *leaf, const char *cut, long by, int n)
+{
+    char *from = (char *)(uintptr_t)cut;
+    size_t bytes = (size_t)(leaf_at(leaf, leaf->end) - cut), gone = by < 0 ? (size_t)-by : 0;
+    enum rc rc = tree_leaf_touch(t, leaf);
+    if (!rc && bytes + gone)
+        rc = tx_log(t->tx, from - gone, bytes + gone);
+    if (rc)
+        return rc;
+    memmove(from + by, from, bytes);
+    leaf->end = (uint16_t)(leaf->end + by);
+    leaf->n = (uint16_t)(leaf->n + n);
+    return RC_OK;
 }
 
 enum rc order_insert(struct tree *t, struct order_place *at, double score, struct bytes member)
@@ -310,56 +391,49 @@ enum rc order_insert(struct tree *t, struct order_place *at, double score, struc
     size_t bytes = put_bytes(member);
     char fresh[sizeof(double) + ITEM_MAX + 3], *end;
     enum rc rc;
-    if (leaf && at->index == leaf->n && tree_leaf_mine(t, leaf) && leaf->end + bytes <= leaf->room &&
-        leaf->end + bytes <= ORDER_LEAF) {
-        rc = tree_leaf_touch(t, leaf);
-        if (rc)
-            return rc;
-        end = put(t->tx, (char *)leaf + leaf->end, score, member, &rc);
-        if (rc)
-            return rc;
-        leaf->end = (uint16_t)(end - (char *)leaf);
-        leaf->n++;
-        return tree_count_add(t, &at->path, 1);
-    }
+    const char *cut = !leaf ? NULL : leaf_at(leaf, at->index < leaf->n ? at->at[at->index] : leaf->end);
     end = put(t->tx, fresh, score, member, &rc);
     if (rc)
         return rc;
-    struct part parts[3];
-    unsigned n = 0;
-    const char *cut = !leaf ? NULL : leaf_at(leaf, at->index < leaf->n ? at->at[at->index] : leaf->end);
-    if (at->index)
-        parts[n++] =
-            (struct part){leaf_at(leaf, leaf->start), (size_t)(cut - leaf_at(leaf, leaf->start)), at->index};
-    parts[n++] = (struct part){fresh, (size_t)(end - fresh), 1};
-    if (leaf && at->index < leaf->n)
-        parts[n++] = (struct part){cut, (size_t)(leaf_at(leaf, leaf->end) - cut), leaf->n - at->index};
-    return put_parts(t, &at->path, 1, parts, n);
+    if (leaf && tree_leaf_mine(t, leaf) && leaf->end + bytes <= leaf->room &&
+        leaf->end + bytes <= ORDER_LEAF) {
+        rc = shift(t, leaf, cut, (long)bytes, 1);
+        if (rc)
+            return rc;
+        bytes_copy((char *)(uintptr_t)cut, fresh, bytes);
+        return tree_count_add(t, &at->path, 1);
+    }
+    struct remake m = {.n = 0};
+    remake_add(&m, leaf ? leaf_at(leaf, leaf->start) : NULL, cut, at->index);
+    remake_add(&m, fresh, end, 1);
+    if (leaf)
+        remake_add(&m, cut, leaf_at(leaf, leaf->end), leaf->n - at->index);
+    if (leaf)
+        m.first = cut_at(at, &m, score, bytes);
+    return put_parts(t, &at->path, 1, &m);
 }
 
 enum rc order_del(struct tree *t, struct order_place *at)
 {
     struct shm_node *leaf = at->path.leaf, *next = tree_neighbour(&at->path);
     const char *from = leaf_at(leaf, at->at[at->index]), *to;
-    struct part parts[3];
-    unsigned n = 0;
-    size_t left = 0;
     enum rc rc = item_free(t, from + sizeof(double));
     member_at(from, &to);
     if (rc)
         return rc;
-    if (at->index)
-        parts[n++] =
-            (struct part){leaf_at(leaf, leaf->start), (size_t)(from - leaf_at(leaf, leaf->start)), at->index};
-    if (at->index + 1u < leaf->n)
-        parts[n++] = (struct part){to, (size_t)(leaf_at(leaf, leaf->end) - to), leaf->n - at->index - 1u};
-    for (unsigned i = 0; i < n; i++)
-        left += parts[i].bytes;
-    if (n && next && left < LEAF_FEW && left + (next->end - next->start) < ORDER_LEAF * 3 / 4) {
-        parts[n++] = (struct part){leaf_at(next, next->start), (size_t)(next->end - next->start), next->n};
-        return put_parts(t, &at->path, 2, parts, n);
+    size_t left = (size_t)(leaf->end - leaf->start) - (size_t)(to - from);
+    bool joins = left && next && left < LEAF_FEW && left + (next->end - next->start) < ORDER_LEAF * 3 / 4;
+    if (left && !joins && tree_leaf_mine(t, leaf) && left >= leaf->room / 2) {
+        rc = shift(t, leaf, to, from - to, -1);
+        return rc ? rc : tree_count_add(t, &at->path, -1);
     }
-    return put_parts(t, &at->path, 1, parts, n);
+    struct remake m = {.n = 0};
+    remake_add(&m, leaf_at(leaf, leaf->start), from, at->index);
+    remake_add(&m, to, leaf_at(leaf, leaf->end), leaf->n - at->index - 1u);
+    if (joins)
+        remake_add(&m, leaf_at(next, next->start), leaf_at(next, next->end), next->n);
+    m.first = m.bytes / 2;
+    return put_parts(t, &at->path, joins ? 2 : 1, &m);
 }
 
 enum rc order_leaf_free(struct tree *t, struct shm_node *leaf)

@@ -18,10 +18,12 @@
  * change. */
 struct order_place {
     struct tree_path path;
-    unsigned index;
-    uint16_t at[ORDER_LEAF_MOST]; /* where the leaf's members begin */
+    unsigned index, known;
+    uint16_t at[ORDER_LEAF_MOST]; /* where the leaf's first members begin: known of them */
 };
 
+/* Scores as numbers in the same order: the keys of the tree. -0 is 0. */
+uint64_t order_key(double score);
 double order_score(const struct order_place *at);
 struct bytes order_member(const struct order_place *at);
 

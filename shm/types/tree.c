@@ -30,16 +30,7 @@ uint64_t tree_count(shm_ref root)
 /* The last child whose lowest key is not above. */
 static unsigned child_for(const struct shm_node *n, uint64_t key)
 {
-    const struct tree_child *c = node_children(n);
-    unsigned lo = 0, hi = n->n;
-    while (hi - lo > 1) {
-        unsigned mid = (lo + hi) / 2;
-        if (c[mid].low <= key)
-            lo = mid;
-        else
-            hi = mid;
-    }
-    return lo;
+    return key == UINT64_MAX ? n->n - 1u : tree_child_below(node_children(n), n->n, key + 1);
 }
 
 static struct shm_node *step_down(struct tree_path *p, struct shm_node *n, unsigned at)
@@ -168,6 +159,15 @@ static enum rc node_new(struct tree *t, unsigned level, uint8_t form, size_t byt
                                        .end = 16,
                                        .room = (uint16_t)bytes};
     return RC_OK;
+}
+
+size_t tree_leaf_room(size_t bytes)
+{
+    static const uint16_t rooms[] = {128, 256, 384, 512, 640, 832, 1024};
+    for (unsigned i = 0; i < ARRAY_LEN(rooms); i++)
+        if (bytes <= rooms[i])
+            return rooms[i];
+    return bytes;
 }
 
 enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out)
@@ -496,10 +496,7 @@ bool trees_step(struct shm_ctx *ctx, unsigned max)
         }
         tx_begin(&tx, ctx);
         enum rc rc = shed_first(&tx, SHED_ONCE);
-        if (rc)
-            tx_abort(&tx);
-        else
-            tx_commit(&tx);
+        tx_end(&tx, rc);
         batch_leave(ctx);
         if (rc)
             return rc != RC_MISSING;

@@ -41,6 +41,17 @@ static inline struct tree_child *node_children(const struct shm_node *n)
 {
     return (struct tree_child *)(uintptr_t)(n + 1);
 }
+/* Of so many children the last whose lowest key is below, or the first. Without branches: which way it goes cannot be guessed. */
+static inline unsigned tree_child_below(const struct tree_child *c, unsigned len, uint64_t key)
+{
+    unsigned at = 0;
+    while (len > 1) {
+        unsigned half = len / 2;
+        at += c[at + half].low < key ? half : 0;
+        len -= half;
+    }
+    return at;
+}
 uint64_t tree_count(shm_ref root);
 
 /* The leaf in which this key belongs. */
@@ -57,6 +68,9 @@ uint64_t tree_before(const struct tree_path *p);
 uint64_t tree_low(const struct tree_path *p);
 uint64_t tree_high(const struct tree_path *p);
 
+/* The room for a leaf of so many bytes that may grow. Few sizes: a leaf that grows leaves a block behind which only a leaf of
+ * that size can use. */
+size_t tree_leaf_room(size_t bytes);
 /* A leaf with room for so many bytes in all (a little more: the block's size); n, start and end are the caller's. */
 enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out);
 /* Frees a node, or leaves it to the snapshot. */

@@ -26,13 +26,16 @@ endif()
 
 # Beside a real redis-server: no bytes of ours may differ from its own, and each must read the other's.
 if(TARGET skep)
-  add_test(NAME compat/dump_both
-           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/dump_both.py --server "$<TARGET_FILE:skep> --workers 2")
-  add_test(NAME compat/types_both
-           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/types_both.py --server "$<TARGET_FILE:skep> --workers 2")
-  add_test(NAME compat/bits_both
-           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/bits_both.py --server "$<TARGET_FILE:skep> --workers 2")
-  set_tests_properties(compat/dump_both compat/types_both compat/bits_both PROPERTIES LABELS compat TIMEOUT 120)
+  function(both_test name script)
+    add_test(NAME compat/${name} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/${script}.py
+                                         --server "$<TARGET_FILE:skep> --workers 2" ${ARGN})
+    set_tests_properties(compat/${name} PROPERTIES LABELS compat TIMEOUT 120)
+  endfunction()
+  foreach(script dump_both types_both bits_both events_both)
+    both_test(${script} ${script})
+  endforeach()
+  both_test(streams_both streams_both --seed 20261121)
+  both_test(streams_both_encodings streams_both --seed 7 --only SORTED,HASHES,STRINGS)
 endif()
 add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
 target_link_libraries(rdb_file ${SKEP_LIBS})

@@ -18,10 +18,19 @@ PRODUCERS = 3
 class Consumer(threading.Thread):
     """Pops until it is told to stop; connects again when its worker has died."""
 
-    def __init__(self, s, n):
+    def __init__(self, s, n, ordered):
         super().__init__(daemon=True)
-        self.s, self.n, self.got, self.broken = s, n, [], 0
+        self.s, self.n, self.ordered, self.got, self.broken = s, n, ordered, [], 0
         self.error = None
+
+    def pop(self, c):
+        keys = ("q1", "q2") if self.n % 2 else ("q2", "q1")
+        if self.n % 4 < 2:
+            r = c.command(("BLPOP", "BZPOPMIN")[self.ordered], *keys, "0", timeout=60)
+            return r.value[1].value
+        r = c.command(*(("BLMPOP", "BZMPOP")[self.ordered], "0", "2", *keys, ("LEFT", "MIN")[self.ordered]), timeout=60)
+        item = r.value[1].value[0]
+        return item.value[0].value if self.ordered else item.value
 
     def run(self):
         c = None
@@ -29,14 +38,8 @@ class Consumer(threading.Thread):
             while True:
                 try:
                     c = c or self.s.connect()
-                    keys = ("q1", "q2") if self.n % 2 else ("q2", "q1")
-                    if self.n % 4 < 2:
-                        r = c.command("BLPOP", *keys, "0", timeout=60)
-                        value = r.value[1].value
-                    else:
-                        r = c.command("BLMPOP", "0", "2", *keys, "LEFT", timeout=60)
-                        value = r.value[1].value[0].value
-                    if value == b"stop":
+                    value = self.pop(c)
+                    if value.startswith(b"stop"):
                         return
                     self.got.append(value)
                 except (resp.Closed, OSError):
@@ -46,10 +49,14 @@ class Consumer(threading.Thread):
             self.error = e
 
 
+def push(c, ordered, key, value):
+    return c.command("ZADD", key, "1", value) if ordered else c.command("RPUSH", key, value)
+
+
 class Producer(threading.Thread):
-    def __init__(self, s, n, seconds):
+    def __init__(self, s, n, seconds, ordered):
         super().__init__(daemon=True)
-        self.s, self.n, self.seconds = s, n, seconds
+        self.s, self.n, self.seconds, self.ordered = s, n, seconds, ordered
         self.pushed, self.unsure, self.error = [], [], None
 
     def run(self):
@@ -60,8 +67,8 @@ class Producer(threading.Thread):
                 i += 1
                 try:
                     c = c or self.s.connect()
-                    if c.command("RPUSH", "q%d" % (1 + i % 2), value).kind != "int":
-                        raise Failure("RPUSH was refused")
+                    if push(c, self.ordered, "q%d" % (1 + i % 2), value).kind != "int":
+                        raise Failure("a push was refused")
                     self.pushed.append(value)
                 except (resp.Closed, OSError):
                     self.unsure.append(value)
@@ -70,9 +77,9 @@ class Producer(threading.Thread):
             self.error = e
 
 
-def run_crowd(s, seconds, disturb=None):
-    consumers = [Consumer(s, i) for i in range(CONSUMERS)]
-    producers = [Producer(s, i, seconds) for i in range(PRODUCERS)]
+def run_crowd(s, seconds, ordered, disturb=None):
+    consumers = [Consumer(s, i, ordered) for i in range(CONSUMERS)]
+    producers = [Producer(s, i, seconds, ordered) for i in range(PRODUCERS)]
     for t in consumers + producers:
         t.start()
     if disturb:
@@ -84,9 +91,9 @@ def run_crowd(s, seconds, disturb=None):
     def drained():
         return c.command("EXISTS", "q1", "q2").value == b"0"
 
-    wait_for("the lists are empty", drained)
-    for t in consumers:
-        c.command("RPUSH", "q1", "stop")
+    wait_for("the keys are empty", drained)
+    for i in range(CONSUMERS):
+        push(c, ordered, "q1", "stop %d" % i)
     for t in consumers:
         t.join(30)
     for t in consumers + producers:
@@ -114,13 +121,13 @@ def judge(consumers, producers, c):
     check_arena(c)
 
 
-def shared(start):
+def shared(start, ordered=False):
     """Nobody dies: nothing is lost."""
     with start("--workers", "2") as s:
-        judge(*run_crowd(s, 3))
+        judge(*run_crowd(s, 3, ordered))
 
 
-def killed(start):
+def killed(start, ordered=False):
     """Workers die under load. A value may go only with a connection that was to get it."""
     with start("--workers", "2") as s:
         watch = Watch(s)
@@ -131,7 +138,16 @@ def killed(start):
                 os.kill(all_running(watch, 2)[i % 2]["pid"], signal.SIGKILL)
             all_running(watch, 2)
 
-        judge(*run_crowd(s, 3, disturb))
+        judge(*run_crowd(s, 3, ordered, disturb))
+
+
+def sorted_shared(start):
+    """The same with sorted sets."""
+    shared(start, True)
+
+
+def sorted_killed(start):
+    killed(start, True)
 
 
 def order(start):
@@ -193,5 +209,14 @@ def moved(start):
         check_arena(c)
 
 
+SCENARIOS = {
+    "shared": shared,
+    "killed": killed,
+    "sorted_shared": sorted_shared,
+    "sorted_killed": sorted_killed,
+    "order": order,
+    "moved": moved,
+}
+
 if __name__ == "__main__":
-    sys.exit(main({"shared": shared, "killed": killed, "order": order, "moved": moved}, server.Server))
+    sys.exit(main(SCENARIOS, server.Server))

@@ -1,8 +1,10 @@
 /* The operations that the crash tests interrupt. Together they must pass every point of CRASH_POINTS. */
 #include "tests/crash/dict_ops.h"
 #include "tests/crash/exec_ops.h"
+#include "tests/crash/library_ops.h"
 #include "tests/crash/snap_ops.h"
 #include "tests/crash/list_ops.h"
+#include "tests/crash/pubsub_ops.h"
 #include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
 #include "shm/session.h"
@@ -13,17 +15,6 @@
 #include <stdlib.h>
 
 void (*crash_between)(void);
-
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
 
 static void with_name(struct shm_ctx *ctx, uint32_t db, const char *prefix, unsigned i, size_t n,
                       int64_t expiry)
@@ -663,6 +654,19 @@ const struct crash_op crash_ops[] = {
     {"exec", exec_ready, exec_keys, false},
     {"exec-gate", exec_ready, exec_gate, false},
     {"exec-gate-undone", exec_ready, exec_gate_undone, false},
+    /* subscriptions and messages */
+    {"topics", pubsub_ready, pubsub_registers, false},
+    {"letters-sent", pubsub_ready, pubsub_sends, false},
+    {"letters-taken", pubsub_ready, pubsub_takes, false},
+    {"pubsub-adopted", pubsub_ready, pubsub_adopts, false},
+    {"library-first", NULL, library_first, false},
+    {"library-loads", libraries_ready, library_loads, false},
+    {"library-replaces", libraries_ready, library_replaces, false},
+    {"library-goes", libraries_ready, library_goes, false},
+    {"library-flushes", libraries_ready, library_flushes, false},
+    {"library-refused", libraries_ready, library_refused, false},
+    {"library-gate", libraries_ready, library_gate, false},
+    {"library-gate-undone", libraries_ready, library_gate_undone, false},
     /* sorted sets */
     {"zset-packed", zsets_ready, zset_packed, true},
     {"zset-listpack", zsets_ready, zset_listpack, true},
@@ -709,6 +713,9 @@ const struct crash_op crash_ops[] = {
     {"snap-swap", two_databases, swap, SNAP_HALF},
     {"snap-bury", NULL, flush_and_bury, SNAP_HALF},
     {"snap-ring", crowded_ready, crowded_dels, CALLS | SNAP_ALL},
+    {"snap-library", libraries_ready, library_replaces, SNAP_ALL},
+    {"snap-library-goes", libraries_ready, library_goes, SNAP_ALL},
+    {"snap-library-gate", libraries_ready, library_gate, SNAP_HALF},
     {"snap-exec", exec_ready, exec_keys, SNAP_ALL},
     {"snap-exec-gate", exec_ready, exec_gate, SNAP_HALF},
     {"snap-cut", two_databases, snap_cuts, false},

@@ -33,6 +33,16 @@ extern const unsigned crash_op_count;
 
 /* Called, if not NULL, between the transactions of an operation that has several. */
 extern void (*crash_between)(void);
+static inline void between(void)
+{
+    if (crash_between)
+        crash_between();
+}
+
+static inline void ok(enum rc rc)
+{
+    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
+}
 
 /* Creates a small arena with a fixed seed and fills it through the victim's slot. */
 void crash_arena(void);

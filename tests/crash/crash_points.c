@@ -4,6 +4,7 @@
 #include "shm/crashpoint.h"
 #include "shm/repair.h"
 #include "tests/crash/image.h"
+#include "tests/crash/pubsub_ops.h"
 #include "tests/crash/snap_ops.h"
 
 #include <signal.h>
@@ -36,10 +37,15 @@ static struct {
     uint64_t points; /* that the undisturbed operation passes */
 } * allowed;
 
+static uint64_t digest_now(void)
+{
+    return ks_digest('b') ^ pubsub_digest();
+}
+
 static void allow_now(void)
 {
     CHECK(allowed->n < ARRAY_LEN(allowed->digest));
-    allowed->digest[allowed->n++] = ks_digest('b');
+    allowed->digest[allowed->n++] = digest_now();
 }
 static bool is_allowed(uint64_t digest)
 {
@@ -99,7 +105,7 @@ static void inspect(const struct crash_op *op, enum crash_point p, unsigned hit,
 {
     char why[2000];
     unsigned faults = arena_check(why, sizeof(why));
-    uint64_t now = faults ? 0 : ks_digest('b');
+    uint64_t now = faults ? 0 : digest_now();
     if (!faults)
         bystander_check();
     if (!faults && is_allowed(now))

@@ -5,46 +5,10 @@
 static const struct hash_limits hash_limits = {40, 64};
 static const struct set_limits set_limits = {60, 20, 64};
 
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
-
-/* A transaction on one key, or on two. */
-struct work {
-    struct tx tx;
-    struct name name[2];
-    struct key_ref k[2];
-    uint32_t at[2];
-    struct dict d;
-};
-
-static struct key_ref *open_keys(struct work *w, struct shm_ctx *ctx, struct name a, struct name b,
-                                 unsigned n)
-{
-    w->name[0] = a;
-    w->name[1] = b;
-    for (unsigned i = 0; i < n; i++) {
-        w->k[i] = ks_ref(ctx, 0, NAME_BYTES(w->name[i]));
-        w->k[i].arg = i;
-    }
-    if (ks_begin)
-        ks_begin();
-    tx_begin(&w->tx, ctx);
-    ok(keys_latch(&w->tx, w->k, n, w->at));
-    return &w->k[w->at[0]];
-}
-
 static struct key_ref *open_key(struct work *w, struct shm_ctx *ctx, const char *prefix, unsigned i)
 {
     struct name n = name_of(prefix, i);
-    return open_keys(w, ctx, n, n, 1);
+    return ks_open(w, ctx, n, n);
 }
 
 /* Fields [from, from + n) get values of so many bytes. */
@@ -52,29 +16,31 @@ static void puts_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsig
 {
     static char value[3000];
     static struct work w;
+    static struct dict d;
     struct dict_place at;
-    hash_open(&w.d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    hash_open(&d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
     for (unsigned i = 0; i < n; i++) {
         struct name f = name_of("f", from + i);
         fill(value, bytes, from + i + (unsigned)bytes);
-        dict_find(&w.d, NAME_BYTES(f), &at);
-        ok(hash_put(&w.d, &at, &hash_limits, NAME_BYTES(f), (struct bytes){value, bytes}));
+        dict_find(&d, NAME_BYTES(f), &at);
+        ok(hash_put(&d, &at, &hash_limits, NAME_BYTES(f), (struct bytes){value, bytes}));
     }
-    ok(dict_end(&w.d));
+    ok(dict_end(&d));
     tx_commit(&w.tx);
 }
 
 static void dels_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n)
 {
     static struct work w;
+    static struct dict d;
     struct dict_place at;
-    hash_open(&w.d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    hash_open(&d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
     for (unsigned i = 0; i < n; i++) {
         struct name f = name_of("f", from + i);
-        CHECK(dict_find(&w.d, NAME_BYTES(f), &at));
-        ok(dict_del(&w.d, &at));
+        CHECK(dict_find(&d, NAME_BYTES(f), &at));
+        ok(dict_del(&d, &at));
     }
-    ok(dict_end(&w.d));
+    ok(dict_end(&d));
     tx_commit(&w.tx);
 }
 
@@ -88,13 +54,14 @@ static struct bytes member(struct name *m, bool number, unsigned i)
 static void adds(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n, bool number)
 {
     static struct work w;
+    static struct dict d;
     struct key_ref *k = open_key(&w, ctx, "set", set);
     struct name m;
     bool added;
-    ok(set_open(&w.d, &w.tx, k, 1, &set_limits, member(&m, number, from), n));
+    ok(set_open(&d, &w.tx, k, 1, &set_limits, member(&m, number, from), n));
     for (unsigned i = 0; i < n; i++)
-        ok(set_add(&w.d, &set_limits, member(&m, number, from + i), &added));
-    ok(dict_end(&w.d));
+        ok(set_add(&d, &set_limits, member(&m, number, from + i), &added));
+    ok(dict_end(&d));
     tx_commit(&w.tx);
 }
 
@@ -108,7 +75,7 @@ static void dels(struct shm_ctx *ctx, const char *prefix, unsigned i)
 static void copies(struct shm_ctx *ctx, struct name from, struct name to)
 {
     static struct work w;
-    struct key_ref *k = open_keys(&w, ctx, from, to, 2);
+    struct key_ref *k = ks_open(&w, ctx, from, to);
     ok(dict_copy(&w.tx, key_entry(k), &w.k[w.at[1]], 1));
     tx_commit(&w.tx);
 }

@@ -11,11 +11,6 @@ struct exec {
     uint32_t at[KEYS];
 };
 
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
-
 static struct key_ref *key(struct exec *x, unsigned i)
 {
     return &x->k[x->at[i]];

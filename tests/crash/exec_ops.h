@@ -8,7 +8,7 @@
 #ifndef SKEP_TEST_EXEC_OPS_H
 #define SKEP_TEST_EXEC_OPS_H
 
-#include "tests/crash/keyspace.h"
+#include "tests/crash/crash_ops.h"
 
 void exec_ready(struct shm_ctx *ctx); /* the log is on, databases 0 to 2 have tables and keys */
 /* Several commands in one transaction: keys of three databases are changed in place, twice over, made and deleted

@@ -1,5 +1,6 @@
 /* Whole operations on the keyspace for the crash tests. */
 #include "tests/crash/keyspace.h"
+#include "shm/library.h"
 #include "shm/wal.h"
 #include "shm/types/dict.h"
 #include "shm/types/list.h"
@@ -43,13 +44,18 @@ struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key)
     return k;
 }
 
-static enum rc end(struct tx *tx, enum rc rc)
+struct key_ref *ks_open(struct work *w, struct shm_ctx *ctx, struct name a, struct name b)
 {
-    if (rc)
-        tx_abort(tx);
-    else
-        tx_commit(tx);
-    return rc;
+    unsigned n = bytes_equal(NAME_BYTES(a), NAME_BYTES(b)) ? 1 : 2;
+    w->name[0] = a;
+    w->name[1] = b;
+    for (unsigned i = 0; i < n; i++) {
+        w->k[i] = ks_ref(ctx, 0, NAME_BYTES(w->name[i]));
+        w->k[i].arg = i;
+    }
+    begin(&w->tx, ctx);
+    CHECK(!keys_latch(&w->tx, w->k, n, w->at));
+    return &w->k[w->at[0]];
 }
 
 /* While the log is on, the operations tell it what they do, as commands would. */
@@ -107,7 +113,7 @@ enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes 
     rc = value_new(&tx, key, value, expiry_ms, &e);
     if (!rc)
         rc = key_put(&tx, &k, e, false);
-    return end(&tx, rc ? rc : tell_set(&tx, &k, value));
+    return tx_end(&tx, rc ? rc : tell_set(&tx, &k, value));
 }
 
 static enum rc int_new(struct tx *tx, struct bytes key, int64_t v, shm_ref *e)
@@ -125,7 +131,7 @@ enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v
     if (rc)
         return rc;
     rc = int_new(&tx, key, v, &e);
-    return end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, false));
 }
 
 enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, int64_t *out)
@@ -137,14 +143,14 @@ enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, 
     if (rc)
         return rc;
     if (k.entry && (rc = key_own(&tx, &k)))
-        return end(&tx, rc);
+        return tx_end(&tx, rc);
     if (k.entry && entry_enc(key_entry(&k)) == ENC_INT) {
         *out = entry_int(key_entry(&k)) + by;
-        return end(&tx, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
+        return tx_end(&tx, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
     }
     *out = by;
     rc = int_new(&tx, key, by, &e);
-    return end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, false));
 }
 
 enum rc ks_del(struct shm_ctx *ctx, uint32_t db, struct bytes key)
@@ -155,7 +161,7 @@ enum rc ks_del(struct shm_ctx *ctx, uint32_t db, struct bytes key)
     if (rc)
         return rc;
     rc = key_del(&tx, &k, false);
-    return end(&tx, rc ? rc : tx_effect_del(&tx, db, key, k.hash));
+    return tx_end(&tx, rc ? rc : tx_effect_del(&tx, db, key, k.hash));
 }
 
 enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t expiry_ms)
@@ -168,15 +174,15 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
     if (rc)
         return rc;
     if (!k.entry)
-        return end(&tx, RC_MISSING);
+        return tx_end(&tx, RC_MISSING);
     if (expiry_ms >= 0 && key_entry(&k)->flags & ENTRY_EXPIRES) {
         rc = key_own(&tx, &k);
         if (!rc)
             rc = tx_redo(&tx, (uint64_t *)entry_expiry_at(key_entry(&k)), (uint64_t)expiry_ms);
-        return end(&tx, rc);
+        return tx_end(&tx, rc);
     }
     rc = key_renew(&tx, &k, key, expiry_ms, &e, &moved);
-    return end(&tx, rc ? rc : key_put(&tx, &k, e, moved));
+    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, moved));
 }
 
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to)
@@ -192,16 +198,16 @@ enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct by
     begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, 2, at);
     if (rc)
-        return end(&tx, rc);
+        return tx_end(&tx, rc);
     struct key_ref *a = &k[at[0]], *b = &k[at[1]];
     if (!a->entry)
-        return end(&tx, RC_MISSING);
+        return tx_end(&tx, RC_MISSING);
     rc = key_renew(&tx, a, to, entry_expiry(key_entry(a)), &e, &moved);
     if (!rc)
         rc = key_del(&tx, a, moved);
     if (!rc)
         rc = key_put(&tx, b, e, false);
-    return end(&tx, rc);
+    return tx_end(&tx, rc);
 }
 
 enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part)
@@ -212,15 +218,15 @@ enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t 
     if (rc)
         return rc;
     if (!k.entry)
-        return end(&tx, RC_MISSING);
+        return tx_end(&tx, RC_MISSING);
     rc = key_own(&tx, &k);
     if (rc)
-        return end(&tx, rc);
+        return tx_end(&tx, rc);
     char *p = (char *)entry_bytes(key_entry(&k)).p + at;
     rc = tx_log(&tx, p, part.n);
     for (size_t i = 0; !rc && i < part.n; i++) /* byte by byte: a death may come in the middle */
         ((volatile char *)p)[i] = part.p[i];
-    return end(&tx, rc);
+    return tx_end(&tx, rc);
 }
 
 enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more)
@@ -231,7 +237,7 @@ enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byt
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
+    return tx_end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
 }
 
 enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value)
@@ -241,7 +247,7 @@ enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byte
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return end(&tx, string_set(&tx, &k, value, -1, 0));
+    return tx_end(&tx, string_set(&tx, &k, value, -1, 0));
 }
 
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset, struct bytes part)
@@ -252,7 +258,7 @@ enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint6
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return end(&tx, string_set_range(&tx, &k, offset, part, 0, &length));
+    return tx_end(&tx, string_set_range(&tx, &k, offset, part, 0, &length));
 }
 
 static enum rc many_one(struct tx *tx, const struct ks_many *m, struct key_ref *k, char *value)
@@ -286,7 +292,7 @@ enum rc ks_many(struct shm_ctx *ctx, const struct ks_many *m)
     enum rc rc = keys_latch(&tx, k, m->n, at);
     for (unsigned i = 0; i < m->n && !rc; i++)
         rc = many_one(&tx, m, &k[at[i]], value);
-    rc = end(&tx, rc ? rc : m->give_up ? RC_INVALID : RC_OK);
+    rc = tx_end(&tx, rc ? rc : m->give_up ? RC_INVALID : RC_OK);
     free(names);
     free(k);
     free(at);
@@ -500,13 +506,26 @@ static void digest_log(struct digest *d)
     CHECK(r.bound == wal_lsn(arena_root())); /* nobody holds the log up */
 }
 
+static void digest_databases(struct digest *d)
+{
+    for (d->db = 0; d->db < dbs_all(arena_root()); d->db++)
+        if (db_table(arena_root(), d->db))
+            digest_dir(d, db_table(arena_root(), d->db)->dir);
+}
+
+uint64_t ks_entries_digest(void)
+{
+    struct digest d = {0};
+    digest_databases(&d);
+    return d.sum;
+}
+
 uint64_t ks_digest(char skip)
 {
     struct digest d = {.skip = skip};
-    for (d.db = 0; d.db < arena_root()->ndbs; d.db++)
-        if (db_table(arena_root(), d.db))
-            digest_dir(&d, db_table(arena_root(), d.db)->dir);
+    digest_databases(&d);
     digest_mail(&d);
     digest_log(&d);
+    d.sum += libraries_epoch(arena_root()) * 0xd6e8feb86659fd93ull; /* it changes with the value */
     return d.sum;
 }

@@ -25,6 +25,17 @@ void fill(char *to, size_t n, unsigned seed);
 extern void (*ks_begin)(void);
 
 struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key); /* the table must exist */
+
+/* A transaction on one key of the first database, or on two: k[at[0]] is that which was named first. */
+struct work {
+    struct tx tx;
+    struct name name[2];
+    struct key_ref k[2];
+    uint32_t at[2];
+};
+/* Latches them and answers the first; b may be the same as a. */
+struct key_ref *ks_open(struct work *w, struct shm_ctx *ctx, struct name a, struct name b);
+
 enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value, int64_t expiry_ms);
 enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v);
 enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, int64_t *out);
@@ -63,6 +74,7 @@ enum rc ks_get(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct ks_val
 /* A digest of all keys, values and expiries in all databases, of the mail in all rings, and of the log. Keys that begin
  * with the letter skip are left out. */
 uint64_t ks_digest(char skip);
+uint64_t ks_entries_digest(void); /* of the entries alone, hidden databases included */
 /* Of one entry; the sum of all is what ks_digest says of the keys. */
 uint64_t ks_entry_digest(uint32_t db, const struct shm_entry *e);
 

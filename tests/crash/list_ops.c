@@ -6,38 +6,14 @@
 
 static const struct list_how how = {.fill = -2, .clock = 1};
 
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
 static struct name key_of(unsigned i)
 {
     return name_of("list", i);
 }
 
-/* A transaction on one list, or on two. */
-struct work {
-    struct tx tx;
-    struct name name[2];
-    struct key_ref k[2];
-    uint32_t at[2];
-};
-
 static struct key_ref *open_lists(struct work *w, struct shm_ctx *ctx, unsigned i, unsigned j)
 {
-    unsigned n = 1 + (i != j);
-    for (unsigned k = 0; k < n; k++) {
-        w->name[k] = key_of(k ? j : i);
-        w->k[k] = ks_ref(ctx, 0, NAME_BYTES(w->name[k]));
-        w->k[k].arg = k;
-    }
-    if (ks_begin)
-        ks_begin();
-    tx_begin(&w->tx, ctx);
-    CHECK(!keys_latch(&w->tx, w->k, n, w->at));
-    return &w->k[w->at[0]];
+    return ks_open(w, ctx, key_of(i), key_of(j));
 }
 
 static void end(struct work *w, enum rc rc)
@@ -193,6 +169,7 @@ void list_waits(struct shm_ctx *ctx)
     for (uint32_t i = 0; i < 2; i++) {
         session_at(i)->state = SESSION_BUSY;
         session_at(i)->id = 100 + i;
+        session_at(i)->wait_type = TYPE_LIST;
         waits(ctx, i);
         between();
     }
@@ -201,7 +178,7 @@ void list_waits(struct shm_ctx *ctx)
     const struct shm_waiter *first = NULL;
     enum rc rc = waiters_latch(&w.tx);
     if (!rc)
-        first = waiters_first(ctx->root, 0, k->hash);
+        first = waiters_first(ctx->root, 0, k->hash, TYPE_LIST);
     CHECK(first && first->id == 100);
     rc = push(&w, k, 1, 2, 10, false);
     if (!rc)

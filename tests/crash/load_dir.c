@@ -5,6 +5,7 @@
  *
  * Prints "ok" or "failed: WHY" or "died", then words of shm_load and shm_wal, then a line for each key. Exit: 0 loaded,
  * 1 refused, 2 something is wrong with us. */
+#include "shm/library.h"
 #include "shm/config.h"
 #include "shm/format/rdb_out.h"
 #include "shm/persist.h"
@@ -135,6 +136,16 @@ static void show_keys(struct shm_ctx *ctx)
     printf("keys %llu digest %016llx\n", (unsigned long long)s.keys, (unsigned long long)s.digest);
 }
 
+static void show_libraries(struct shm_ctx *ctx)
+{
+    struct library_copy copy = {0};
+    struct library lib;
+    CHECK(!libraries_read(ctx, &copy));
+    for (struct bytes rest = copy.all; library_next(&rest, &lib);)
+        printf("library_%.*s %u\n", (int)lib.name.n, lib.name.p, lib.nfunctions);
+    free(copy.p);
+}
+
 /* ---- the loaders ---- */
 
 static pid_t start_loader(unsigned i, const int *wakefd)
@@ -225,6 +236,7 @@ int main(int argc, char **argv)
     print_words(p);
     if (strcmp(show, "no") != 0)
         show_keys(&ctx);
+    show_libraries(&ctx);
     if (arena_check(why, sizeof(why))) {
         printf("arena: %s\n", why);
         return 2;

@@ -145,14 +145,64 @@ def rdb_refused(program):
         r.save(f.dir)
         f.refuses("more than 16 databases")
         expect("keys", {(19, b"a"): (b"b", -1, "embstr")}, f.loads("databases", 20).keys)
+
+
+def library(name, *functions):
+    lines = ["redis.register_function('%s', function() return 1 end)" % f for f in functions]
+    return "\n".join(["#!lua name=" + name] + lines)
+
+
+def libraries_of(got):
+    return {w[8:]: int(n) for w, n in got.words.items() if w.startswith("library_")}
+
+
+def functions(program):
+    """Libraries in RDB files and logs of redis-server's; those that are refused, with the reason."""
     with Redis() as r, Folder(program) as f:
-        r.do("FUNCTION", "LOAD", "#!lua name=l\nredis.register_function('f', function() return 1 end)")
+        for name in ("one", "two", "three"):
+            r.do("FUNCTION", "LOAD", library(name, *["%s_%d" % (name, i) for i in range(len(name))]))
         r.do("SET", "a", "b")
         r.save(f.dir)
-        got = f.loads()
-        expect("keys", {(0, b"a"): (b"b", -1, "embstr")}, got.keys)
-        if "library of functions" not in got.log:
-            raise Failed("the library went without a word: " + got.log)
+        for loaders in (1, 3):
+            got = f.loads(loaders=loaders)
+            expect("libraries", {"one": 3, "two": 3, "three": 5}, libraries_of(got))
+            expect("keys", {(0, b"a"): (b"b", -1, "embstr")}, got.keys)
+        r.do("FUNCTION", "FLUSH")
+        r.do("FUNCTION", "LOAD", library("lib", "f"))
+        r.save(f.dir)
+        data = read(f.path("dump.rdb"))
+        at = data.index(b"\xf5")
+        end = data.index(b"1 end)") + 6
+        record = data[at:end]
+        for text, why in (
+            (b"\xf6\x03lib", "release candidates"),
+            (record + record, "Library 'lib' already exists"),
+            (record + record.replace(b"lib", b"bil"), "Function f already exists|Function 'f' already exists"),
+            (record.replace(b"return", b"retur("), "Error compiling function: user_function:2"),
+            (record.replace(b"register", b"repeat__"), "nonexistent global variable 'repeat___function'"),
+            (record.replace(b"#!lua", b"#!lub"), "Engine 'lub' not found"),
+            (record.replace(b"#!", b"--"), "Missing library metadata"),
+            (b"\xf5\xc3\x05\x40\x40abcde", "Loading .*dump.rdb"),
+            (b"\xf5\x80\x7f\xff\xff\xff", "Loading .*dump.rdb"),
+        ):
+            f.write("dump.rdb", data[:at] + text + data[end:-8] + bytes(8))
+            f.refuses(why, loaders=2)
+    with Redis("--appendonly", "yes", "--appendfsync", "always") as r, Folder(program) as f:
+        r.do("FUNCTION", "LOAD", library("one", "f", "g"))
+        r.do("BGREWRITEAOF")
+        while b"aof_rewrite_in_progress:0" not in r.do("INFO", "persistence"):
+            time.sleep(0.02)
+        r.do("FUNCTION", "LOAD", library("gone", "h"))
+        r.do("FUNCTION", "LOAD", "REPLACE", library("one", "f", "g", "i"))
+        r.do("FUNCTION", "DELETE", "gone")
+        dump = r.do("FUNCTION", "DUMP")
+        r.do("FUNCTION", "LOAD", library("flushed", "j"))
+        r.do("FUNCTION", "RESTORE", dump, "FLUSH")
+        r.do("FUNCTION", "LOAD", library("last", "k"))
+        r.copy(f.dir)
+        os.rename(f.path("dump.rdb"), f.path("other.rdb")) if os.path.exists(f.path("dump.rdb")) else None
+        for loaders in (1, 3):
+            expect("libraries of a log", {"one": 3, "last": 1}, libraries_of(f.loads("appendonly", "yes", loaders=loaders)))
 
 
 def rdb_damaged(program):
@@ -161,7 +211,7 @@ def rdb_damaged(program):
         r.pipe([command("SET", "a", "b" * 100), command("SET", "n", 12345, "PXAT", FUTURE_MS)])
         r.pipe([command("SELECT", 2), command("SET", "long", rnd(70))])
         r.pipe([command("RPUSH", "l", "a", 1), command("SADD", "s", 5, 6), command("HSET", "h", "f", "v" * 70)])
-        r.pipe([command("ZADD", "z", "1.5", "a"), command("SADD", "t", "a")])
+        r.pipe([command("ZADD", "z", "1.5", "a"), command("SADD", "t", "a"), command("FUNCTION", "LOAD", library("l", "f"))])
         r.save(f.dir)
         good = read(f.path("dump.rdb"))
         f.loads()
@@ -506,7 +556,7 @@ def shares(program):
 
 SCENARIOS = {
     s.__name__: s
-    for s in (rdb, rdb_types, rdb_empty, crowded, usage, rdb_refused, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
+    for s in (rdb, rdb_types, rdb_empty, crowded, usage, rdb_refused, functions, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
               aof_damaged, surroundings, full, shares)
 }
 

@@ -170,6 +170,24 @@ def save_points(start):
         expect(s.connect(), '"v"', "GET", "k2")
 
 
+def flushed(start):
+    """Where save points are set FLUSHALL calls off a save under way, and has the file follow."""
+    with start("--workers", "2", "--rdb-key-save-delay", "20000") as s:
+        c = s.connect()
+        c.command("MSET", *[w for i in range(1000) for w in ("k%d" % i, "v")])
+        expect(c, "+OK", "CONFIG", "SET", "save", "3600 1000000")
+        saves = int(info(c, "rdb_saves"))
+        expect(c, "+Background saving started", "BGSAVE")
+        wait_for("it writes", lambda: int(info(c, "current_save_keys_total")))
+        expect(c, "+OK", "FLUSHALL")
+        wait_for("the file follows", lambda: int(info(c, "rdb_saves")) > saves)
+        if int(info(c, "rdb_saves")) != saves + 1 or info(c, "rdb_last_bgsave_status") != "ok":
+            raise Failure("the save was not called off, or counts as a failure")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), ":0", "DBSIZE")
+
+
 # ---- the disk refuses ----
 
 
@@ -703,7 +721,7 @@ def reload(start):
 
 
 if __name__ == "__main__":
-    scenarios = (restart, snapshots, save_points, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
+    scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
                  replaced, upgraded, reload)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -5,8 +5,9 @@ import os
 import signal
 import sys
 import threading
+import time
 
-from crowd import Failure, Watch, check_arena, main, wait_for, workers_of
+from crowd import Failure, Watch, all_running, check_arena, main, wait_for, workers_of
 import resp
 import server
 
@@ -152,7 +153,182 @@ def stopped(start):
         check_arena(p)
 
 
-SCENARIOS = {"order": order, "killed": killed, "slow": slow, "stopped": stopped}
+class Feed:
+    """Publishers with serial numbers, and subscribers of every kind, each in a thread of its own; nobody may miss or double one."""
+
+    PUBLISHERS = 3
+    KINDS = (
+        ("SUBSCRIBE", "feed"),
+        ("PSUBSCRIBE", "f*d"),
+        ("SSUBSCRIBE", "feed"),
+        ("SUBSCRIBE", "other", "feed", "more"),
+        ("PSUBSCRIBE", "f*", "x*"),
+        ("SUBSCRIBE", "feed"),
+    )
+
+    def __init__(self, s, subscribers=12):
+        self.s, self.stopping, self.errors = s, False, []
+        self.subscribers = [s.connect() for _ in range(subscribers)]
+        self.counts = {b"PUBLISH": set(), b"SPUBLISH": set()}
+        self.sent = [[] for _ in range(self.PUBLISHERS)]
+        self.heard, self.closed = [], 0
+        for i, c in enumerate(self.subscribers):
+            if i % 2:
+                c.command("HELLO", "3")
+            words = self.KINDS[i % len(self.KINDS)]
+            c.send([w.encode() for w in words])
+            for _ in words[1:]:
+                c.read()
+        shards = sum(self.KINDS[i % len(self.KINDS)][0] == "SSUBSCRIBE" for i in range(subscribers))
+        self.expected = {b"PUBLISH": {subscribers - shards}, b"SPUBLISH": {shards}}
+        self.threads = [threading.Thread(target=self.guard, args=(self.publish, i)) for i in range(self.PUBLISHERS)]
+        self.threads += [threading.Thread(target=self.guard, args=(self.listen, c)) for c in self.subscribers]
+        for t in self.threads:
+            t.start()
+
+    def guard(self, fn, arg):
+        try:
+            fn(arg)
+        except BaseException as e:  # told to whoever ends us
+            self.errors.append(repr(e))
+
+    def publish(self, who):
+        c, i = self.s.connect(), 0
+        while not self.stopping:
+            try:
+                c = c or self.s.connect()
+                for word in (b"PUBLISH", b"SPUBLISH"):
+                    c.send([word, b"feed", b"%d:%d" % (who, i)])
+                    self.counts[word].add(int(c.read().value))
+                self.sent[who].append(i)
+            except (resp.Closed, OSError):
+                c = None  # whether this one went out is not known
+            i += 1
+            time.sleep(0.0005)
+        c = c or self.s.connect()
+        for word in (b"PUBLISH", b"SPUBLISH"):
+            c.send([word, b"feed", b"end"])
+            c.read()
+
+    def listen(self, c):
+        seen, ends = [], 0
+        try:
+            while ends < self.PUBLISHERS:
+                m = c.read(60).value[-1].value
+                ends += m == b"end"
+                if m != b"end":
+                    seen.append([int(x) for x in m.split(b":")])
+            self.heard.append(seen)
+        except (resp.Closed, OSError):
+            self.closed += 1
+
+    def finish(self):
+        """How many subscribers were closed; the others have everything, once and in order."""
+        self.stopping = True
+        for t in self.threads:
+            t.join(90)
+        if self.errors:
+            raise Failure("; ".join(self.errors))
+        for seen in self.heard:
+            for who in range(self.PUBLISHERS):
+                of = [i for w, i in seen if w == who]
+                if sorted(set(of)) != of:
+                    raise Failure("a subscriber has a message twice, or not in order")
+                missed = set(self.sent[who]) - set(of)
+                if missed:
+                    raise Failure("a subscriber has missed %d messages of %d" % (len(missed), len(self.sent[who])))
+        return self.closed
+
+
+def roll(s, watch):
+    before = {w["pid"] for w in workers_of(watch)[0]}
+    os.kill(s.proc.pid, signal.SIGHUP)
+
+    def new():
+        now = [w for w in workers_of(watch)[0] if w["state"] == "running"]
+        return len(now) == 2 and not before & {w["pid"] for w in now}
+
+    wait_for("all workers are new", new)
+
+
+def gone(watch):
+    wait_for("nobody is left", lambda: not watch.command("PUBSUB", "CHANNELS").value)
+    wait_for("no pattern is left", lambda: watch.command("PUBSUB", "NUMPAT").value == b"0")
+    check_arena(watch)
+
+
+def moved(start):
+    """Workers are replaced under load: subscribers stay, and miss or double nothing."""
+    with start("--workers", "2") as s:
+        watch = s.connect()
+        feed = Feed(s)
+        silent = s.connect()
+        silent.command("SUBSCRIBE", "silent")
+        for _ in range(4):
+            time.sleep(0.3)
+            roll(s, watch)
+        time.sleep(0.3)
+        if feed.finish():
+            raise Failure("%d subscribers were closed" % feed.closed)
+        if not all(counts & feed.expected[word] for word, counts in feed.counts.items()):
+            raise Failure("PUBLISH counted %r" % feed.counts)
+        if numsub(watch, "silent") != 1 or publish(watch, "silent", "x") != 1 or texts(silent, 1) != [b"x"]:
+            raise Failure("the silent one is forgotten")
+        for c in feed.subscribers + [silent]:
+            c.close()
+        gone(watch)
+        print("%d messages" % sum(map(len, feed.sent)))
+
+
+def moved_slowly(start):
+    """A message that was noted long before it is sent, in a long transaction, reaches who has moved meanwhile."""
+    with start("--workers", "2") as s:
+        watch, p = s.connect(), s.connect()
+        subscribers = spread(s, 6)
+        for c in subscribers:
+            c.command("SUBSCRIBE", "c")
+        for i in range(20):
+            p.command("RPUSH", "long", *("%d" % (k * 7919 % 100003) for k in range(i * 5000, i * 5000 + 5000)))
+        for i in range(3):
+            for words in [("MULTI",), ("PUBLISH", "c", "%d" % i)] + [("SORT", "long", "ALPHA", "STORE", "to")] * 8:
+                p.command(*words)
+            p.send([b"EXEC"])
+            time.sleep(0.05)
+            roll(s, watch)
+            answers = p.read(60)
+            if answers.value[0].value != b"6":
+                raise Failure("PUBLISH counted %s" % answers.value[0].value)
+            publish(watch, "c", "then")
+            for c in subscribers:
+                if texts(c, 2) != [b"%d" % i, b"then"]:
+                    raise Failure("a message was lost")
+        check_arena(watch)
+
+
+def moved_killed(start):
+    """A worker dies while workers are replaced: who is not closed has missed nothing."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+        closed = []
+        for i in range(3):
+            feed = Feed(s)
+            time.sleep(0.2)
+            os.kill(s.proc.pid, signal.SIGHUP)
+            time.sleep(0.004 * i)
+            try:
+                os.kill(workers_of(watch)[0][-1]["pid"], signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            all_running(watch, 2)
+            time.sleep(0.2)
+            closed.append(feed.finish())
+            for c in feed.subscribers:
+                c.close()
+        gone(watch)
+        print("%r closed" % closed)
+
+
+SCENARIOS = {"order": order, "killed": killed, "slow": slow, "stopped": stopped, "moved": moved, "moved_slowly": moved_slowly, "moved_killed": moved_killed}
 
 if __name__ == "__main__":
     sys.exit(main(SCENARIOS, server.Server))

@@ -48,7 +48,7 @@ void snap_begin(const struct crash_op *op)
         return;
     slot_adopt(&ctx, SNAPPER, ROLE_SNAP, 0);
     seen.sum = 0;
-    seen.cut = ks_digest(0);
+    seen.cut = ks_entries_digest();
     cut(&ctx);
     if (op->how & SNAP_HALF)
         walk(&ctx, add_up, true);

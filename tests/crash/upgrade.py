@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 
+import pubsub
 from crowd import Crowd, Failure, all_running, check_arena, main, wait_for, workers_of
 import server
 
@@ -90,6 +91,7 @@ def upgrade(start, following, *_):
         all_running(watch, 2)
         watch.command("CONFIG", "SET", "maxmemory-samples", "7")
         was = version(watch)
+        feed = pubsub.Feed(s, 6)
         with Crowd(s.port, CLIENTS, 16) as crowd:
             time.sleep(0.5)
             before = pids(watch)
@@ -104,6 +106,8 @@ def upgrade(start, following, *_):
             replaced(watch, before, 2)
             wait_for("the old version shows again", lambda: version(watch) == was)
             finish(s, watch, crowd)
+        if feed.finish():
+            raise Failure("%d subscribers were closed" % feed.closed)
         if watch.command("CONFIG", "GET", "maxmemory-samples").value[1].value != b"7":
             raise Failure("CONFIG SET was forgotten")
 

@@ -93,10 +93,7 @@ static enum rc make_record(struct shm_ctx *ctx, unsigned id, uint64_t n, char *v
     tx_begin(&tx, ctx);
     tx_effect_key(&tx, id * 0x9e3779b97f4a7c15ull);
     enum rc rc = tx_effect(&tx, id % 3, argv, 3);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
+    tx_end(&tx, rc);
     return rc;
 }
 

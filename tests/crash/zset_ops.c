@@ -5,39 +5,9 @@
 
 static const struct zset_limits limits = {40, 64, 1};
 
-static void between(void)
-{
-    if (crash_between)
-        crash_between();
-}
-
-static void ok(enum rc rc)
-{
-    CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-}
-
-/* A transaction on one key, or on two. */
-struct work {
-    struct tx tx;
-    struct name name[2];
-    struct key_ref k[2];
-    uint32_t at[2];
-};
-
 static struct key_ref *open_keys(struct work *w, struct shm_ctx *ctx, unsigned a, unsigned b)
 {
-    unsigned n = a == b ? 1 : 2;
-    w->name[0] = name_of("zset", a);
-    w->name[1] = name_of("zset", b);
-    for (unsigned i = 0; i < n; i++) {
-        w->k[i] = ks_ref(ctx, 0, NAME_BYTES(w->name[i]));
-        w->k[i].arg = i;
-    }
-    if (ks_begin)
-        ks_begin();
-    tx_begin(&w->tx, ctx);
-    ok(keys_latch(&w->tx, w->k, n, w->at));
-    return &w->k[w->at[0]];
+    return ks_open(w, ctx, name_of("zset", a), name_of("zset", b));
 }
 
 /* The i-th member, of so many bytes at least. */

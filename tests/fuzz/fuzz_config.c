@@ -3,11 +3,11 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "master/conf_file.h"
 #include "shm/base/words.h"
+#include "tests/fuzz/fuzz.h"
 
 #define INPUT_MAX 4096
 
@@ -17,16 +17,6 @@ static struct {
     size_t n;
     char name[64];
 } now;
-
-static uint64_t state;
-
-static uint64_t draw(uint64_t n)
-{
-    state ^= state << 13; /* xorshift64 */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (state >> 11) % n;
-}
 
 static const char *const values[] = {
     "yes",
@@ -78,23 +68,23 @@ static void add(const char *s)
 static void build(void)
 {
     now.n = 0;
-    for (uint64_t lines = draw(draw(4) ? 4 : 12); lines > 0; lines--) {
-        int id = (int)draw(CONFIG_COUNT);
-        add(config_alias(id) && draw(2) ? config_alias(id) : config_name(id));
-        for (uint64_t words = 1 + draw(8) / 6; words > 0; words--) {
+    for (uint64_t lines = chance(chance(4) ? 4 : 12); lines > 0; lines--) {
+        int id = (int)chance(CONFIG_COUNT);
+        add(config_alias(id) && chance(2) ? config_alias(id) : config_name(id));
+        for (uint64_t words = 1 + chance(8) / 6; words > 0; words--) {
             add(" ");
-            add(values[draw(ARRAY_LEN(values))]);
+            add(values[chance(ARRAY_LEN(values))]);
         }
-        add(draw(20) ? "\n" : "\r\n#x\n\n");
+        add(chance(20) ? "\n" : "\r\n#x\n\n");
     }
-    for (uint64_t hits = draw(3) ? 0 : draw(8); hits > 0 && now.n > 0; hits--) {
-        size_t at = draw(now.n), len = draw(now.n - at);
-        switch (draw(3)) {
+    for (uint64_t hits = chance(3) ? 0 : chance(8); hits > 0 && now.n > 0; hits--) {
+        size_t at = chance(now.n), len = chance(now.n - at);
+        switch (chance(3)) {
         case 0:
-            now.text[at] = (char)draw(256);
+            now.text[at] = (char)chance(256);
             break;
         case 1:
-            now.text[at] = "\"' \\x\n#"[draw(7)];
+            now.text[at] = "\"' \\x\n#"[chance(7)];
             break;
         default:
             memmove(now.text + at, now.text + at + len, now.n - at - len);
@@ -153,9 +143,9 @@ static void set_some(struct shm_config *cfg)
     struct config_pair pairs[4];
     struct config_changes changed;
     char err[CONFIG_ERR_MAX];
-    int n = 1 + (int)draw(4);
+    int n = 1 + (int)chance(4);
     for (int i = 0; i < n; i++) {
-        const char *name = config_name((int)draw(CONFIG_COUNT)), *value = values[draw(ARRAY_LEN(values))];
+        const char *name = config_name((int)chance(CONFIG_COUNT)), *value = values[chance(ARRAY_LEN(values))];
         pairs[i] = (struct config_pair){{name, strlen(name)}, {value, strlen(value)}};
     }
     before = *cfg;
@@ -189,7 +179,7 @@ static void one(const char *path)
     conf_report_free(&report);
     values_fit(&cfg);
     words_come_back();
-    if (rc == RC_OK && draw(8) == 0) {
+    if (rc == RC_OK && chance(8) == 0) {
         set_some(&cfg);
         unlink(path);
         comes_back(&cfg, path);
@@ -198,27 +188,16 @@ static void one(const char *path)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-    long seconds = 5;
     char path[] = "/tmp/fuzz_config.XXXXXX";
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seconds"))
-            seconds = atol(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    printf("fuzz_config --seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
+    fuzz_begin(argc, argv, "fuzz_config");
     int fd = mkstemp(path);
     CHECK(fd >= 0);
     close(fd);
     signal(SIGSEGV, on_crash);
     signal(SIGABRT, on_crash);
     signal(SIGBUS, on_crash);
-    state = seed * 2 + 1;
-    time_t end = time(NULL) + seconds;
-    for (uint64_t turn = 0; (turn & 63) || time(NULL) < end; turn++) {
-        snprintf(now.name, sizeof(now.name), "fuzz_config-%llu-%llu.input", (unsigned long long)seed,
+    for (uint64_t turn = 0; fuzz_goes_on(turn); turn++) {
+        snprintf(now.name, sizeof(now.name), "fuzz_config-%llu-%llu.input", (unsigned long long)fuzz.seed,
                  (unsigned long long)turn);
         build();
         if (!includes())

@@ -1,21 +1,10 @@
 /* Patterns against an oracle: short ones must agree with a plain recursive matcher, long ones must come back
  * in time. fuzz_glob [--seconds N] [--seed S]; the same seed gives the same inputs. */
 #include <stdio.h>
-#include <stdlib.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "shm/base/glob.h"
-
-static uint64_t state;
-
-static uint64_t draw(uint64_t n)
-{
-    state ^= state << 13; /* xorshift64 */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (state >> 11) % n;
-}
+#include "tests/fuzz/fuzz.h"
 
 static unsigned char low(char c, bool nocase)
 {
@@ -73,16 +62,16 @@ static bool expected(struct bytes p, struct bytes t, bool nocase)
 
 static size_t fill(char *out, size_t max, const char *from)
 {
-    size_t n = draw(max + 1), letters = strlen(from);
+    size_t n = chance(max + 1), letters = strlen(from);
     for (size_t i = 0; i < n; i++)
-        out[i] = draw(40) ? from[draw(letters)] : (char)draw(256);
+        out[i] = chance(40) ? from[chance(letters)] : (char)chance(256);
     return n;
 }
 
-static int give_up(uint64_t seed, uint64_t turn, struct bytes p, struct bytes t, const char *why)
+static int give_up(uint64_t turn, struct bytes p, struct bytes t, const char *why)
 {
     char name[64];
-    snprintf(name, sizeof(name), "fuzz_glob-%llu-%llu.input", (unsigned long long)seed,
+    snprintf(name, sizeof(name), "fuzz_glob-%llu-%llu.input", (unsigned long long)fuzz.seed,
              (unsigned long long)turn);
     FILE *f = fopen(name, "w");
     if (f) {
@@ -95,7 +84,7 @@ static int give_up(uint64_t seed, uint64_t turn, struct bytes p, struct bytes t,
     return 1;
 }
 
-static int run_long(uint64_t seed, uint64_t turn)
+static int run_long(uint64_t turn)
 {
     static char p[2000], t[20000];
     struct bytes pattern = {p, fill(p, sizeof(p), "**a?b[a-b]")}, text = {t, fill(t, sizeof(t), "aaaab")};
@@ -103,31 +92,20 @@ static int run_long(uint64_t seed, uint64_t turn)
     glob_match(pattern, text, turn & 1);
     /* 4e7 steps at worst, each at most a class of the pattern's length; an exponential matcher takes years.
      */
-    return clock() - start < 20 * CLOCKS_PER_SEC ? 0 : give_up(seed, turn, pattern, text, "took too long");
+    return clock() - start < 20 * CLOCKS_PER_SEC ? 0 : give_up(turn, pattern, text, "took too long");
 }
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-    long seconds = 5;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seconds"))
-            seconds = atol(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    printf("fuzz_glob --seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    state = seed * 2 + 1;
-    time_t end = time(NULL) + seconds;
-    for (uint64_t turn = 0; (turn & 1023) || time(NULL) < end; turn++) {
+    fuzz_begin(argc, argv, "fuzz_glob");
+    for (uint64_t turn = 0; fuzz_goes_on(turn); turn++) {
         char p[10], t[10];
         struct bytes pattern = {p, fill(p, sizeof(p), "**?[]^-\\abcAB")},
                      text = {t, fill(t, sizeof(t), "abcABC]^-\\")};
-        bool nocase = draw(2);
+        bool nocase = chance(2);
         if (glob_match(pattern, text, nocase) != expected(pattern, text, nocase))
-            return give_up(seed, turn, pattern, text, "disagrees with the oracle");
-        if (turn % 4096 == 0 && run_long(seed, turn))
+            return give_up(turn, pattern, text, "disagrees with the oracle");
+        if (turn % 4096 == 0 && run_long(turn))
             return 1;
     }
     return 0;

@@ -6,21 +6,16 @@
  * notices a step outside. Memory must stay in proportion to what has arrived, and the parser's wish for more
  * bytes must be true. A seed always gives the same rounds; only how many of them fit the time differs. */
 #include "worker/proto/parse.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
 enum { MOST_INPUT = 1 << 14 };
 
-static uint64_t random_state;
-
 static uint32_t rnd(uint32_t below)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 16) % below);
+    return (uint32_t)chance(below);
 }
 
 /* ---- inputs ---- */
@@ -306,8 +301,8 @@ static void print_input(const struct input *in)
 static void one_round(uint64_t seed, uint64_t round)
 {
     static struct input in;
-    random_state = (seed + 1) * 0x9E3779B97F4A7C15u ^ (round + 1) * 0xBF58476D1CE4E5B9u;
-    random_state += !random_state;
+    chance_state = (seed + 1) * 0x9E3779B97F4A7C15u ^ (round + 1) * 0xBF58476D1CE4E5B9u;
+    chance_state += !chance_state;
     struct parse_limits lim = PARSE_LIMITS_DEFAULT;
     if (rnd(4) == 0)
         lim = (struct parse_limits){1 + rnd(300), 1 + rnd(20), 16 + rnd(200), rnd(4) != 0};
@@ -327,32 +322,12 @@ static void one_round(uint64_t seed, uint64_t round)
     }
 }
 
-static double now(void)
-{
-    struct timespec ts;
-    clock_gettime(CLOCK_MONOTONIC, &ts);
-    return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
-}
-
 int main(int argc, char **argv)
 {
-    double seconds = 5;
-    uint64_t seed = (uint64_t)time(NULL), rounds = UINT64_MAX, round = 0;
-    for (int i = 1; i < argc; i += 2) {
-        bool known = i + 1 < argc;
-        if (known && strcmp(argv[i], "--seconds") == 0)
-            seconds = atof(argv[i + 1]);
-        else if (known && strcmp(argv[i], "--seed") == 0)
-            seed = strtoull(argv[i + 1], NULL, 10);
-        else if (known && strcmp(argv[i], "--rounds") == 0)
-            rounds = strtoull(argv[i + 1], NULL, 10);
-        else
-            return fprintf(stderr, "usage: fuzz_parse [--seconds N] [--seed S] [--rounds R]\n"), 2;
-    }
-    printf("fuzz_parse: seed %llu\n", (unsigned long long)seed);
-    fflush(stdout); /* a crash must not take the seed with it */
-    for (double end = now() + seconds; round < rounds && now() < end; round++)
-        one_round(seed, round);
+    uint64_t round = 0;
+    fuzz_begin(argc, argv, "fuzz_parse");
+    for (; fuzz_goes_on(round); round++)
+        one_round(fuzz.seed, round);
     printf("fuzz_parse: %llu rounds\n", (unsigned long long)round);
     return 0;
 }

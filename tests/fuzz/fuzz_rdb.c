@@ -10,24 +10,19 @@
 #include "shm/config.h"
 #include "shm/format/rdb_build.h"
 #include "shm/format/rdb_out.h"
+#include "shm/library.h"
 #include "shm/repair.h"
 #include "shm/types/coll.h"
+#include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
-#include <unistd.h>
 
 enum { MOST_INPUT = 1 << 14 };
 
-static uint64_t random_state;
-
 static uint32_t rnd(uint32_t below)
 {
-    random_state ^= random_state << 13;
-    random_state ^= random_state >> 7;
-    random_state ^= random_state << 17;
-    return (uint32_t)((random_state >> 16) % below);
+    return (uint32_t)chance(below);
 }
 
 /* ---- inputs ---- */
@@ -700,6 +695,44 @@ static void read_payload(void)
     free(copy);
 }
 
+/* A payload of FUNCTION DUMP whose checksum is right: libraries, something else among them, and spoiled bytes. What can be
+ * read is packed, and found again. */
+static void read_functions(void)
+{
+    struct rdb_in in;
+    struct bytes code;
+    struct library_pack packed = {0};
+    struct library lib;
+    uint8_t footer[10] = {RDB_VERSION_OUT, 0};
+    len = 0;
+    for (unsigned i = rnd(5); i; i--) {
+        byte(rnd(8) ? RDB_MARK_FUNCTION : rnd(256));
+        string();
+    }
+    if (len && rnd(2))
+        input[rnd((uint32_t)len)] = (uint8_t)rnd(256);
+    len = len > MOST_INPUT - sizeof(footer) ? MOST_INPUT - sizeof(footer) : len;
+    uint64_t sum = crc64(crc64(0, input, len), footer, 2);
+    memcpy(footer + 2, &sum, 8);
+    put(footer, sizeof(footer));
+    uint8_t *copy = malloc(len);
+    CHECK(copy);
+    memcpy(copy, input, len);
+    unsigned n = 0, found = 0;
+    CHECK(!rdb_in_open_functions(&in, (struct bytes){(char *)copy, len}));
+    enum rc rc;
+    for (; !(rc = rdb_in_function(&in, &code)); n++)
+        library_pack(&packed, &(struct library){.name = code, .code = code, .functions = {"", 0}});
+    CHECK(rc == RC_MISSING || rc == RC_NOTYPE || rc == RC_INVALID);
+    CHECK(in.pos <= len - sizeof(footer) && in.text.cap <= 256 + len * LZF_GAIN);
+    for (struct bytes rest = {packed.p, packed.n}; library_next(&rest, &lib); found++)
+        CHECK(bytes_equal(lib.name, lib.code));
+    CHECK(found == n);
+    rdb_in_close(&in);
+    free(packed.p);
+    free(copy);
+}
+
 /* Any bytes as LZF: never more than was asked for. What was compressed comes back. */
 static void lzf_round(void)
 {
@@ -722,27 +755,17 @@ static void lzf_round(void)
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-    long seconds = 5;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seconds"))
-            seconds = atol(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    printf("fuzz_rdb --seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    random_state = seed * 2 + 1;
-    time_t end = time(NULL) + seconds;
+    fuzz_begin(argc, argv, "fuzz_rdb");
     char why[1000];
     arena_make();
     uint64_t rounds = 0, whole = 0;
-    for (; (rounds & 255) || time(NULL) < end; rounds++) {
+    for (; fuzz_goes_on(rounds); rounds++) {
         make_file();
         if (rnd(4))
             spoil();
         whole += read_twice();
         read_payload();
+        read_functions();
         lzf_round();
     }
     CHECKF(!arena_check(why, sizeof(why)), "%s", why);

@@ -23,25 +23,22 @@ In a permutation `step?` must not be answered yet (the session is blocked), and 
 now. %{NAME.id} is the client id of session NAME. Before each permutation all databases are flushed.
 """
 
-import argparse
-import difflib
 import os
 import re
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import expected  # noqa: E402
 import resp  # noqa: E402
-import server  # noqa: E402
+from expected import ScriptError  # noqa: E402
 
 BLOCKED_S = 0.3  # so long a blocked session must stay silent
 
 
-class SpecError(Exception):
-    pass
-
-
 class Spec:
+    by_hand = False
+
     def __init__(self, path):
         self.config, self.setup, self.check = [], [], []
         self.sessions, self.steps, self.permutations = {}, {}, []
@@ -68,11 +65,15 @@ class Spec:
                 elif where in ("setup", "check"):
                     getattr(self, where).append(line)
                 else:
-                    raise SpecError("%s:%d: not understood: %s" % (path, number, line))
+                    raise ScriptError("%s:%d: not understood: %s" % (path, number, line))
         for p in self.permutations:
             for s in p:
                 if s.rstrip("?!") not in self.steps:
-                    raise SpecError("%s: no step %s" % (path, s))
+                    raise ScriptError("%s: no step %s" % (path, s))
+        self.outcome = ", %d permutations" % len(self.permutations)
+
+    def run(self, srv):
+        return Run(self, srv).all()
 
     def interleavings(self):
         def weave(lists):
@@ -151,59 +152,5 @@ class Run:
         return "\n".join(self.out) + "\n"
 
 
-def run_one(name, opts):
-    spec = Spec(os.path.join(HERE, "specs", name + ".spec"))
-    path = os.path.join(HERE, "expected", name + ".out")
-    with server.Server(opts.server, spec.config) as srv:
-        got = Run(spec, srv).all()
-        illness = srv.health()
-        tail = srv.log_tail()
-    illness = illness or srv.bad_end
-    if opts.generate:
-        with open(path, "w", encoding="utf-8") as f:
-            f.write(got)
-        print("%s: written" % name)
-        return True
-    with open(path, encoding="utf-8") as f:
-        wanted = f.read()
-    if got != wanted:
-        sys.stdout.writelines(
-            difflib.unified_diff(
-                wanted.splitlines(True), got.splitlines(True), "expected/%s.out" % name, "what the server answered"
-            )
-        )
-    if illness:
-        print(illness)
-    if got == wanted and not illness:
-        print("%s: ok, %d permutations" % (name, len(spec.permutations)))
-        return True
-    print("--- the server's last lines ---\n" + tail)
-    print("%s: FAILED" % name)
-    return False
-
-
-def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--server", required=True, help="the program with its own arguments")
-    ap.add_argument("--generate", action="store_true", help="write the expectation instead of comparing")
-    ap.add_argument("--limit", type=int, default=0, help="seconds for everything together")
-    ap.add_argument("names", nargs="*")
-    opts = ap.parse_args()
-    server.install_signal_handlers(opts.limit)
-    names = opts.names or sorted(f[:-5] for f in os.listdir(os.path.join(HERE, "specs")) if f.endswith(".spec"))
-    failed = []
-    for name in names:
-        try:
-            good = run_one(name, opts)
-        except (SpecError, server.StartFailed, FileNotFoundError) as e:
-            print("%s: FAILED: %s" % (name, e))
-            good = False
-        if not good:
-            failed.append(name)
-        sys.stdout.flush()
-    if failed:
-        sys.exit("failed: " + " ".join(failed))
-
-
 if __name__ == "__main__":
-    main()
+    expected.main(__doc__, HERE, "specs", ".spec", Spec)

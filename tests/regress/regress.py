@@ -41,8 +41,6 @@ Otherwise:
     @sub /REGEX/TEXT/ from here on, replace in whatever is shown
 """
 
-import argparse
-import difflib
 import os
 import re
 import stat
@@ -51,14 +49,11 @@ import time
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
+import expected  # noqa: E402
 import resp  # noqa: E402
-import server  # noqa: E402
+from expected import ScriptError  # noqa: E402
 
 MODIFIERS = ("sort", "type", "ignore", "save", "match", "fields", "pick", "about", "until")
-
-
-class ScriptError(Exception):
-    pass
 
 
 def text_of(r):
@@ -94,9 +89,13 @@ def pick(r, path):
 
 
 class Script:
-    def __init__(self, path, srv):
+    outcome = ""
+
+    def __init__(self, path):
         self.path = path
-        self.srv = srv
+        self.lines = expected.read_text(path).splitlines()
+        self.config, self.by_hand = script_head(self.lines)
+        self.srv = None
         self.out = []
         self.conns = {}
         self.name = "main"
@@ -302,9 +301,10 @@ class Script:
         elif word not in ("config", "redis"):
             raise ScriptError("unknown directive @" + word)
 
-    def run(self, lines):
+    def run(self, srv):
+        self.srv = srv
         try:
-            for number, line in enumerate(lines, 1):
+            for number, line in enumerate(self.lines, 1):
                 prompt = "" if self.name == "main" else "[%s] " % self.name
                 stripped = line.strip()
                 if not stripped or stripped.startswith("#"):
@@ -340,72 +340,5 @@ def script_head(lines):
     return config, by_hand
 
 
-def read_text(path):
-    with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as f:
-        return f.read()
-
-
-def run_one(name, opts):
-    path = os.path.join(HERE, "sql", name + ".cmd")
-    wanted_path = os.path.join(HERE, "expected", name + ".out")
-    lines = read_text(path).splitlines()
-    config, by_hand = script_head(lines)
-    if opts.generate and by_hand:
-        print("%s: the expectation is derived by hand, nothing written" % name)
-        return True
-    with server.Server(opts.server, config) as srv:
-        got = Script(path, srv).run(lines)
-        illness = srv.health()
-        tail = srv.log_tail()
-    illness = illness or srv.bad_end
-    if opts.print:
-        sys.stdout.write(got)
-        return True
-    if opts.generate:
-        with open(wanted_path, "w", encoding="utf-8", errors="surrogateescape") as f:
-            f.write(got)
-        print("%s: written" % name)
-        return True
-    wanted = read_text(wanted_path)
-    if got != wanted:
-        sys.stdout.writelines(
-            difflib.unified_diff(
-                wanted.splitlines(True), got.splitlines(True), "expected/%s.out" % name, "what the server answered"
-            )
-        )
-    if illness:
-        print(illness)
-    if got == wanted and not illness:
-        print("%s: ok" % name)
-        return True
-    print("--- the server's last lines ---\n" + tail)
-    print("%s: FAILED" % name)
-    return False
-
-
-def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--server", required=True, help="the program with its own arguments")
-    ap.add_argument("--generate", action="store_true", help="write the expectation instead of comparing")
-    ap.add_argument("--print", action="store_true", help="only show what the server answers")
-    ap.add_argument("--limit", type=int, default=0, help="seconds for everything together")
-    ap.add_argument("names", nargs="*")
-    opts = ap.parse_args()
-    server.install_signal_handlers(opts.limit)
-    names = opts.names or sorted(f[:-4] for f in os.listdir(os.path.join(HERE, "sql")) if f.endswith(".cmd"))
-    failed = []
-    for name in names:
-        try:
-            good = run_one(name, opts)
-        except (ScriptError, server.StartFailed, FileNotFoundError) as e:
-            print("%s: FAILED: %s" % (name, e))
-            good = False
-        if not good:
-            failed.append(name)
-        sys.stdout.flush()
-    if failed:
-        sys.exit("failed: " + " ".join(failed))
-
-
 if __name__ == "__main__":
-    main()
+    expected.main(__doc__, HERE, "sql", ".cmd", Script)

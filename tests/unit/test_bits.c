@@ -1,18 +1,9 @@
 /* Bits, counted, searched, combined and held as fields, against the plainest code for the same. */
 #include "shm/base/bits.h"
 #include "shm/base/log.h"
+#include "tests/lib/chance.h"
 
 #include <stdlib.h>
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static bool bit_of(const uint8_t *p, uint64_t i)
 {
@@ -23,8 +14,8 @@ static bool bit_of(const uint8_t *p, uint64_t i)
 static void fill(uint8_t *p, size_t n)
 {
     for (size_t i = 0; i < n;) {
-        size_t run = rnd(60);
-        uint8_t byte = (uint8_t[]){0, 0xff, (uint8_t)rnd(256)}[rnd(3)];
+        size_t run = chance(60);
+        uint8_t byte = (uint8_t[]){0, 0xff, (uint8_t)chance(256)}[chance(3)];
         for (; run && i < n; run--, i++)
             p[i] = byte;
     }
@@ -36,7 +27,7 @@ static void test_runs(void)
     for (unsigned round = 0; round < 20000; round++) {
         uint8_t *p = malloc(N); /* of this size, so that a sanitizer sees a look beyond */
         fill(p, N);
-        uint64_t end = rnd(8 * N + 1), from = rnd(end + 1), count = 0, first[2] = {end, end};
+        uint64_t end = chance(8 * N + 1), from = chance(end + 1), count = 0, first[2] = {end, end};
         for (uint64_t i = end; i-- > from;) {
             bool b = bit_of(p, i);
             count += b;
@@ -61,13 +52,13 @@ static void test_combine(void)
     static char out[N];
     for (unsigned round = 0; round < 200; round++) {
         struct bytes src[3];
-        size_t n = 1 + rnd(3), len = 0;
+        size_t n = 1 + chance(3), len = 0;
         for (size_t i = 0; i < n; i++) {
             fill(data[i], N);
-            src[i] = (struct bytes){(char *)data[i], rnd(rnd(2) ? N : 50)};
+            src[i] = (struct bytes){(char *)data[i], chance(chance(2) ? N : 50)};
             len = src[i].n > len ? src[i].n : len;
         }
-        enum bits_op op = n == 1 ? BITS_NOT : (enum bits_op)rnd(3);
+        enum bits_op op = n == 1 ? BITS_NOT : (enum bits_op)chance(3);
         bits_combine(op, out, len, src, n);
         for (size_t i = 0; i < len; i++) {
             uint8_t want = byte_at(src[0], i);
@@ -84,10 +75,10 @@ static void test_windows(void)
 {
     for (unsigned round = 0; round < 200000; round++) {
         uint8_t w[FIELD_BYTES], was[FIELD_BYTES];
-        unsigned at = (unsigned)rnd(8), bits = 1 + (unsigned)rnd(64);
+        unsigned at = (unsigned)chance(8), bits = 1 + (unsigned)chance(64);
         for (unsigned i = 0; i < FIELD_BYTES; i++)
-            was[i] = w[i] = (uint8_t)rnd(256);
-        uint64_t v = 0, new = seed;
+            was[i] = w[i] = (uint8_t)chance(256);
+        uint64_t v = 0, new = chance_state;
         for (unsigned i = 0; i < bits; i++)
             v = v << 1 | bit_of(w, at + i);
         CHECK(field_get(w, at, bits) == v);

@@ -260,7 +260,7 @@ static const char *load(struct shm_config *cfg, struct conf_report *report, int 
 static void loading(struct shm_config *cfg)
 {
     struct conf_report r;
-    write_file("more.inc", "hz 33\n");
+    write_file("more.inc", "maxmemory-samples 33\n");
     char text[2048];
     snprintf(text, sizeof(text),
              "# comment\n\n  port 7000 \nPORT 7001\nrequirepass \"a b\\x01\"\npidfile 'it\\'s'\nsave 3600 "
@@ -272,7 +272,7 @@ static void loading(struct shm_config *cfg)
     char *conf = (char *)write_file("a.conf", text);
     CHECKF(LOAD(cfg, &r, conf, "--timeout", "9", "--tcp-keepalive 11", "--masteruser", "--dashes")[0] == '\0',
            "%s", r.error);
-    CHECK(cfg->port == 7001 && cfg->hz == 33 && cfg->timeout == 9 && cfg->tcp_keepalive == 11);
+    CHECK(cfg->port == 7001 && cfg->maxmemory_samples == 33 && cfg->timeout == 9 && cfg->tcp_keepalive == 11);
     CHECK(!strcmp(cfg->requirepass, "a b\x01") && !strcmp(cfg->pidfile, "it's") &&
           !strcmp(cfg->masteruser, "--dashes"));
     CHECK(!strcmp(get(cfg, "save"), "3600 1 300 100") && !strcmp(get(cfg, "dir"), dir));

@@ -1,30 +1,23 @@
 /* Hashes and sets against a model: every encoding and what it may become, some changes taken back, some while a snapshot shares
  * the nodes; scans while the collection changes. The arena is empty in the end. */
-#include "shm/repair.h"
 #include "shm/snapshot.h"
 #include "shm/types/hash.h"
 #include "shm/types/set.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define FIELDS 1500u
 
-static struct shm_ctx ctx;
 static unsigned met[3][8], cuts; /* how often each form and encoding was compared; snapshots */
-static uint32_t seed = 4711;
 
 struct model { /* value 0: it is not there */
     unsigned value[FIELDS], count;
     int64_t expiry_ms;
 };
-
-static uint32_t chance(uint32_t n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % n;
-}
 
 /* Some are integers, some need a block of their own. */
 static struct bytes field(char *buf, unsigned i)
@@ -241,13 +234,6 @@ static void snapshots(const struct model *m, bool end)
     CHECK(batch_enter(&ctx));
 }
 
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
-
 static void run(unsigned kind, unsigned rounds)
 {
     static struct model m, copied;
@@ -262,7 +248,7 @@ static void run(unsigned kind, unsigned rounds)
         one_step(name, kind, &m, range[phase], (unsigned[]){50, 40, 20, 80}[phase]);
         snapshots(&m, r + 1 == rounds);
         if (r % 500 == 0)
-            check();
+            arena_sound();
         if (r % 10 == 0)
             compare(name, &m, kind ? TYPE_SET : TYPE_HASH);
         if (r % 50 == 0) {
@@ -326,23 +312,13 @@ static void scans(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 512ull << 20, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
+    arena_begin(512);
     slot_adopt(&snap_ctx, 2, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
     for (unsigned kind = 0; kind < 3; kind++)
         run(kind, 4000);
     scans();
     CHECK(met[DICT_PACKED][ENC_LISTPACK] && met[DICT_PACKED][ENC_INTSET] && met[DICT_SEQ][ENC_LISTPACK]);
     CHECK(met[DICT_HMAP][ENC_INTSET] && met[DICT_HMAP][ENC_HASHTABLE] && cuts > 20);
-    batch_leave(&ctx);
-    CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));
-    gate_open(&ctx);
-    while (graveyard_step(&ctx, 100) || trees_step(&ctx, 100))
-        ;
-    check();
-    CHECK(slots_used_bytes() == 0);
+    arena_end();
     return 0;
 }

@@ -2,13 +2,12 @@
 #include "shm/base/number.h"
 #include "shm/evict.h"
 #include "shm/expire.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct shm_ctx ctx;
 static struct shm_config cfg;
 
 #define NOW  1800000000000ll
@@ -46,13 +45,6 @@ static bool has(uint32_t db, unsigned i)
     bool there = latched(&tx, db, buf, i).entry;
     tx_abort(&tx);
     return there;
-}
-
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
 }
 
 static void empty(void)
@@ -101,7 +93,7 @@ static void evict(int policy)
         retire_reclaim(&ctx);
     } while (rc == RC_BUSY);
     CHECK(slots_used_bytes() <= limit);
-    check();
+    arena_sound();
     for (unsigned i = 0; i < KEYS; i++) {
         if (has(i % 4 < 2, i))
             continue;
@@ -205,7 +197,7 @@ static void expiry(unsigned parts)
     for (unsigned i = 0; i < KEYS; i++)
         CHECK(has(i % 4 < 2, i) == (i % 5 == 0 || i % 5 >= 3));
     CHECK(!has(0, KEYS));
-    check();
+    arena_sound();
     for (calls = 0; gone < KEYS / 5 * 4 + 1; calls++) {
         CHECK(calls < 10000);
         gone += expire_cycle(&ctx, &walk[calls % parts], NOW + 1, 10, 100000, &limit_hit);
@@ -214,17 +206,13 @@ static void expiry(unsigned parts)
         retire_reclaim(&ctx);
     }
     CHECK(table_expires(db_table(ctx.root, 0)) == 0 && table_expires(db_table(ctx.root, 1)) == 0);
-    check();
+    arena_sound();
     empty();
 }
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 3, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     config_defaults(&cfg);
     clocks();
     clocks_told();

@@ -1,18 +1,9 @@
 /* HyperLogLogs' registers: dense and sparse ones against a plain array, runs that are split and joined, damage. */
 #include "shm/types/hll.h"
+#include "tests/lib/chance.h"
 
 #include <math.h>
 #include <stdlib.h>
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static struct bytes bytes_of(const struct hll *h)
 {
@@ -36,8 +27,8 @@ static void test_raise(struct hll *h, unsigned span, unsigned ranks, uint64_t sp
     memset(is, 0, sizeof(is));
     hll_new(h);
     for (unsigned i = 0; i < 6000; i++) {
-        unsigned at = (unsigned)rnd(span) + (HLL_REGISTERS - span) * (unsigned)rnd(2),
-                 rank = 1 + (unsigned)rnd(ranks);
+        unsigned at = (unsigned)chance(span) + (HLL_REGISTERS - span) * (unsigned)chance(2),
+                 rank = 1 + (unsigned)chance(ranks);
         bool raised;
         CHECK(!hll_raise(h, at, rank, sparse_max, &raised));
         CHECK(raised == (rank > is[at]));

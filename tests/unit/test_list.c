@@ -1,8 +1,9 @@
 /* Lists against a model: every change, at both ends and in the middle, small and large, some of them taken back, some while
  * a snapshot shares the nodes. The arena is checked throughout and empty in the end. */
-#include "shm/repair.h"
 #include "shm/snapshot.h"
 #include "shm/types/list.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,9 +12,6 @@
 #define ITEMS 6000u
 #define WORDS 40u
 
-static struct shm_ctx ctx;
-static uint32_t seed = 4711;
-
 /* An item is one of WORDS words; the model holds their numbers. */
 struct model {
     unsigned n;
@@ -21,12 +19,6 @@ struct model {
     int64_t expiry_ms;
 };
 static struct model model[KEYS], saved;
-
-static uint32_t chance(uint32_t n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % n;
-}
 
 static struct bytes word(unsigned i)
 {
@@ -226,13 +218,6 @@ static void copy(unsigned from, unsigned to)
     tx_commit(&tx);
 }
 
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
-
 static void compare_all(void)
 {
     for (unsigned i = 0; i < KEYS; i++) {
@@ -248,11 +233,7 @@ static void compare_all(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     for (unsigned i = 0; i < KEYS; i++)
         model[i].expiry_ms = -1;
     for (unsigned i = 0; i < 6000; i++) {
@@ -266,21 +247,13 @@ int main(void)
             CHECK(batch_enter(&ctx));
         }
         if (i % 500 == 0)
-            check();
+            arena_sound();
     }
     unsigned longest = 0;
     for (unsigned i = 0; i < KEYS; i++)
         longest = model[i].n > longest ? model[i].n : longest;
     CHECKF(longest > 1500, "the longest list has %u items: they are all small", longest);
     compare_all();
-    batch_leave(&ctx);
-    CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));
-    gate_open(&ctx);
-    while (graveyard_step(&ctx, 100))
-        ;
-    while (trees_step(&ctx, 100))
-        ;
-    check();
-    CHECK(slots_used_bytes() == 0);
+    arena_end();
     return 0;
 }

@@ -1,6 +1,7 @@
 /* Round trips, what redis-server's compressor makes of the same texts, rooms of every size, and damaged data
  * between guard bytes. (That whole texts come out as redis-server's is tests/compat/dump_both.py's.) */
 #include "shm/base/lzf.h"
+#include "tests/lib/chance.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -12,24 +13,14 @@
 
 static struct lzf_table table;
 static uint8_t text[LONGEST], packed[LONGEST + 4096], back[LONGEST + 64];
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 8) % below;
-}
-
 /* Stretches that come again, among bytes that do not. */
 static void text_make(size_t n)
 {
     for (size_t i = 0; i < n;) {
-        size_t len = 1 + rnd(rnd(4) ? 12 : 400), from = i ? rnd(i) : 0;
-        bool again = i && rnd(3);
+        size_t len = 1 + chance(chance(4) ? 12 : 400), from = i ? chance(i) : 0;
+        bool again = i && chance(3);
         for (; len && i < n; len--, i++)
-            text[i] = again ? text[from++] : (uint8_t)rnd(256);
+            text[i] = again ? text[from++] : (uint8_t)chance(256);
     }
 }
 
@@ -85,7 +76,7 @@ static void round_trip(size_t n)
     for (size_t i = n; i < n + 64; i++)
         CHECK(back[i] == GUARD);
     if (n) {
-        pieces_agree(n, m, LZF_PIECE_MIN + rnd(100));
+        pieces_agree(n, m, LZF_PIECE_MIN + chance(100));
         CHECK(!lzf_decompress(packed, m, back, n - 1) && !lzf_decompress(packed, m, back, n + 1));
         CHECK(!lzf_decompress(packed, m - 1, back, n));
     }
@@ -152,10 +143,10 @@ int main(void)
     for (size_t n = 0; n < 400; n++)
         round_trip(n);
     for (int i = 0; i < 60; i++)
-        round_trip(rnd(LONGEST));
+        round_trip(chance(LONGEST));
     for (size_t n = 1; n < 120; n += 1 + n / 8)
         rooms(n);
     for (int i = 0; i < 20; i++)
-        damaged(1 + rnd(600));
+        damaged(1 + chance(600));
     return 0;
 }

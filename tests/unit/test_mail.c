@@ -1,17 +1,10 @@
 /* Mail: order, full rings, blocks that go with messages, wake-ups, and what a repair tells of. */
 #include "shm/mail.h"
-#include "shm/repair.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 
 static struct shm_ctx a, b, c;
-
-static void check(void)
-{
-    char why[2000];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
 
 static void send(struct shm_ctx *from, uint32_t to, uint64_t x, uint64_t bytes)
 {
@@ -38,12 +31,12 @@ static void in_order(void)
     CHECK(!mail_next(&b, &from, &m));
     for (uint64_t i = 0; i < 20; i++)
         send(&a, 2, i, i * 20);
-    check();
+    arena_sound();
     for (uint64_t i = 0; i < 20; i++)
         expect(&b, 1, i, i * 20);
     CHECK(!mail_next(&b, &from, &m));
     CHECK(slots_used_bytes() == 0);
-    check();
+    arena_sound();
 }
 
 static void full_ring(void)
@@ -61,7 +54,7 @@ static void full_ring(void)
     for (uint64_t i = 1; i <= MAIL_RING; i++)
         expect(&b, 1, i, 10);
     expect(&b, 3, 99, 0);
-    check();
+    arena_sound();
 }
 
 /* A message stays until mail_done: looking twice gives the same one. */
@@ -103,7 +96,7 @@ static void told_by_repair(void)
     CHECK(!mail_next(&b, &from, &m));
     slot_repair(2);
     expect(&b, 3, 2, 5);
-    check();
+    arena_sound();
 }
 
 int main(void)

@@ -76,6 +76,12 @@ static void doubles(void)
     CHECK(number_to_double(bytes_of("inf"), &v) && v == INFINITY);
     CHECK(number_to_double(bytes_of("-Infinity"), &v) && v == -INFINITY);
     CHECK(number_to_double(bytes_of("0x10"), &v) && v == 16);
+    CHECK(number_to_double(bytes_of("000000123456"), &v) && v == 123456);
+    CHECK(number_to_double(bytes_of("-0"), &v) && v == 0 && signbit(v));
+    CHECK(number_to_double(bytes_of("-999999999999999"), &v) && v == -999999999999999.0);
+    CHECK(number_to_double(bytes_of("9007199254740993"), &v) && v == 9007199254740992.0);
+    v = 77;
+    CHECK(!number_to_double(bytes_of("-"), &v) && !number_to_double(bytes_of("12:"), &v) && v == 77);
     CHECK(number_to_double(bytes_of("5e-324"), &v) && v > 0);
     CHECK(number_to_double((struct bytes){"1.5xyz", 3}, &v) && v == 1.5);
     CHECK(!number_to_double((struct bytes){"1\0", 2}, &v));

@@ -4,13 +4,13 @@
 #include "shm/evict.h"
 #include "shm/format/rdb_in.h"
 #include "shm/format/rdb_out.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
-static struct shm_ctx ctx;
 static struct shm_config cfg;
 
 #define NOW  1800000000000ll
@@ -25,16 +25,6 @@ static struct {
     const struct shm_entry *e;
 } model[KEYS];
 
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return (seed >> 8) % below;
-}
-
 static struct bytes copy_of(const void *p, size_t n)
 {
     char *copy = malloc(n ? n : 1);
@@ -48,7 +38,7 @@ static struct bytes text_of(size_t n, unsigned letters)
     char *p = malloc(n ? n : 1);
     CHECK(p);
     for (size_t i = 0; i < n; i++)
-        p[i] = (char)(letters == 1 ? 'x' : rnd(letters));
+        p[i] = (char)(letters == 1 ? 'x' : chance(letters));
     return (struct bytes){p, n};
 }
 
@@ -269,13 +259,42 @@ static void payloads(void)
     }
 }
 
+/* FUNCTION DUMP of redis-server 7.0, with a library and without; and what is no such payload. */
+static void functions(void)
+{
+    static const char code[] = "#!lua name=a\nredis.register_function('f', function() return 1 end)";
+    static const char with[] =
+        "\xf5@B#!lua name=a\nredis.register_function('f', function() return 1 end)\n\0\xe3\xd1\xb9\x83"
+        "\x19\xf4\xe3\x84";
+    static const char without[] = "\n\0]\x9b\\@\x0f\x7f\xa2\xda";
+    for (unsigned n = 0; n < 2; n++) {
+        struct rdb_out out;
+        struct rdb_in in;
+        struct bytes text, wanted = n ? (struct bytes){with, sizeof(with) - 1}
+                                      : (struct bytes){without, sizeof(without) - 1};
+        CHECK(!rdb_out_open(&out, 0, NULL, NULL));
+        if (n)
+            CHECK(!rdb_out_function(&out, BYTES_LIT(code)));
+        CHECK(!rdb_out_footer(&out) && bytes_equal((struct bytes){out.buf, out.len}, wanted));
+        CHECK(!rdb_in_open_functions(&in, wanted));
+        if (n)
+            CHECK(!rdb_in_function(&in, &text) && bytes_equal(text, BYTES_LIT(code)));
+        CHECK(rdb_in_function(&in, &text) == RC_MISSING);
+        rdb_in_close(&in);
+        CHECK(rdb_in_open_functions(&in, (struct bytes){wanted.p, wanted.n - 1}) == RC_RANGE);
+        rdb_in_close(&in);
+        rdb_out_close(&out);
+    }
+    struct rdb_in in;
+    struct bytes text;
+    CHECK(!rdb_in_open_functions(&in, BYTES_LIT("\x00\xc0\x05\x0a\x00\x63\x2f\x5f\x66\x83\x2f\xb3\x51")));
+    CHECK(rdb_in_function(&in, &text) == RC_NOTYPE && rdb_in_function(&in, &text) == RC_INVALID);
+    rdb_in_close(&in);
+}
+
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     cfg.lfu_decay_time = 1;
     cfg.lfu_log_factor = 10;
     model_make();
@@ -284,6 +303,7 @@ int main(void)
     failing_flush();
     policies();
     payloads();
+    functions();
     for (unsigned i = 0; i < KEYS; i++) {
         free((char *)model[i].key.p);
         free((char *)model[i].value.p);

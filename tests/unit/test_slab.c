@@ -1,18 +1,9 @@
 /* Size classes, magazines and runs: every size, many blocks, a full arena, and everything back in the end. */
-#include "shm/repair.h"
 #include "shm/tx.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct shm_ctx ctx;
-
-static void check(void)
-{
-    char why[2000];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
 
 /* Every size fits its class and not the one below; classes are at most 12.5% apart, 8 bytes below 128. */
 static void classes(void)
@@ -55,7 +46,7 @@ static void many_of(uint64_t bytes, unsigned n)
     }
     free(r);
     CHECK(slots_used_bytes() == 0);
-    check();
+    arena_sound();
 }
 
 /* A full arena refuses, changes nothing, and serves again when something was freed. */
@@ -70,7 +61,7 @@ static void full(void)
         last = r;
     CHECK(rc == RC_NOMEM && n > 100 && last);
     tx_abort(&tx);
-    check();
+    arena_sound();
     many_of(100000, 20);
 }
 
@@ -86,7 +77,7 @@ static void own_blocks(void)
     }
     tx_commit(&tx);
     CHECK(slots_used_bytes() == 0);
-    check();
+    arena_sound();
 }
 
 /* Retired blocks come back only when every batch that began before has ended. */
@@ -108,7 +99,7 @@ static void retired(void)
     retire_reclaim(&ctx);
     CHECK(q->head == q->tail);
     batch_leave(&reader);
-    check();
+    arena_sound();
 }
 
 static unsigned runs(void)
@@ -139,7 +130,7 @@ int main(void)
     retired();
     full();
     mags_drain(&ctx);
-    check();
+    arena_sound();
     /* What is empty went back, but for one run a class that is kept for what comes next. */
     CHECKF(runs() <= SHM_CLASSES, "%u runs are left", runs());
     return 0;

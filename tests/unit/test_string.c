@@ -1,13 +1,12 @@
 /* String values against a model: sets, numbers, appends, overwrites, expiries and copies, some of them taken
  * back, with the arena checked throughout and empty in the end. */
 #include "shm/base/number.h"
-#include "shm/repair.h"
 #include "shm/types/string.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct shm_ctx ctx;
 
 #define KEYS    40
 #define LONGEST (300u << 10)
@@ -17,16 +16,6 @@ static struct model {
     size_t n;
     int64_t expiry_ms;
 } model[KEYS];
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static struct key_ref ref_of(char *buf, unsigned i)
 {
@@ -84,13 +73,13 @@ static void compare(const struct key_ref *k, const struct model *m)
 static size_t some_length(void)
 {
     static const size_t limit[] = {1, 30, 60, 300, 5000, 40000, LONGEST};
-    return rnd(limit[rnd(ARRAY_LEN(limit))] + 1);
+    return chance(limit[chance(ARRAY_LEN(limit))] + 1);
 }
 
 static void fill(char *p, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        p[i] = (char)rnd(256);
+        p[i] = (char)chance(256);
 }
 
 /* One random change, to the key and to the model alike. */
@@ -98,9 +87,9 @@ static void change(struct tx *tx, struct key_ref *k, struct model *m)
 {
     static char data[LONGEST + 1];
     size_t n = some_length(), length;
-    int64_t expiry = rnd(2) ? (int64_t)rnd(1000000) : -1;
+    int64_t expiry = chance(2) ? (int64_t)chance(1000000) : -1;
     fill(data, n);
-    switch (rnd(9)) {
+    switch (chance(9)) {
     case 0:
         CHECK(!string_set(tx, k, (struct bytes){data, n}, expiry, 1));
         model_set(m, data, n);
@@ -108,9 +97,9 @@ static void change(struct tx *tx, struct key_ref *k, struct model *m)
         break;
     case 1: {
         char digits[NUMBER_INT_MAX];
-        int64_t v = (int64_t)(rnd(UINT64_MAX) >> rnd(64));
+        int64_t v = (int64_t)(chance(UINT64_MAX) >> chance(64));
         n = number_from_int64(digits, v);
-        if (rnd(2))
+        if (chance(2))
             CHECK(!string_set(tx, k, (struct bytes){digits, n}, m->p ? m->expiry_ms : -1, 1));
         else
             CHECK(!string_set_integer(tx, k, v, 1));
@@ -168,9 +157,9 @@ static void step(unsigned i)
     was.p = NULL;
     if (m->p)
         model_set(&was, m->p, m->n);
-    for (uint64_t n = 1 + rnd(3); n; n--)
+    for (uint64_t n = 1 + chance(3); n; n--)
         change(&tx, &k, m);
-    if (rnd(4)) {
+    if (chance(4)) {
         tx_commit(&tx);
         free(was.p);
     } else {
@@ -201,13 +190,6 @@ static void copy(unsigned from, unsigned to)
         CHECK(entry_enc(key_entry(src)) == entry_enc(key_entry(dst)));
     }
     tx_commit(&tx);
-}
-
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
 }
 
 static void compare_all(void)
@@ -258,32 +240,21 @@ static void grow(void)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 1ull << 30, .nslots = 4, .ndbs = 1, .nsessions = 16};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(1024);
     grow();
     for (unsigned i = 0; i < 20000; i++) {
-        step((unsigned)rnd(KEYS));
+        step((unsigned)chance(KEYS));
         if (i % 10 == 0)
-            copy((unsigned)rnd(KEYS), (unsigned)rnd(KEYS));
+            copy((unsigned)chance(KEYS), (unsigned)chance(KEYS));
         if (i % 64 == 0) {
             batch_leave(&ctx);
             CHECK(batch_enter(&ctx));
         }
         if (i % 1000 == 0)
-            check();
+            arena_sound();
     }
     compare_all();
-    check();
-    batch_leave(&ctx);
-    CHECK(gate_close(&ctx, 1000) && !db_flush(&ctx, (uint32_t[]){0}, 1));
-    gate_open(&ctx);
-    while (graveyard_step(&ctx, 100))
-        ;
-    check();
-    CHECK(slots_used_bytes() == 0);
+    arena_end();
     for (unsigned i = 0; i < KEYS; i++)
         free(model[i].p);
     return 0;

@@ -1,11 +1,9 @@
 /* The table against a model: inserts, replacements, removals, growth and shrinking, checked throughout. */
-#include "shm/repair.h"
 #include "shm/table.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
-
-static struct shm_ctx ctx;
 
 static void next_batch(void) /* retired blocks wait until every batch that began before has ended */
 {
@@ -72,13 +70,6 @@ static void del(unsigned i)
     retire_reclaim(&ctx);
 }
 
-static void check(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
-
 static void count_one(void *arg, const struct shm_entry *e)
 {
     (void)e;
@@ -99,22 +90,18 @@ static void tags_last(unsigned n)
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 4ull << 30, .nslots = 8, .ndbs = 16, .nsessions = 64};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(4096);
     enum { N = 300000 };
     for (unsigned i = 0; i < N; i++) {
         put(i, i, i % 3 == 0);
         if (i % 64 == 0)
             next_batch();
         if (i == 10 || i == 1000 || i == 50000)
-            check();
+            arena_sound();
     }
     batch_leave(&ctx);
     CHECK(batch_enter(&ctx));
-    check();
+    arena_sound();
     tags_last(N);
     int64_t v;
     for (unsigned i = 0; i < N; i++)
@@ -138,7 +125,7 @@ int main(void)
             if (i % 64 == 1)
                 next_batch();
         }
-    check();
+    arena_sound();
     for (unsigned i = 0; i < N; i++)
         CHECK(get(i, &v) == (i % 10 == 0));
     buckets = table_buckets(db_table(ctx.root, 0), &seg, &nodes);
@@ -147,11 +134,11 @@ int main(void)
     CHECK(gate_close(&ctx, 1000));
     CHECK(!db_flush(&ctx, (uint32_t[]){0}, 1));
     gate_open(&ctx);
-    check();
+    arena_sound();
     for (unsigned n = 0; graveyard_step(&ctx, 100); n++)
         if (n % 50 == 0)
-            check();
-    check();
+            arena_sound();
+    arena_sound();
     CHECK(slots_used_bytes() == 0);
     return 0;
 }

@@ -4,6 +4,7 @@
 #include "shm/types/hmap.h"
 #include "shm/types/order.h"
 #include "shm/types/seq.h"
+#include "tests/lib/chance.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,7 +13,6 @@
 
 static struct shm_ctx ctx;
 static uint64_t *root; /* in the arena, as an entry's word would be */
-static uint32_t seed = 1;
 
 /* What is handed over to a snapshot is freed by it, a round later. */
 static void drain(void)
@@ -25,12 +25,6 @@ static void drain(void)
     }
     for (unsigned i = 0; i < 3; i++)
         snapshot_drain(&s);
-}
-
-static uint32_t chance(uint32_t n)
-{
-    seed = seed * 1664525u + 1013904223u;
-    return (seed >> 8) % n;
 }
 
 static size_t name(char *to, unsigned i)

@@ -31,10 +31,7 @@ static enum rc say(struct shm_ctx *ctx, uint32_t db, struct bytes what, uint64_t
     tx_begin(&tx, ctx);
     tx_effect_key(&tx, 0);
     enum rc rc = tx_effect(&tx, db, (struct bytes[]){BYTES_LIT("SAY"), what}, 2);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
+    tx_end(&tx, rc);
     if (lsn)
         *lsn = tx.wal.lsn;
     return rc;

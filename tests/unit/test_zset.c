@@ -1,29 +1,18 @@
 /* Sorted sets against a model: random changes in all forms, some of them taken back; ranks, scores and ranges are compared,
  * and no block may be lost. */
-#include "shm/repair.h"
 #include "shm/types/zset.h"
+#include "tests/lib/chance.h"
+#include "tests/unit/arena.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 #define MEMBERS 600
 
-static struct shm_ctx ctx;
-
 static struct model {
     bool there;
     double score;
 } model[MEMBERS];
-
-static uint64_t seed = 88172645463325252ull;
-
-static uint64_t rnd(uint64_t below)
-{
-    seed ^= seed << 13;
-    seed ^= seed >> 7;
-    seed ^= seed << 17;
-    return seed % below;
-}
 
 static struct key_ref ref(void)
 {
@@ -92,8 +81,8 @@ static void check_model(struct tx *tx, const struct key_ref *k)
 
 static void add(struct tx *tx, struct key_ref *k, const struct zset_limits *l)
 {
-    unsigned i = (unsigned)rnd(MEMBERS);
-    struct zset_add a = {.member = member(i), .score = (double)rnd(20), .flags = 1u << rnd(8) & 31};
+    unsigned i = (unsigned)chance(MEMBERS);
+    struct zset_add a = {.member = member(i), .score = (double)chance(20), .flags = 1u << chance(8) & 31};
     struct model *m = &model[i];
     double score = a.flags & ZADD_INCR && m->there ? m->score + a.score : a.score;
     bool does = m->there ? !(a.flags & ZADD_NX) && !(a.flags & ZADD_GT && score <= m->score) &&
@@ -112,7 +101,7 @@ static void add(struct tx *tx, struct key_ref *k, const struct zset_limits *l)
 
 static void remove_one(struct tx *tx, struct key_ref *k)
 {
-    unsigned i = (unsigned)rnd(MEMBERS);
+    unsigned i = (unsigned)chance(MEMBERS);
     bool found;
     if (!k->entry)
         return;
@@ -126,7 +115,7 @@ static void remove_some(struct tx *tx, struct key_ref *k)
     struct zset z;
     struct zset_place at;
     zset_open(tx, key_entry(k), &z);
-    uint64_t from = rnd(z.n + 1), to = from + rnd(20);
+    uint64_t from = chance(z.n + 1), to = from + chance(20);
     if (!z.n)
         return;
     for (uint64_t r = from; r < to && zset_at(&z, r, &at); r++)
@@ -140,14 +129,14 @@ static void one_transaction(const struct zset_limits *l, unsigned bias)
     struct model before[MEMBERS];
     struct tx tx;
     struct key_ref k = ref();
-    bool undone = rnd(6) == 0;
+    bool undone = chance(6) == 0;
     memcpy(before, model, sizeof(model));
     tx_begin(&tx, &ctx);
     CHECK(!key_latch(&tx, &k));
-    for (unsigned i = (unsigned)rnd(6); i; i--) {
-        if (rnd(10) < bias)
+    for (unsigned i = (unsigned)chance(6); i; i--) {
+        if (chance(10) < bias)
             add(&tx, &k, l);
-        else if (rnd(4))
+        else if (chance(4))
             remove_one(&tx, &k);
         else
             remove_some(&tx, &k);
@@ -176,17 +165,12 @@ static void run_limits(struct zset_limits l)
     memset(model, 0, sizeof(model));
     while (trees_step(&ctx, 100))
         ;
-    char text[400];
-    CHECKF(!arena_check(text, sizeof(text)), "%s", text);
+    arena_sound();
 }
 
 int main(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 64ull << 20, .nslots = 2, .ndbs = 1, .nsessions = 4};
-    int fd;
-    CHECK(!arena_create(&sizes, &fd));
-    slot_adopt(&ctx, 1, ROLE_WORKER, 0);
-    CHECK(batch_enter(&ctx));
+    arena_begin(64);
     run_limits((struct zset_limits){128, 64, 1});
     run_limits((struct zset_limits){10000, 10000, 1});
     run_limits((struct zset_limits){0, 64, 1});

@@ -85,10 +85,7 @@ static void change_string(struct shm_ctx *ctx, uint32_t db, struct bytes key, un
         if (!rc)
             rc = r & 64 ? RC_INVALID : string_append(&tx, &k, part, r, &length);
     }
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
+    tx_end(&tx, rc);
 }
 
 /* ---- collections ---- */
@@ -243,10 +240,7 @@ static void copy_collection(struct shm_ctx *ctx, uint32_t db, unsigned r)
     enum rc rc = keys_latch(&tx, k, 2, at);
     if (!rc)
         rc = k[at[0]].entry ? copy_one(&tx, &k[at[0]], &k[at[1]]) : RC_MISSING;
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
+    tx_end(&tx, rc);
 }
 
 /* ---- whole databases, and all kinds ---- */

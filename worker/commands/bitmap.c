@@ -2,6 +2,7 @@
 #include "shm/base/bits.h"
 #include "shm/types/string.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -89,6 +90,8 @@ void cmd_setbit(struct call *c)
             return;
         }
     }
+    if (at >= b.n || !!(was & bit) != on)
+        call_notify(c, NOTIFY_STRING, "setbit", k);
     reply_int(c->reply, !!(was & bit));
 }
 
@@ -242,6 +245,7 @@ static void bitop(struct call *c, enum bits_op op, struct bytes *src, char (*dig
     uint64_t all = 0;
     for (unsigned i = 0; i < n; i++) {
         const struct shm_entry *e = key_entry(call_key(c, i + 1));
+        call_missed(c, call_key(c, i + 1));
         if (!string_fits(c, e))
             return;
         src[i] = value_of(e, digits[i]);
@@ -250,11 +254,17 @@ static void bitop(struct call *c, enum bits_op op, struct bytes *src, char (*dig
     }
     if (all > COMBINE_BYTES && call_defer(c))
         return;
+    struct key_ref *k = call_key(c, 0);
     enum rc rc = bitop_store(c, op, src, n, len);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, (long long)len);
+        return;
+    }
+    if (len)
+        call_notify(c, NOTIFY_STRING, "set", k);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    reply_int(c->reply, (long long)len);
 }
 
 void cmd_bitop(struct call *c)
@@ -366,7 +376,8 @@ static void field_read(struct call *c, struct bytes value, const struct field_op
     reply_int(c->reply, field_number(&op->kind, field_get(window, op->offset & 7, op->kind.bits)));
 }
 
-static enum rc field_write(struct call *c, struct key_ref *k, const struct field_op *op)
+static enum rc field_write(struct call *c, struct key_ref *k, const struct field_op *op, bool grown,
+                           bool *changes)
 {
     char digits[STRING_DIGITS];
     uint8_t window[FIELD_BYTES];
@@ -380,6 +391,7 @@ static enum rc field_write(struct call *c, struct key_ref *k, const struct field
         return RC_OK;
     }
     reply_int(c->reply, set ? was : now);
+    *changes |= grown || was != now;
     if (was == now)
         return RC_OK;
     field_put(window, at, bits, (uint64_t)now);
@@ -405,6 +417,7 @@ static void fields_run(struct call *c, const struct field_plan *p)
 {
     struct key_ref *k = call_key(c, 0);
     char digits[STRING_DIGITS];
+    bool grown = p->last_byte >= value_of(key_entry(k), digits).n, changes = false;
     enum rc rc = p->writes ? fields_room(c, k, p->last_byte) : RC_OK;
     if (!rc)
         reply_array(c->reply, p->n);
@@ -412,15 +425,21 @@ static void fields_run(struct call *c, const struct field_plan *p)
         if (p->op[i].op == FIELD_GET)
             field_read(c, value_of(key_entry(k), digits), &p->op[i]);
         else
-            rc = field_write(c, k, &p->op[i]);
+            rc = field_write(c, k, &p->op[i], grown, &changes);
     if (rc)
         call_fail(c, rc);
+    else if (changes)
+        call_notify(c, NOTIFY_STRING, "setbit", k);
+    else if (UNLIKELY(c->cfg->notify_flags)) /* it was made, and all writes failed */
+        notify_born(c, k);
 }
 
 static void bitfield(struct call *c, bool only_reads)
 {
     struct field_plan p = {0};
     if (fields_parse(c, &p)) {
+        if (!only_reads && !p.writes)
+            call_missed(c, call_key(c, 0));
         if (only_reads && p.writes)
             reply_error(c->reply, "ERR BITFIELD_RO only supports the GET subcommand");
         else if (string_fits(c, key_entry(call_key(c, 0))))

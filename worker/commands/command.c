@@ -426,6 +426,10 @@ static void get_keys(struct call *c, bool with_flags)
         return;
     struct key_pos few[16], *keys = few;
     int n = command_keys(cmd, argv, argc, few, ARRAY_LEN(few));
+    if (n < 0 && cmd->flags & F_NO_MANDATORY_KEYS) {
+        reply_array(c->reply, 0);
+        return;
+    }
     if (n < 0) {
         reply_error(c->reply, "ERR Invalid arguments specified for command");
         return;

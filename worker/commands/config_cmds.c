@@ -107,12 +107,10 @@ static bool moves(const struct config_changes *changed)
 static bool master_listens(struct call *c, const struct config_pair *pairs,
                            const struct config_changes *changed)
 {
-    struct control_msg m = {.kind = CTL_LISTEN};
+    char answer[CONTROL_TEXT];
     int id;
-    lane_step_out(c);
-    bool answered = control_ask(c->w, &m);
-    lane_step_in(c);
-    if (answered && !m.text[0])
+    bool answered = ask_in_lane(c, ASK_LISTEN, answer);
+    if (answered && answer[0] == '+')
         return true;
     /* The first one that is a new address: as in Redis, where they are tried in this order. */
     do
@@ -198,15 +196,12 @@ static bool may_store(struct call *c, bool begins, bool *stored)
 static void have_noticed(struct call *c, size_t mark)
 {
     char answer[CONTROL_TEXT];
-    struct control_msg m = {.kind = CTL_NOTICE};
-    if (!c->in_lane) {
-        c->reply->len = mark;
-        ask_master(c, ASK_NOTICE, 0, answer);
+    if (c->in_lane) {
+        ask_in_lane(c, ASK_NOTICE, answer); /* no answer: the master is about to end us */
         return;
     }
-    lane_step_out(c);
-    control_ask(c->w, &m); /* no answer: the master is about to end us */
-    lane_step_in(c);
+    c->reply->len = mark;
+    ask_master(c, ASK_NOTICE, 0, answer);
 }
 
 void cmd_config_set(struct call *c)
@@ -247,14 +242,9 @@ void cmd_config_resetstat(struct call *c)
  * waits for that. */
 void cmd_config_rewrite(struct call *c)
 {
-    struct control_msg m = {.kind = CTL_REWRITE};
-    lane_step_out(c);
-    bool answered = control_ask(c->w, &m);
-    lane_step_in(c);
-    if (!answered)
-        reply_error(c->reply, "ERR Rewriting config file: the master does not answer");
-    else if (m.text[0])
-        reply_error(c->reply, m.text);
+    char answer[CONTROL_TEXT];
+    if (ask_in_lane(c, ASK_CONFIG, answer))
+        reply_told(c, answer);
     else
-        reply_ok(c->reply);
+        reply_error(c->reply, "ERR Rewriting config file: the master does not answer");
 }

@@ -27,6 +27,21 @@ static inline bool type_fits(struct call *c, const struct shm_entry *e, unsigned
     return false;
 }
 
+/* The same of the command's first key. */
+static inline bool key_fits(struct call *c, unsigned type)
+{
+    return type_fits(c, key_entry(call_key(c, 0)), type);
+}
+
+/* That key's value for reading; false: there is none. */
+static inline bool dict_arg_read(struct call *c, struct dict *d)
+{
+    const struct shm_entry *e = key_entry(call_key(c, 0));
+    if (e)
+        dict_read(d, c->tx, e);
+    return e;
+}
+
 /* Does so much go to the slow lane? Then the handler returns. */
 static inline bool items_defer(struct call *c, uint64_t n)
 {

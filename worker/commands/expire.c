@@ -66,12 +66,15 @@ static void expire(struct call *c, int64_t unit, int64_t base)
     enum rc rc = goes ? key_del(c->tx, k, false) : key_set_expiry(c->tx, k, v);
     if (!rc && k->logged)
         rc = goes ? effect_del(c, k->key) : effect_pexpireat(c, k->key, v);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        call_notify(c, NOTIFY_GENERIC, goes ? "del" : "expire", k);
-    if (!rc)
-        reply_int(c->reply, 1);
+        return;
+    }
+    if (goes)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    reply_int(c->reply, 1);
+    if (!goes)
+        call_notify(c, NOTIFY_GENERIC, "expire", k);
 }
 
 void cmd_expire(struct call *c)

@@ -229,6 +229,7 @@ void cmd_copy(struct call *c)
     }
     struct key_ref *to = call_key(c, 1);
     const struct shm_entry *e = key_entry(call_key(c, 0));
+    call_missed(c, call_key(c, 0));
     if (!e || (to->entry && !o.replace)) {
         reply_int(c->reply, 0);
         return;

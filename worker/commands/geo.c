@@ -1,6 +1,7 @@
 /* worker/commands/geo.c - places: sorted sets whose scores are geohashes. */
 #include "shm/types/geo.h"
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -447,10 +448,12 @@ static void store_found(struct call *c, const struct search *s, const struct fou
         pair_add(&list, (struct zset_pair){s->store_dist ? f->v[i].distance / s->meters : f->v[i].pair.score,
                                            f->v[i].pair.member});
     enum rc rc = zset_store_pairs(c, k, &list);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
+    } else {
+        zset_tell_store(c, k, s->form == SEARCH_STORE ? "geosearchstore" : "georadiusstore");
         reply_int(c->reply, (long long)list.n);
+    }
     free(list.v);
 }
 
@@ -467,6 +470,9 @@ static void search(struct call *c, struct search s)
 {
     struct geo_range ranges[GEO_RANGES];
     struct founds f = {0};
+    c->looked = true;
+    if (c->cmd->flags & F_WRITE)
+        call_missed(c, call_key(c, s.form == SEARCH_STORE));
     if (!search_args(c, &s))
         return;
     unsigned n = s.z.n ? geo_ranges(&s.shape, ranges) : 0;

@@ -1,26 +1,13 @@
 /* worker/commands/hash.c - commands on hashes. */
 #include "shm/types/hash.h"
 #include "worker/commands/dict_cmds.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 
 static struct hash_limits limits(const struct call *c)
 {
     return (struct hash_limits){c->cfg->hash_max_listpack_entries, c->cfg->hash_max_listpack_value};
-}
-
-/* The hash for reading; false: there is none. */
-static bool hash_read(struct call *c, struct dict *d)
-{
-    const struct shm_entry *e = key_entry(call_key(c, 0));
-    if (e)
-        dict_read(d, c->tx, e);
-    return e;
-}
-
-static bool hash_fits(struct call *c)
-{
-    return type_fits(c, key_entry(call_key(c, 0)), TYPE_HASH);
 }
 
 /* ---- reading fields ---- */
@@ -38,17 +25,17 @@ void cmd_hget(struct call *c)
 {
     struct dict d;
     size_t bytes = 0;
-    if (hash_fits(c))
-        reply_field(c, hash_read(c, &d) ? &d : NULL, c->argv[2], &bytes);
+    if (key_fits(c, TYPE_HASH))
+        reply_field(c, dict_arg_read(c, &d) ? &d : NULL, c->argv[2], &bytes);
 }
 
 void cmd_hmget(struct call *c)
 {
     struct dict d;
     size_t bytes = 0;
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
-    bool there = hash_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     reply_array(c->reply, (size_t)c->argc - 2);
     for (int i = 2; i < c->argc; i++)
         if (!reply_field(c, there ? &d : NULL, c->argv[i], &bytes))
@@ -59,23 +46,24 @@ void cmd_hexists(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at));
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
 }
 
 void cmd_hstrlen(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) && dict_find(&d, c->argv[2], &at) ? (long long)at.value.n : 0);
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply,
+                  dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at) ? (long long)at.value.n : 0);
 }
 
 void cmd_hlen(struct call *c)
 {
     struct dict d;
-    if (hash_fits(c))
-        reply_int(c->reply, hash_read(c, &d) ? (long long)dict_count(&d) : 0);
+    if (key_fits(c, TYPE_HASH))
+        reply_int(c->reply, dict_arg_read(c, &d) ? (long long)dict_count(&d) : 0);
 }
 
 enum parts {
@@ -89,9 +77,9 @@ static void reply_all(struct call *c, enum parts parts)
     struct dict_walk w;
     struct hmap_item it;
     size_t bytes = 0;
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
-    bool there = hash_read(c, &d), more = true;
+    bool there = dict_arg_read(c, &d), more = true;
     uint64_t n = there ? dict_count(&d) : 0;
     if (items_defer(c, n))
         return;
@@ -171,9 +159,9 @@ void cmd_hrandfield(struct call *c)
     struct sample s = {.c = c};
     int64_t count = 1;
     bool one = c->argc == 2;
-    if ((!one && !sample_arguments(c, &count, &s.values)) || !hash_fits(c))
+    if ((!one && !sample_arguments(c, &count, &s.values)) || !key_fits(c, TYPE_HASH))
         return;
-    bool there = hash_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     uint64_t n = there ? sample_size(&d, count) : 0;
     if (one && !there)
         reply_null(c->reply);
@@ -205,7 +193,7 @@ static bool set_fields(struct call *c, long long *added)
         reply_errorf(c->reply, "ERR wrong number of arguments for '%s' command", c->cmd->name);
         return false;
     }
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return false;
     hash_open(&d, c->tx, k, call_clock(c, k));
     enum rc rc = RC_OK;
@@ -224,15 +212,19 @@ static bool set_fields(struct call *c, long long *added)
 void cmd_hset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_int(c->reply, added);
+    if (!set_fields(c, &added))
+        return;
+    reply_int(c->reply, added);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hmset(struct call *c)
 {
     long long added;
-    if (set_fields(c, &added))
-        reply_ok(c->reply);
+    if (!set_fields(c, &added))
+        return;
+    reply_ok(c->reply);
+    call_notify(c, NOTIFY_HASH, "hset", call_key(c, 0));
 }
 
 void cmd_hsetnx(struct call *c)
@@ -241,17 +233,20 @@ void cmd_hsetnx(struct call *c)
     struct hash_limits l = limits(c);
     struct dict d;
     struct dict_place at;
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     bool found = dict_find(&d, c->argv[2], &at);
     enum rc rc = found ? RC_OK : hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, !found);
+        return;
+    }
+    reply_int(c->reply, !found);
+    if (!found)
+        call_notify(c, NOTIFY_HASH, "hset", k);
 }
 
 void cmd_hdel(struct call *c)
@@ -261,7 +256,7 @@ void cmd_hdel(struct call *c)
     struct dict_place at;
     long long n = 0;
     enum rc rc = RC_OK;
-    if (!hash_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     for (int i = 2; i < c->argc && !rc; i++)
@@ -271,10 +266,13 @@ void cmd_hdel(struct call *c)
         }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_HASH, "hdel", k);
+    reply_int(c->reply, n);
 }
 
 /* ---- numbers ---- */
@@ -294,7 +292,7 @@ void cmd_hincrby(struct call *c)
     struct dict_place at;
     int64_t delta, v = 0;
     char text[NUMBER_INT_MAX];
-    if (!arg_int64(c, 3, &delta) || !hash_fits(c))
+    if (!arg_int64(c, 3, &delta) || !key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     if (dict_find(&d, c->argv[2], &at) && !number_to_int64(at.value, &v)) {
@@ -306,10 +304,12 @@ void cmd_hincrby(struct call *c)
         return;
     }
     enum rc rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, v);
+        return;
+    }
+    reply_int(c->reply, v);
+    call_notify(c, NOTIFY_HASH, "hincrby", k);
 }
 
 /* The log gets the sum: other machines' long doubles may have other digits. */
@@ -328,7 +328,7 @@ void cmd_hincrbyfloat(struct call *c)
         reply_error(c->reply, "ERR value is NaN or Infinity");
         return;
     }
-    if (!hash_fits(c))
+    if (!key_fits(c, TYPE_HASH))
         return;
     hash_open(&d, c->tx, k, call_clock(c, k));
     if (dict_find(&d, c->argv[2], &at) && !number_to_long_double(at.value, &v)) {
@@ -344,8 +344,10 @@ void cmd_hincrbyfloat(struct call *c)
     enum rc rc = put_number(c, &d, &at, sum);
     if (!rc)
         rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_bulk(c->reply, sum.p, sum.n);
+        return;
+    }
+    reply_bulk(c->reply, sum.p, sum.n);
+    call_notify(c, NOTIFY_HASH, "hincrbyfloat", k);
 }

@@ -5,6 +5,7 @@
 #include "shm/wal.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/string_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 #include <stdio.h>
@@ -46,10 +47,13 @@ void cmd_pfadd(struct call *c)
     struct hll_change how = {.sparse_max = c->cfg->hll_sparse_max_bytes, .clock = call_clock(c, k)};
     unsigned changed;
     enum rc rc = hll_add(c->tx, k, &how, c->argv + 2, (size_t)c->argc - 2, &changed);
-    if (rc)
+    if (rc) {
         hll_fail(c, rc);
-    else
-        reply_int(c->reply, changed > 0);
+        return;
+    }
+    if (changed)
+        call_notify(c, NOTIFY_STRING, "pfadd", k);
+    reply_int(c->reply, changed > 0);
 }
 
 /* ---- PFCOUNT ---- */
@@ -102,6 +106,8 @@ static bool merge_keys(struct call *c, uint8_t registers[HLL_REGISTERS], bool *d
     *dense = false;
     for (unsigned i = 0; i < c->nkeys; i++) {
         const struct shm_entry *e = key_entry(call_key(c, i));
+        if (c->cmd->flags & F_WRITE)
+            call_missed(c, call_key(c, i));
         if (!hll_fits(c, e))
             return false;
         if (!e)
@@ -160,10 +166,12 @@ void cmd_pfmerge(struct call *c)
     if (merge_defers(c) || !merge_keys(c, registers, &dense))
         return;
     enum rc rc = merge_into(c, call_key(c, 0), registers, dense);
-    if (rc)
+    if (rc) {
         hll_fail(c, rc);
-    else
-        reply_ok(c->reply);
+        return;
+    }
+    call_notify(c, NOTIFY_STRING, "pfadd", call_key(c, 0));
+    reply_ok(c->reply);
 }
 
 /* ---- PFDEBUG ---- */

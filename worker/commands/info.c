@@ -6,12 +6,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "shm/base/clock.h"
 #include "shm/pubsub.h"
 #include "shm/config.h"
 #include "shm/wal.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/dispatch/stats.h"
+#include "worker/script/libraries.h"
+#include "worker/script/store.h"
 
 command_fn cmd_info;
 
@@ -98,10 +101,9 @@ static void info_server(struct info *in)
 {
     const struct shm_root *r = in->c->ctx->root;
     struct utsname name = {0};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
+    int64_t now_us = clock_us(CLOCK_REALTIME);
     uname(&name);
-    uint64_t up_s = (uint64_t)now.tv_sec - r->boot_time_ms / 1000;
+    uint64_t up_s = (uint64_t)now_us / 1000000 - r->boot_time_ms / 1000;
     put(in, "redis_version:%s", REDIS_VERSION);
     PUT_FIXED(in, {"redis_git_sha1", "00000000"}, {"redis_git_dirty", "0"}, {"redis_build_id", "0"},
               {"redis_mode", "standalone"}, {"server_name", "skep"}, {"skep_version", SKEP_VERSION});
@@ -113,12 +115,12 @@ static void info_server(struct info *in)
     put(in, "process_supervised:%s", supervised_name(in->c));
     put(in, "run_id:%.40s", (const char *)r->run_id);
     put(in, "tcp_port:%lld", (long long)in->c->cfg->port);
-    put(in, "server_time_usec:%lld", (long long)now.tv_sec * 1000000 + now.tv_nsec / 1000);
+    put(in, "server_time_usec:%lld", (long long)now_us);
     put_u64(in, "uptime_in_seconds", up_s);
     put_u64(in, "uptime_in_days", up_s / 86400);
     put(in, "hz:%lld", (long long)in->c->cfg->hz);
     put(in, "configured_hz:%lld", (long long)in->c->cfg->hz);
-    put_u64(in, "lru_clock", (uint64_t)now.tv_sec & 0xffffff);
+    put_u64(in, "lru_clock", (uint64_t)now_us / 1000000 & 0xffffff);
     put(in, "executable:%s", r->executable);
     put(in, "config_file:%s", r->config_file);
     PUT_FIXED(in, {"io_threads_active", "0"});
@@ -170,6 +172,25 @@ static void put_allocator(struct info *in)
     put(in, "mem_fragmentation_bytes:%lld", (long long)(f->rss - f->used));
 }
 
+/* False: they are being changed just now, and INFO is to be run again. */
+static bool put_functions(struct info *in, uint64_t lua)
+{
+    const struct library_copy *now = libraries_here(in->c);
+    uint64_t libraries = 0, functions = 0;
+    struct library lib;
+    if (!now)
+        return false;
+    for (struct bytes rest = now->all; library_next(&rest, &lib); libraries++)
+        functions += lib.nfunctions;
+    put_u64(in, "number_of_functions", functions);
+    put_u64(in, "number_of_libraries", libraries);
+    PUT_FIXED(in, {"used_memory_vm_functions", "0"});
+    put_size(in, "used_memory_vm_total", lua);
+    put_u64(in, "used_memory_functions", now->all.n);
+    put_size(in, "used_memory_scripts", now->all.n + (uint64_t)store_bytes());
+    return true;
+}
+
 static void info_memory(struct info *in)
 {
     static const char *const policies[] = {"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl",
@@ -190,12 +211,15 @@ static void info_memory(struct info *in)
     put_u64(in, "allocator_active", f->arena_used + f->heap_active);
     put_u64(in, "allocator_resident", f->arena_resident + f->heap_resident);
     put_size(in, "total_system_memory", machine);
-    PUT_FIXED(in, {"used_memory_lua", "0"}, {"used_memory_vm_eval", "0"}, {"used_memory_lua_human", "0B"},
-              {"used_memory_scripts_eval", "0"}, {"number_of_cached_scripts", "0"},
-              {"number_of_functions", "0"}, {"number_of_libraries", "0"}, {"used_memory_vm_functions", "0"},
-              {"used_memory_vm_total", "0"}, {"used_memory_vm_total_human", "0B"},
-              {"used_memory_functions", "0"}, {"used_memory_scripts", "0"},
-              {"used_memory_scripts_human", "0B"});
+    uint64_t lua = 0;
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++)
+        lua += slot_lives(slot_at(i)) ? slot_at(i)->lua_bytes : 0;
+    put_u64(in, "used_memory_vm_eval", lua);
+    put_size(in, "used_memory_lua", lua);
+    put_u64(in, "used_memory_scripts_eval", (uint64_t)store_bytes());
+    put_u64(in, "number_of_cached_scripts", (uint64_t)store_count(in->c->ctx->root));
+    if (!put_functions(in, lua))
+        return;
     put_size(in, "maxmemory", cfg->maxmemory);
     put(in, "maxmemory_policy:%s", policies[(unsigned)cfg->maxmemory_policy % ARRAY_LEN(policies)]);
     put_allocator(in);

@@ -1,6 +1,7 @@
 /* worker/commands/keyspace.c - commands on whole databases. FLUSH* and SWAPDB run behind the closed gate. */
 #include "shm/waiters.h"
 #include "shm/config.h"
+#include "shm/persist.h"
 #include "worker/commands/args.h"
 
 #include <stdlib.h>
@@ -49,6 +50,9 @@ void cmd_flushall(struct call *c)
             dbs[used++] = i;
     flush(c, dbs, used);
     free(dbs);
+    /* In EXEC the commit comes later, if it comes: a save too many harms nobody. */
+    if (c->cfg->nsaves && !c->rc && !c->loading)
+        __atomic_store_n(&persist(c->ctx->root)->flushed, 1, __ATOMIC_RELEASE);
 }
 
 void cmd_swapdb(struct call *c)

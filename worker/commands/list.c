@@ -2,6 +2,7 @@
 #include "shm/types/list.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/list_args.h"
+#include "worker/dispatch/notify.h"
 
 /* So many elements take about a millisecond to reply, to compare, and to remove. */
 #define MANY_REPLIED 8192u
@@ -33,10 +34,12 @@ static void push(struct call *c, bool front, bool only_there)
     }
     struct list_how how = list_how_of(c, k);
     enum rc rc = list_push(c->tx, k, c->argv + 2, (unsigned)c->argc - 2, front, &how);
-    if (UNLIKELY(rc))
+    if (UNLIKELY(rc)) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, (long long)list_length(key_entry(k)));
+        return;
+    }
+    reply_int(c->reply, (long long)list_length(key_entry(k)));
+    call_notify(c, NOTIFY_LIST, front ? "lpush" : "rpush", k);
 }
 
 void cmd_lpush(struct call *c)
@@ -87,10 +90,12 @@ void cmd_linsert(struct call *c)
     }
     struct list_how how = list_how_of(c, k);
     enum rc rc = list_insert(c->tx, k, pos + after, c->argv[4], &how);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, (long long)list_length(key_entry(k)));
+        return;
+    }
+    call_notify(c, NOTIFY_LIST, "linsert", k);
+    reply_int(c->reply, (long long)list_length(key_entry(k)));
 }
 
 /* ---- popping ---- */
@@ -119,6 +124,11 @@ enum rc list_pop(struct call *c, struct key_ref *k, uint64_t n, bool front)
     struct list_how how = list_how_of(c, k);
     uint64_t length = list_length(key_entry(k));
     return list_cut(c->tx, k, front ? 0 : length - n, n, &how);
+}
+
+void list_tell_pop(struct call *c, struct key_ref *k, bool front)
+{
+    call_notify_taken(c, NOTIFY_LIST, front ? "lpop" : "rpop", k);
 }
 
 static void pop(struct call *c, bool front)
@@ -161,6 +171,8 @@ static void pop(struct call *c, bool front)
     enum rc rc = list_pop(c, k, n, front);
     if (UNLIKELY(rc))
         call_fail(c, rc);
+    else
+        list_tell_pop(c, k, front);
 }
 
 void cmd_lpop(struct call *c)
@@ -201,14 +213,16 @@ bool list_mpop_arguments(struct call *c, int first, struct list_mpop *o)
         return false;
     if (i + 1 == c->argc)
         return true;
-    if (i + 3 != c->argc || !bytes_is(c->argv[i + 1], "count")) {
-        reply_error(c->reply, ERR_SYNTAX);
-        return false;
-    }
-    if (number_to_int64(c->argv[i + 2], &o->count) && o->count > 0)
-        return true;
-    reply_error(c->reply, "ERR count should be greater than 0");
-    return false;
+    const char *error = NULL;
+    if (i + 3 > c->argc || !bytes_is(c->argv[i + 1], "count"))
+        error = ERR_SYNTAX;
+    else if (!number_to_int64(c->argv[i + 2], &o->count) || o->count < 1)
+        error = "ERR count should be greater than 0";
+    else if (i + 3 < c->argc)
+        error = ERR_SYNTAX;
+    if (error)
+        reply_error(c->reply, error);
+    return !error;
 }
 
 /* The log is told of the one list that is changed. */
@@ -234,6 +248,8 @@ void list_mpop_from(struct call *c, unsigned i, const struct list_mpop *o)
         rc = effect_pop(c, k->key, n, o->front);
     if (rc)
         call_fail(c, rc);
+    else
+        list_tell_pop(c, k, o->front);
 }
 
 void cmd_lmpop(struct call *c)
@@ -254,28 +270,23 @@ void cmd_lmpop(struct call *c)
 
 /* ---- moving ---- */
 
-/* The value is copied if it stands among others: popping and pushing may use its place. (A long one is a block, which
- * stays until the transaction ends.) */
 static enum rc move_item(struct call *c, struct key_ref *from, struct key_ref *to, struct bytes v, bool front,
                          bool to_front)
 {
-    char copy[ITEM_MAX];
-    if (v.n <= ITEM_MAX) {
-        bytes_copy(copy, v.p, v.n);
-        v.p = copy;
-    }
     enum rc rc = list_pop(c, from, 1, front);
     struct list_how how = list_how_of(c, to);
     return rc ? rc : list_push(c->tx, to, &v, 1, to_front, &how);
 }
 
-/* The source is there and is a list. */
+/* The source is there and is a list. The value is copied if it stands among others: popping and pushing may use its place.
+ * (A long one is a block, which stays until the transaction ends.) */
 void list_move(struct call *c, bool front, bool to_front)
 {
     struct key_ref *from = call_key(c, 0), *to = call_key(c, 1);
     const struct shm_entry *e = key_entry(from);
     struct list_walk w;
     struct bytes v = {"", 0};
+    char held[ITEM_MAX];
     uint64_t length = list_length(e);
     if (!list_fits(c, key_entry(to)))
         return;
@@ -283,12 +294,19 @@ void list_move(struct call *c, bool front, bool to_front)
     list_next(&w, &v);
     if (v.n > LONG_BYTES && call_defer(c))
         return;
-    reply_bulk(c->reply, v.p, v.n);
-    if (from == to && (length == 1 || front == to_front))
-        return;
-    enum rc rc = move_item(c, from, to, v, front, to_front);
-    if (rc)
+    if (v.n <= ITEM_MAX) {
+        bytes_copy(held, v.p, v.n);
+        v.p = held;
+    }
+    bool stays = from == to && (length == 1 || front == to_front);
+    enum rc rc = stays ? RC_OK : move_item(c, from, to, v, front, to_front);
+    if (rc) {
         call_fail(c, rc);
+        return;
+    }
+    call_notify(c, NOTIFY_LIST, to_front ? "lpush" : "rpush", to);
+    reply_bulk(c->reply, v.p, v.n);
+    list_tell_pop(c, from, front);
 }
 
 static void move(struct call *c, bool front, bool to_front)
@@ -382,10 +400,12 @@ void cmd_lset(struct call *c)
     }
     struct list_how how = list_how_of(c, k);
     enum rc rc = list_set(c->tx, k, pos, c->argv[3], &how);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_ok(c->reply);
+        return;
+    }
+    reply_ok(c->reply);
+    call_notify(c, NOTIFY_LIST, "lset", k);
 }
 
 void cmd_lrange(struct call *c)
@@ -423,10 +443,13 @@ void cmd_ltrim(struct call *c)
         rc = list_cut(c->tx, k, pos + n, length - pos - n, &how);
         rc = rc ? rc : list_cut(c->tx, k, 0, pos, &how);
     }
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_ok(c->reply);
+        return;
+    }
+    if (e)
+        call_notify_taken(c, NOTIFY_LIST, "ltrim", k);
+    reply_ok(c->reply);
 }
 
 /* ---- by value ---- */
@@ -441,10 +464,13 @@ void cmd_lrem(struct call *c)
         return;
     struct list_how how = list_how_of(c, k);
     enum rc rc = e ? list_remove(c->tx, k, c->argv[3], count, &how, &removed) : RC_OK;
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, (long long)removed);
+        return;
+    }
+    if (removed)
+        call_notify_taken(c, NOTIFY_LIST, "lrem", k);
+    reply_int(c->reply, (long long)removed);
 }
 
 /* Between -INT64_MAX and INT64_MAX, so that its sign can be turned: Redis 7.2 refuses what 7.0 lets overflow. */

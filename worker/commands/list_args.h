@@ -33,6 +33,7 @@ void list_mpop_from(struct call *c, unsigned i, const struct list_mpop *o);
 bool list_reply(struct call *c, const struct shm_entry *e, uint64_t pos, uint64_t n, bool back);
 /* The n items at an end go. */
 enum rc list_pop(struct call *c, struct key_ref *k, uint64_t n, bool front);
+void list_tell_pop(struct call *c, struct key_ref *k, bool front); /* as a keyspace event */
 /* An item of the first key, which is a list, goes to the second key, and is the reply. */
 void list_move(struct call *c, bool front, bool to_front);
 

@@ -23,6 +23,8 @@ static void take_one(struct call *c, unsigned i, const void *arg)
         rc = call_effect(c, 2, (struct bytes[]){front ? BYTES_LIT("LPOP") : BYTES_LIT("RPOP"), k->key});
     if (rc)
         call_fail(c, rc);
+    else
+        list_tell_pop(c, k, front);
 }
 
 static void block_pop(struct call *c, bool front)
@@ -53,7 +55,7 @@ void cmd_blmpop(struct call *c)
 {
     struct list_mpop o;
     struct block b = {.type = TYPE_LIST, .take = take_many, .arg = &o};
-    if (!block_timeout_arg(c, 1, &b.timeout_ms) || !list_mpop_arguments(c, 2, &o))
+    if (!list_mpop_arguments(c, 2, &o) || !block_timeout_arg(c, 1, &b.timeout_ms))
         return;
     b.nkeys = (unsigned)o.keys;
     block_run(c, &b);

@@ -6,6 +6,7 @@
 #include "shm/types/coll.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
+#include "worker/script/libraries.h"
 
 command_fn cmd_memory_doctor, cmd_memory_malloc_stats, cmd_memory_purge, cmd_memory_stats, cmd_memory_usage;
 
@@ -120,6 +121,9 @@ void cmd_memory_stats(struct call *c)
 {
     struct figures f;
     struct stats_reply s = {.r = c->reply};
+    const struct library_copy *now = libraries_here(c);
+    if (!now)
+        return;
     figures_gather(&f);
     size_t mark = reply_defer(c->reply);
     uint64_t dataset = f.used - f.overhead, net = f.used - f.startup;
@@ -132,7 +136,7 @@ void cmd_memory_stats(struct call *c)
     put_count(&s, "cluster.links", 0);
     put_count(&s, "aof.buffer", 0);
     put_count(&s, "lua.caches", 0);
-    put_count(&s, "functions.caches", 0);
+    put_count(&s, "functions.caches", now->all.n);
     for (uint32_t db = 0; db < c->ctx->root->ndbs; db++)
         if (db_table(c->ctx->root, db))
             put_database(&s, db, db_table(c->ctx->root, db));

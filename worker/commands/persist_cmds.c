@@ -27,6 +27,14 @@ bool ask_master(struct call *c, enum control_ask ask, unsigned options, char ans
     return false;
 }
 
+bool ask_in_lane(struct call *c, enum control_ask ask, char answer[CONTROL_TEXT])
+{
+    lane_step_out(c);
+    bool answered = control_ask(c->w, ask, answer);
+    lane_step_in(c);
+    return answered;
+}
+
 bool take_answer(struct call *c, char answer[CONTROL_TEXT])
 {
     struct client *cl = c->client;

@@ -29,6 +29,8 @@ void lane_step_in(struct call *c);
  * returns at once, the client waits, and the command is run again from its beginning when the answer is there. So
  * it must not have changed anything before it asks. Not for the slow lane, which has no clients. */
 bool ask_master(struct call *c, enum control_ask ask, unsigned options, char answer[CONTROL_TEXT]);
+/* The same in the slow lane, which has no clients and waits. False: there is no answer. */
+bool ask_in_lane(struct call *c, enum control_ask ask, char answer[CONTROL_TEXT]);
 /* The answer, if this is the run that has one. */
 bool take_answer(struct call *c, char answer[CONTROL_TEXT]);
 void reply_told(struct call *c, const char *answer);

@@ -1,22 +1,9 @@
 /* worker/commands/set.c - commands on the members of a set. */
 #include "worker/commands/effects.h"
 #include "worker/commands/set_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
-
-static bool set_fits(struct call *c)
-{
-    return type_fits(c, key_entry(call_key(c, 0)), TYPE_SET);
-}
-
-/* The set for reading; false: there is none. */
-static bool set_read(struct call *c, struct dict *d)
-{
-    const struct shm_entry *e = key_entry(call_key(c, 0));
-    if (e)
-        dict_read(d, c->tx, e);
-    return e;
-}
 
 /* ---- reading ---- */
 
@@ -24,17 +11,17 @@ void cmd_sismember(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (set_fits(c))
-        reply_int(c->reply, set_read(c, &d) && dict_find(&d, c->argv[2], &at));
+    if (key_fits(c, TYPE_SET))
+        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
 }
 
 void cmd_smismember(struct call *c)
 {
     struct dict d;
     struct dict_place at;
-    if (!set_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_SET) || items_defer(c, (uint64_t)c->argc))
         return;
-    bool there = set_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     reply_array(c->reply, (size_t)c->argc - 2);
     for (int i = 2; i < c->argc; i++)
         reply_int(c->reply, there && dict_find(&d, c->argv[i], &at));
@@ -43,8 +30,8 @@ void cmd_smismember(struct call *c)
 void cmd_scard(struct call *c)
 {
     struct dict d;
-    if (set_fits(c))
-        reply_int(c->reply, set_read(c, &d) ? (long long)dict_count(&d) : 0);
+    if (key_fits(c, TYPE_SET))
+        reply_int(c->reply, dict_arg_read(c, &d) ? (long long)dict_count(&d) : 0);
 }
 
 void cmd_smembers(struct call *c)
@@ -53,9 +40,9 @@ void cmd_smembers(struct call *c)
     struct dict_walk w;
     struct hmap_item it;
     size_t bytes = 0;
-    if (!set_fits(c))
+    if (!key_fits(c, TYPE_SET))
         return;
-    bool there = set_read(c, &d);
+    bool there = dict_arg_read(c, &d);
     uint64_t n = there ? dict_count(&d) : 0;
     if (items_defer(c, n))
         return;
@@ -80,7 +67,7 @@ void cmd_sadd(struct call *c)
     struct set_limits l = set_limits(c);
     struct dict d;
     long long n = 0;
-    if (!set_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_SET) || items_defer(c, (uint64_t)c->argc))
         return;
     enum rc rc = set_open(&d, c->tx, k, call_clock(c, k), &l, c->argv[2], (uint64_t)c->argc - 2);
     for (int i = 2; i < c->argc && !rc; i++) {
@@ -90,10 +77,13 @@ void cmd_sadd(struct call *c)
     }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify(c, NOTIFY_SET, "sadd", k);
+    reply_int(c->reply, n);
 }
 
 static void open_present(struct call *c, struct key_ref *k, struct dict *d)
@@ -107,7 +97,7 @@ void cmd_srem(struct call *c)
     struct dict d;
     long long n = 0;
     enum rc rc = RC_OK;
-    if (!set_fits(c) || items_defer(c, (uint64_t)c->argc))
+    if (!key_fits(c, TYPE_SET) || items_defer(c, (uint64_t)c->argc))
         return;
     open_present(c, k, &d);
     for (int i = 2; i < c->argc && !rc; i++) {
@@ -117,20 +107,22 @@ void cmd_srem(struct call *c)
     }
     if (!rc)
         rc = dict_end(&d);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_SET, "srem", k);
+    reply_int(c->reply, n);
 }
 
-static enum rc add_one(struct call *c, struct key_ref *k, struct bytes member)
+static enum rc add_one(struct call *c, struct key_ref *k, struct bytes member, bool *added)
 {
     struct set_limits l = set_limits(c);
     struct dict d;
-    bool added;
     enum rc rc = set_open(&d, c->tx, k, call_clock(c, k), &l, member, 1);
     if (!rc)
-        rc = set_add(&d, &l, member, &added);
+        rc = set_add(&d, &l, member, added);
     return rc ? rc : dict_end(&d);
 }
 
@@ -143,22 +135,24 @@ void cmd_smove(struct call *c)
         reply_int(c->reply, 0);
         return;
     }
-    if (!set_fits(c) || !type_fits(c, key_entry(to), TYPE_SET))
+    if (!key_fits(c, TYPE_SET) || !type_fits(c, key_entry(to), TYPE_SET))
         return;
     open_present(c, from, &d);
-    bool there = dict_find(&d, c->argv[3], &at);
-    enum rc rc = RC_OK;
-    if (there && from != to) {
-        rc = dict_del(&d, &at);
-        if (!rc)
-            rc = dict_end(&d);
-        if (!rc)
-            rc = add_one(c, to, c->argv[3]);
-    }
-    if (rc)
+    bool there = dict_find(&d, c->argv[3], &at), moves = there && from != to, added = false;
+    enum rc rc = moves ? dict_del(&d, &at) : RC_OK;
+    if (!rc && moves)
+        rc = dict_end(&d);
+    if (!rc && moves)
+        rc = add_one(c, to, c->argv[3], &added);
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, there);
+        return;
+    }
+    if (moves)
+        call_notify_taken(c, NOTIFY_SET, "srem", from);
+    if (added)
+        call_notify(c, NOTIFY_SET, "sadd", to);
+    reply_int(c->reply, there);
 }
 
 /* ---- chance ---- */
@@ -182,33 +176,39 @@ static bool reply_chosen(void *arg, const struct hmap_item *it)
     return true;
 }
 
+/* The set, and how many of its members are wanted; the reply has its head. 0: it is complete, or goes elsewhere. */
+static uint64_t begin_choice(struct call *c, struct dict *d, int64_t count,
+                             void (*head)(struct reply *r, size_t n))
+{
+    bool there = dict_arg_read(c, d), one = c->argc == 2;
+    uint64_t n = there ? sample_size(d, count) : 0;
+    if (items_defer(c, n))
+        return 0;
+    if (!one)
+        head(c->reply, n);
+    else if (!there)
+        reply_null(c->reply);
+    return n;
+}
+
 void cmd_srandmember(struct call *c)
 {
     struct dict d;
     struct chosen s = {.c = c};
     int64_t count = 1;
-    bool one = c->argc == 2;
-    if (!one && !arg_int64(c, 2, &count))
-        return;
     if (c->argc > 3) {
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
+    if (c->argc > 2 && !arg_int64(c, 2, &count))
+        return;
     if (count == INT64_MIN) {
         reply_error(c->reply, ERR_COUNT_RANGE);
         return;
     }
-    if (!set_fits(c))
+    if (!key_fits(c, TYPE_SET))
         return;
-    bool there = set_read(c, &d);
-    uint64_t n = there ? sample_size(&d, count) : 0;
-    if (items_defer(c, n))
-        return;
-    if (one && !there)
-        reply_null(c->reply);
-    if (!one)
-        reply_array(c->reply, n);
-    if (n)
+    if (begin_choice(c, &d, count, reply_array))
         dict_sample(&d, count, reply_chosen, &s);
 }
 
@@ -255,17 +255,9 @@ void cmd_spop(struct call *c)
     struct chosen s = {.c = c};
     struct dict d;
     int64_t count;
-    bool one = c->argc == 2;
-    if (!pop_count(c, &count) || !set_fits(c))
+    if (!pop_count(c, &count) || !key_fits(c, TYPE_SET))
         return;
-    bool there = set_read(c, &d);
-    uint64_t n = there ? sample_size(&d, count) : 0;
-    if (items_defer(c, n))
-        return;
-    if (one && !there)
-        reply_null(c->reply);
-    if (!one)
-        reply_set(c->reply, n);
+    uint64_t n = begin_choice(c, &d, count, reply_set);
     if (!n)
         return;
     s.place = malloc(n * sizeof(*s.place));
@@ -274,5 +266,9 @@ void cmd_spop(struct call *c)
     enum rc rc = c->rc ? c->rc : remove_chosen(c, k, &s);
     if (rc)
         call_fail(c, rc);
+    else
+        call_notify_first(c, NOTIFY_SET, "spop", k);
+    if (!rc && !k->entry)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
     free(s.place);
 }

@@ -1,6 +1,7 @@
 /* worker/commands/set_ops.c - commands that combine sets. The result is a list of members that stand in the sets
  * themselves; what is stored is a new set, so that a destination may be one of the sources. */
 #include "worker/commands/set_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -21,6 +22,7 @@ struct result {
     struct bytes *member;
     size_t n, cap;
     uint64_t limit; /* no more are wanted */
+    bool absent;    /* an intersection with a key that is missing */
 };
 
 static void result_add(struct result *r, struct bytes b)
@@ -52,6 +54,8 @@ static bool sets_open(struct call *c, unsigned from, unsigned to, struct sets *s
             return false;
         }
         if (!e) {
+            if (c->cmd->flags & F_WRITE)
+                call_missed(c, call_key(c, i));
             s->absent++;
             s->first_absent |= i == from;
             continue;
@@ -128,6 +132,7 @@ static void unite(const struct sets *s, struct result *r)
 static void combine(struct sets *s, enum op op, struct result *r)
 {
     bool none = !s->n || (op == OP_INTER && s->absent) || (op == OP_DIFF && s->first_absent);
+    r->absent = op == OP_INTER && s->absent;
     if (none)
         return;
     if (op == OP_UNION) {
@@ -188,13 +193,31 @@ static enum rc store(struct call *c, struct key_ref *k, const struct result *r)
     struct dict d;
     bool added;
     uint32_t clock = call_clock(c, k);
-    enum rc rc = k->entry ? key_del(c->tx, k, false) : RC_OK;
+    bool was = k->entry;
+    enum rc rc = was ? key_del(c->tx, k, false) : RC_OK;
     if (rc || !r->n)
         return rc;
     rc = set_open(&d, c->tx, k, clock, &l, r->member[0], 1);
     for (size_t i = 0; i < r->n && !rc; i++)
         rc = set_add(&d, &l, r->member[i], &added);
-    return rc ? rc : dict_end(&d);
+    if (!rc)
+        rc = dict_end(&d);
+    k->born &= !was;
+    return rc;
+}
+
+/* Events stand before and behind the reply as in Redis. */
+static void answer_stored(struct call *c, enum op op, struct key_ref *k, const struct result *r)
+{
+    static const char *const event[] = {"sinterstore", "sunionstore", "sdiffstore"};
+    bool goes = !k->entry && k->logged;
+    if (goes && r->absent)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    reply_int(c->reply, (long long)r->n);
+    if (goes && !r->absent)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    if (k->entry)
+        call_notify(c, NOTIFY_SET, event[op], k);
 }
 
 static void store_combined(struct call *c, enum op op)
@@ -206,7 +229,7 @@ static void store_combined(struct call *c, enum op op)
     if (rc)
         call_fail(c, rc);
     else
-        reply_int(c->reply, (long long)r.n);
+        answer_stored(c, op, call_key(c, 0), &r);
     free(r.member);
 }
 

@@ -7,6 +7,7 @@
 #include "shm/wal.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/list_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <errno.h>
 #include <math.h>
@@ -147,6 +148,7 @@ static enum rc key_value(struct call *c, const struct pattern *p, struct bytes n
         return rc;
     if (ours)
         key_find(&k);
+    call_missed(c, &k);
     if (k.entry)
         value_copy(c, p, key_entry(&k), out);
     if (UNLIKELY(persist(c->ctx->root)->wal.waits)) {
@@ -358,9 +360,20 @@ static enum rc store(struct call *c, struct bytes *out, size_t n)
     for (size_t i = 0; i < n; i++)
         out[i].p = out[i].p ? out[i].p : "";
     rc = list_push(c->tx, k, out, (unsigned)n, false, &how);
+    k->born &= !was;
     out[-2] = BYTES_LIT("RPUSH");
     out[-1] = k->key;
     return rc ? rc : call_effect(c, (unsigned)n + 2, out - 2);
+}
+
+static void answer_stored(struct call *c, size_t n)
+{
+    struct key_ref *k = call_key(c, 1);
+    if (n)
+        call_notify(c, NOTIFY_LIST, "sortstore", k);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+    reply_int(c->reply, (long long)n);
 }
 
 static void answer(struct call *c, const struct sort *s)
@@ -377,7 +390,7 @@ static void answer(struct call *c, const struct sort *s)
     if (rc)
         call_fail(c, rc);
     else if (s->o.store)
-        reply_int(c->reply, (long long)n);
+        answer_stored(c, n);
     else
         reply_array(c->reply, n);
     for (size_t i = 0; i < n; i++) {
@@ -394,6 +407,8 @@ static void answer(struct call *c, const struct sort *s)
 static void sort(struct call *c, struct sort *s)
 {
     const struct shm_entry *e = key_entry(call_key(c, 0));
+    if (!s->o.read_only)
+        call_missed(c, call_key(c, 0));
     if (e && entry_type(e) != TYPE_LIST && entry_type(e) != TYPE_SET && entry_type(e) != TYPE_ZSET) {
         reply_error(c->reply, ERR_WRONGTYPE);
         return;

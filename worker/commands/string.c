@@ -175,6 +175,8 @@ static void set(struct call *c, struct bytes value, const struct set_options *o)
     int64_t expiry_ms;
     if (!option_expiry(c, o, &expiry_ms))
         return;
+    if (o->get)
+        call_missed(c, k);
     if (o->get && !reply_get(c, key_entry(k)))
         return;
     if ((o->nx && k->entry) || (o->xx && !k->entry)) {
@@ -232,6 +234,7 @@ void cmd_getset(struct call *c)
 void cmd_getdel(struct call *c)
 {
     struct key_ref *k = call_key(c, 0);
+    call_missed(c, k);
     if (!reply_get(c, key_entry(k)) || !k->entry)
         return;
     enum rc rc = key_del(c->tx, k, false);
@@ -252,6 +255,7 @@ void cmd_getex(struct call *c)
     if (!string_options(c, 2, true, &o))
         return;
     if (!e) {
+        call_missed(c, k);
         reply_null(c->reply);
         return;
     }

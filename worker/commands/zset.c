@@ -1,5 +1,6 @@
 /* worker/commands/zset.c - sorted sets: members by name, and how many lie between two bounds. */
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -162,6 +163,8 @@ static void add_members(struct call *c, const struct add_args *o)
         reply_null(c->reply);
     else
         reply_double(c->reply, a.score);
+    if (added || updated)
+        call_notify(c, NOTIFY_ZSET, o->flags & ZADD_INCR ? "zincr" : "zadd", k);
 }
 
 void cmd_zadd(struct call *c)
@@ -196,6 +199,8 @@ void cmd_zrem(struct call *c)
         }
         removed += found;
     }
+    if (removed)
+        call_notify_taken(c, NOTIFY_ZSET, "zrem", k);
     reply_int(c->reply, removed);
 }
 
@@ -210,11 +215,16 @@ static void remove_range(struct call *c, enum zset_by by)
     uint64_t n = ranks.to - ranks.from;
     if (n > ZSET_LONG && n < z.n && call_defer(c))
         return;
+    static const char *const event[] = {
+        [BY_RANK] = "zremrangebyrank", [BY_SCORE] = "zremrangebyscore", [BY_MEMBER] = "zremrangebylex"};
     enum rc rc = n ? zset_remove_ranks(c->tx, k, ranks.from, ranks.to) : RC_OK;
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
-        reply_int(c->reply, (long long)n);
+        return;
+    }
+    if (n)
+        call_notify_taken(c, NOTIFY_ZSET, event[by], k);
+    reply_int(c->reply, (long long)n);
 }
 
 void cmd_zremrangebyrank(struct call *c)

@@ -93,6 +93,7 @@ struct pair_list {
 void pair_add(struct pair_list *l, struct zset_pair p);
 /* Puts the pairs (any order, no member twice) under the key, or deletes it when there are none. */
 enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l);
+void zset_tell_store(struct call *c, struct key_ref *k, const char *event);
 
 /* Writes count members from the low or the high end and removes them. */
 struct zset_pop {
@@ -100,5 +101,9 @@ struct zset_pop {
     uint64_t count;
 };
 enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop *p);
+void zset_tell_pop(struct call *c, struct key_ref *k, bool high); /* as a keyspace event */
+bool zset_mpop_args(struct call *c, int first, int64_t *nkeys, struct zset_pop *p);
+/* ZMPOP from the key, which holds a sorted set. */
+void zset_mpop_from(struct call *c, struct key_ref *k, const struct zset_pop *p);
 
 #endif

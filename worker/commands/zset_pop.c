@@ -2,11 +2,17 @@
 #include "shm/base/glob.h"
 #include "worker/commands/scan.h"
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 
 /* ---- ZPOPMIN, ZPOPMAX, ZMPOP ---- */
+
+void zset_tell_pop(struct call *c, struct key_ref *k, bool high)
+{
+    call_notify_taken(c, NOTIFY_ZSET, high ? "zpopmax" : "zpopmin", k);
+}
 
 enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop *p)
 {
@@ -23,7 +29,10 @@ enum rc zset_pop_reply(struct call *c, struct key_ref *k, const struct zset_pop 
         reply_bulk(c->reply, pair.member.p, pair.member.n);
         reply_double(c->reply, pair.score);
     }
-    return n ? zset_remove_ranks(c->tx, k, from, from + n) : RC_OK;
+    enum rc rc = n ? zset_remove_ranks(c->tx, k, from, from + n) : RC_OK;
+    if (n && !rc)
+        zset_tell_pop(c, k, p->high);
+    return rc;
 }
 
 static void pop_end(struct call *c, bool high)
@@ -58,16 +67,16 @@ void cmd_zpopmax(struct call *c)
     pop_end(c, true);
 }
 
-/* The arguments of ZMPOP; the key count has the error that it deserves. */
-static bool mpop_args(struct call *c, int64_t *nkeys, struct zset_pop *p)
+/* numkeys key ... MIN|MAX [COUNT count], from argument first on; the key count has the error that it deserves. */
+bool zset_mpop_args(struct call *c, int first, int64_t *nkeys, struct zset_pop *p)
 {
     const char *error = NULL;
     int64_t count = 1;
-    if (!number_to_int64(c->argv[1], nkeys) || *nkeys < 1)
+    if (!number_to_int64(c->argv[first], nkeys) || *nkeys < 1)
         error = "ERR numkeys should be greater than 0";
-    else if (*nkeys > c->argc - 3)
+    else if (*nkeys > c->argc - first - 2)
         error = ERR_SYNTAX;
-    int at = error ? c->argc : (int)*nkeys + 2, more = c->argc - at - 1;
+    int at = error ? c->argc : (int)*nkeys + first + 1, more = c->argc - at - 1;
     if (!error && !(p->high = bytes_is(c->argv[at], "max")) && !bytes_is(c->argv[at], "min"))
         error = ERR_SYNTAX;
     else if (!error && more && (more < 2 || !bytes_is(c->argv[at + 1], "count")))
@@ -92,31 +101,35 @@ static enum rc mpop_effect(struct call *c, const struct key_ref *k, const struct
         c, 3, (struct bytes[]){p->high ? BYTES_LIT("ZPOPMAX") : BYTES_LIT("ZPOPMIN"), k->key, count});
 }
 
+void zset_mpop_from(struct call *c, struct key_ref *k, const struct zset_pop *p)
+{
+    if (p->count > ZSET_LONG && call_defer(c))
+        return;
+    reply_array(c->reply, 2);
+    reply_bulk(c->reply, k->key.p, k->key.n);
+    enum rc rc = zset_pop_reply(c, k, p);
+    if (!rc)
+        rc = mpop_effect(c, k, p);
+    if (rc)
+        call_fail(c, rc);
+}
+
 void cmd_zmpop(struct call *c)
 {
     int64_t nkeys;
     struct zset_pop p = {0};
     struct key_ref *k = NULL;
-    if (!mpop_args(c, &nkeys, &p))
+    if (!zset_mpop_args(c, 1, &nkeys, &p))
         return;
     for (unsigned i = 0; i < c->nkeys && !(k && k->entry); i++) {
         k = call_key(c, i);
         if (!zset_fits(c, key_entry(k)))
             return;
     }
-    if (!k || !k->entry) {
+    if (k && k->entry)
+        zset_mpop_from(c, k, &p);
+    else
         reply_null_array(c->reply);
-        return;
-    }
-    if (p.count > ZSET_LONG && call_defer(c))
-        return;
-    reply_array(c->reply, 2);
-    reply_bulk(c->reply, k->key.p, k->key.n);
-    enum rc rc = zset_pop_reply(c, k, &p);
-    if (!rc)
-        rc = mpop_effect(c, k, &p);
-    if (rc)
-        call_fail(c, rc);
 }
 
 /* ---- ZRANDMEMBER ---- */

@@ -1,6 +1,7 @@
 /* worker/commands/zset_range.c - sorted sets: ZRANGE and its family. Every range becomes one of ranks, and is walked from
  * one of its ends. */
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <stdlib.h>
 
@@ -83,6 +84,8 @@ static bool find_range(struct call *c, int first, struct range_args *a, struct z
         min = first + 2, max = first + 1;
     if (!zset_range_args(c, a->by, c->argv[min], c->argv[max], &r) || !zset_arg(c, (unsigned)first - 1, z))
         return false;
+    if (a->store)
+        call_missed(c, call_key(c, (unsigned)first - 1));
     *ranks = (struct zset_ranks){0, 0};
     if (a->rev && a->by == BY_RANK && !reverse_ranks(z, &r))
         return true;
@@ -160,11 +163,24 @@ void pair_add(struct pair_list *l, struct zset_pair p)
 enum rc zset_store_pairs(struct call *c, struct key_ref *k, struct pair_list *l)
 {
     struct zset_limits limits = zset_limits(c, k);
-    if (!l->n)
-        return k->entry ? key_del(c->tx, k, false) : RC_OK;
-    if (l->n)
+    bool was = k->entry;
+    enum rc rc = RC_OK;
+    if (l->n) {
         qsort(l->v, l->n, sizeof(*l->v), zset_pair_order);
-    return zset_store(c->tx, k, &limits, l->v, l->n);
+        rc = zset_store(c->tx, k, &limits, l->v, l->n);
+        k->born &= !was;
+    } else if (was) {
+        rc = key_del(c->tx, k, false);
+    }
+    return rc;
+}
+
+void zset_tell_store(struct call *c, struct key_ref *k, const char *event)
+{
+    if (k->entry)
+        call_notify(c, NOTIFY_ZSET, event, k);
+    else if (k->logged)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
 }
 
 void cmd_zrangestore(struct call *c)
@@ -180,9 +196,11 @@ void cmd_zrangestore(struct call *c)
     for (uint64_t n = r.to - r.from; more && n--; more = zset_next(&at))
         pair_add(&list, zset_pair(&at));
     enum rc rc = zset_store_pairs(c, call_key(c, 0), &list);
-    if (rc)
+    if (rc) {
         call_fail(c, rc);
-    else
+    } else {
         reply_int(c->reply, (long long)list.n);
+        zset_tell_store(c, call_key(c, 0), "zrangestore");
+    }
     free(list.v);
 }

@@ -1,6 +1,7 @@
 /* worker/commands/zset_sets.c - sorted sets: unions, intersections and differences, of sorted sets and of sets. */
 #include "shm/types/hmap.h"
 #include "worker/commands/zset_args.h"
+#include "worker/dispatch/notify.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -214,7 +215,10 @@ static bool number_of_keys(struct call *c, int at, unsigned *n)
 static bool open_sources(struct call *c, struct sets *s)
 {
     for (unsigned i = 0; i < s->n; i++) {
-        const struct shm_entry *e = key_entry(call_key(c, i + s->store));
+        struct key_ref *k = call_key(c, i + s->store);
+        const struct shm_entry *e = key_entry(k);
+        if (s->store)
+            call_missed(c, k);
         if (e && entry_type(e) != TYPE_ZSET && entry_type(e) != TYPE_SET) {
             reply_error(c->reply, ERR_WRONGTYPE);
             return false;
@@ -319,6 +323,8 @@ static void put_members(struct call *c, const struct sets *s, struct pair_list *
 
 static void answer(struct call *c, const struct sets *s)
 {
+    static const char *const event[] = {
+        [OP_UNION] = "zunionstore", [OP_INTER] = "zinterstore", [OP_DIFF] = "zdiffstore"};
     struct gather g = {.s = s};
     enum rc rc = RC_OK;
     gather(&g);
@@ -330,6 +336,8 @@ static void answer(struct call *c, const struct sets *s)
         reply_int(c->reply, (long long)g.out.n);
     else
         put_members(c, s, &g.out);
+    if (s->store && !rc)
+        zset_tell_store(c, call_key(c, 0), event[s->op]);
     free(g.out.v);
 }
 
@@ -340,7 +348,8 @@ static void run_sets(struct call *c, struct sets s)
         return;
     s.src = malloc(s.n * sizeof(*s.src));
     CHECK(s.src);
-    if (open_sources(c, &s) && read_options(c, at + 1 + (int)s.n, &s)) {
+    c->looked = open_sources(c, &s);
+    if (c->looked && read_options(c, at + 1 + (int)s.n, &s)) {
         if (s.op != OP_DIFF)
             qsort(s.src, s.n, sizeof(*s.src), by_size);
         if (effort(&s) <= ZSET_LONG || !call_defer(c))

@@ -1,16 +1,10 @@
 #include "worker/dispatch/block.h"
+#include "shm/base/clock.h"
 #include "shm/base/number.h"
+#include "worker/net/pubsub.h"
 #include "worker/worker.h"
 
 #include <math.h>
-#include <time.h>
-
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static bool is_waited_for(const struct shm_entry *e)
 {
@@ -30,8 +24,7 @@ enum rc block_keys_ahead(struct tx *tx, const struct key_ref *keys, unsigned n, 
         enum rc rc = waiters_latch(tx);
         if (rc)
             return rc;
-        const struct shm_waiter *first = waiters_first(root, k->db, k->hash);
-        if (first && session_at(first->session)->wait_type == entry_type(e))
+        if (waiters_first(root, k->db, k->hash, entry_type(e)))
             return RC_BUSY;
     }
     return RC_OK;
@@ -64,24 +57,33 @@ void block_tell(struct worker *w, uint32_t session, uint64_t id)
         worker_wake(w, owner);
 }
 
-/* Tells the first who waits for the key. */
-static void wake_first(struct worker *w, uint32_t db, uint64_t hash)
+/* Tells the first who waits for a value of this type. */
+static void wake_type(struct worker *w, uint32_t db, uint64_t hash, unsigned type)
 {
     struct tx tx;
     uint32_t session = 0;
     uint64_t id = 0;
     tx_begin(&tx, &w->ctx);
     enum rc rc = waiters_latch(&tx);
-    const struct shm_waiter *r = rc ? NULL : waiters_first(w->ctx.root, db, hash);
+    const struct shm_waiter *r = rc ? NULL : waiters_first(w->ctx.root, db, hash, type);
     if (r) {
         session = r->session;
         id = r->id;
     }
     tx_abort(&tx);
+    if ((rc || id) && UNLIKELY(post_mark(w)))
+        post_send(w); /* what is told of the push comes before what will be told of the pop */
     if (rc)
         waiters_stir(w->ctx.root);
     else if (id)
         block_tell(w, session, id);
+}
+
+/* The key may hold anything by now. To look once too often harms nobody. */
+static void wake_first(struct worker *w, uint32_t db, uint64_t hash)
+{
+    wake_type(w, db, hash, TYPE_LIST);
+    wake_type(w, db, hash, TYPE_ZSET);
 }
 
 void block_wake(struct worker *w, const struct key_ref *keys, unsigned n)
@@ -156,7 +158,7 @@ static enum rc comes_first(struct call *c, const struct key_ref *k)
     enum rc rc = waiters_latch(c->tx);
     if (rc)
         return rc;
-    const struct shm_waiter *first = waiters_first(c->ctx->root, k->db, k->hash);
+    const struct shm_waiter *first = waiters_first(c->ctx->root, k->db, k->hash, entry_type(key_entry(k)));
     return !first || first->id == c->session->id ? RC_OK : RC_MISSING;
 }
 

@@ -4,7 +4,7 @@
  * Crash     joining and leaving the queues is part of the command's transaction.
  * Survives  worker death: the client does not; its place in the queues counts for nothing then.
  * Fails     RC_BUSY: the command is run again.
- * Tests     tests/regress/list_blocking.py */
+ * Tests     tests/regress/sql/list_blocking.cmd  zset_blocking.cmd  tests/crash/blocking.py */
 #ifndef SKEP_BLOCK_H
 #define SKEP_BLOCK_H
 

@@ -2,6 +2,7 @@
 #include "shm/config.h"
 #include "worker/worker.h"
 
+#include <stdio.h>
 #include <time.h>
 
 static uint64_t mono_ms(void)
@@ -42,6 +43,96 @@ void busy_kill(struct call *c, bool eval)
         reply_ok(c->reply);
     else
         reply_error(c->reply, why);
+}
+
+/* ---- what FUNCTION STATS says ---- */
+
+/* A row of strings, each with its length in two bytes before it; a length of 0xffff ends it. Readers take a copy and
+ * believe no length in it, since the next script may have begun to note itself. */
+#define TOLD_END     0xffffu
+#define TOLD_ARG_MAX 128u /* of one argument */
+
+static bool told_room(const char *at, const struct shm_slot *s, size_t n)
+{
+    return (size_t)(s->script_told + SCRIPT_TOLD - at) >= 2 * sizeof(uint16_t) + n;
+}
+
+static char *put_told(char *at, const char *p, size_t n)
+{
+    uint16_t n16 = (uint16_t)n;
+    memcpy(at, &n16, sizeof(n16));
+    memcpy(at + sizeof(n16), p, n);
+    return at + sizeof(n16) + n;
+}
+
+void busy_note(struct shm_slot *s, const char *name, const struct bytes *argv, int argc)
+{
+    uint16_t end = TOLD_END;
+    size_t n = strlen(name);
+    char *at = put_told(s->script_told, name, n < TOLD_ARG_MAX ? n : TOLD_ARG_MAX);
+    for (int i = 0; i < argc; i++) {
+        char cut[64];
+        size_t shown = argv[i].n < TOLD_ARG_MAX ? argv[i].n : TOLD_ARG_MAX;
+        if (i + 1 < argc && !told_room(at, s, shown + sizeof(cut))) {
+            int more = snprintf(cut, sizeof(cut), "... (%d more arguments)", argc - i);
+            at = put_told(at, cut, (size_t)more);
+            break;
+        }
+        if (told_room(at, s, shown))
+            at = put_told(at, argv[i].p, shown);
+    }
+    memcpy(at, &end, sizeof(end));
+}
+
+static bool take_told(const char *told, size_t *at, struct bytes *out)
+{
+    uint16_t n;
+    if (SCRIPT_TOLD - *at < sizeof(n))
+        return false;
+    memcpy(&n, told + *at, sizeof(n));
+    *at += sizeof(n);
+    if (n == TOLD_END || n > SCRIPT_TOLD - *at)
+        return false;
+    *out = (struct bytes){told + *at, n};
+    *at += n;
+    return true;
+}
+
+static void write_told(struct call *c, const char *told, uint64_t ran_ms)
+{
+    struct bytes b = {"", 0};
+    size_t at = 0, n = 0;
+    reply_map(c->reply, 3);
+    reply_bulk_str(c->reply, "name");
+    take_told(told, &at, &b);
+    reply_bulk(c->reply, b.p, b.n);
+    reply_bulk_str(c->reply, "command");
+    size_t mark = reply_defer(c->reply);
+    for (; take_told(told, &at, &b); n++)
+        reply_bulk(c->reply, b.p, b.n);
+    reply_defer_array(c->reply, mark, n);
+    reply_bulk_str(c->reply, "duration_ms");
+    reply_int(c->reply, (long long)ran_ms);
+}
+
+void busy_tell(struct call *c)
+{
+    uint64_t first = 0;
+    char told[SCRIPT_TOLD];
+    for (uint32_t i = 0; i < c->ctx->root->nslots; i++) {
+        const struct shm_slot *s = slot_at(i);
+        uint64_t from = since(s);
+        if (!from || (first && from >= first) || !(s->script_kind & SCRIPT_IS_FUNCTION))
+            continue;
+        memcpy(told, s->script_told, sizeof(told));
+        if (since(s) == from)
+            first = from;
+    }
+    uint64_t now = mono_ms();
+    if (first)
+        write_told(c, told, now > first ? now - first : 0);
+    else
+        reply_null(c->reply);
 }
 
 const char *busy_words(const struct shm_ctx *ctx, const struct shm_config *cfg)

@@ -22,6 +22,10 @@
 
 /* SCRIPT KILL (eval) or FUNCTION KILL: ends what runs of this kind, and replies. */
 void busy_kill(struct call *c, bool eval);
+/* Notes in the process's slot what it runs: the function's name, and the command that called it, cut to what has room. */
+void busy_note(struct shm_slot *s, const char *name, const struct bytes *argv, int argc);
+/* The function that has been running for longest, as FUNCTION STATS shows it; null: there is none. */
+void busy_tell(struct call *c);
 /* What a command is told that could not have a latch of a slot: a script has held it for longer than
  * busy-reply-threshold. NULL: it waits on. */
 const char *busy_words(const struct shm_ctx *ctx, const struct shm_config *cfg);

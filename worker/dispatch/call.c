@@ -1,3 +1,4 @@
+#include "shm/base/clock.h"
 #include "worker/dispatch/notify.h"
 #include "worker/net/pubsub.h"
 #include "worker/dispatch/call.h"
@@ -11,7 +12,6 @@
 
 #include <sched.h>
 #include <stdlib.h>
-#include <time.h>
 
 command_fn cmd_get;
 
@@ -24,9 +24,7 @@ void call_breathe(struct call *c)
 {
     if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec)
         return;
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    c->ctx->slot->heartbeat_ms = (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+    c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
     batch_leave(c->ctx);
     while (!batch_enter(c->ctx))
         sched_yield();
@@ -229,7 +227,7 @@ static enum rc plan_tables(struct call *c, struct key_ref *keys, unsigned n, boo
 static void note_miss(struct call *c, struct key_ref *k)
 {
     if (!(c->cmd->flags & (F_WRITE | F_WATCHES)) && !c->cmd->parent)
-        call_notify(c, NOTIFY_KEY_MISS, "keymiss", k);
+        call_notify_first(c, NOTIFY_KEY_MISS, "keymiss", k);
 }
 
 /* What has expired is removed by a command that writes, hidden from one that reads. */
@@ -252,10 +250,10 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
                 call_notify(c, NOTIFY_EXPIRED, "expired", k);
             return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
         }
-        *stale = true;
+        *stale = true; /* that it is missing is told when it has expired */
+        k->stale = true;
         k->entry = 0;
         c->ctx->slot->stats.misses += counts;
-        note_miss(c, k);
         return RC_OK;
     }
     c->ctx->slot->stats.hits += counts;
@@ -308,11 +306,13 @@ void call_expire(struct call *c, const struct key_ref *seen)
         rc = tx_effect_del(&tx, k.db, k.key, k.hash);
     if (rc) {
         tx_abort(&tx);
-        return;
+    } else {
+        tx_commit(&tx);
+        c->ctx->slot->stats.expired++;
+        call_notify_first(c, NOTIFY_EXPIRED, "expired", &k);
     }
-    tx_commit(&tx);
-    c->ctx->slot->stats.expired++;
-    call_notify(c, NOTIFY_EXPIRED, "expired", &k);
+    if (seen->stale)
+        note_miss(c, &k);
 }
 
 static enum rc latch_keys(struct call *c)
@@ -363,8 +363,17 @@ static inline void note_need(struct call *c, uint64_t written)
     }
 }
 
+/* A command that only reads and answers with an error has not looked for its keys: Redis reads arguments first. */
+static void misses_forget(struct call *c, size_t mark, size_t posted)
+{
+    if (UNLIKELY(c->cfg->notify_flags & NOTIFY_KEY_MISS) && !c->loading && !c->rc && !c->looked &&
+        c->reply->len > mark && c->reply->buf[mark] == '-')
+        post_cut(c->w, posted);
+}
+
 enum rc call_step(struct call *c, bool *stale)
 {
+    size_t mark = c->reply->len, posted = c->removes ? 0 : post_mark(c->w);
     c->told = false;
     enum rc rc = settle(c, stale);
     if (!rc)
@@ -372,6 +381,8 @@ enum rc call_step(struct call *c, bool *stale)
     if (UNLIKELY(rc))
         return rc;
     c->cmd->run(c);
+    if (!c->removes)
+        misses_forget(c, mark, posted);
     return c->rc || !(c->cmd->flags & (F_WRITE | F_CACHES)) ? c->rc : tell_log(c);
 }
 
@@ -405,14 +416,14 @@ static enum rc run_latched(struct call *c)
     for (unsigned i = 0; write && i < c->nkeys; i++)
         call_adjust(c->ctx, &c->keys[i]);
     for (unsigned i = 0; UNLIKELY(stale) && i < c->nkeys; i++)
-        call_expire(c, &c->keys[i]);
+        call_expire(c, call_key(c, i));
     return RC_OK;
 }
 
 /* A database without a table: nothing to latch, nothing there. */
 static enum rc run_absent(struct call *c)
 {
-    size_t mark = c->reply->len;
+    size_t mark = c->reply->len, posted = post_mark(c->w);
     for (unsigned i = 0; i < c->nkeys; i++) {
         c->keys[i].entry = 0;
         note_miss(c, &c->keys[i]);
@@ -422,8 +433,11 @@ static enum rc run_absent(struct call *c)
     c->ctx->slot->stats.misses += c->nkeys;
     c->cmd->run(c);
     note_need(c, 0);
-    if (c->rc)
+    misses_forget(c, mark, posted);
+    if (c->rc) {
         c->reply->len = mark;
+        post_cut(c->w, posted);
+    }
     return c->rc;
 }
 

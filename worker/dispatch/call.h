@@ -59,6 +59,7 @@ struct call {
     bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */
+    bool looked;   /* in Redis it has looked for its keys by now, before an error that it replies */
     uint64_t need; /* under appendfsync always: the reply may go out when the log is on disk up to here */
     uint64_t beyond;   /* what keys that no plan names (SORT's patterns) add to that */
     uint64_t slept_us; /* the handler has put its client to sleep for so long: a part of the command's time */

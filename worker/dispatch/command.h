@@ -195,6 +195,9 @@ struct command {
     uint32_t acl;       /* A_* that neither flags nor group imply */
     enum group group;
     struct key_spec keys[3];
+    uint8_t member; /* argument that names a member of the one key's collection, so that its memory is fetched
+                      * ahead; 0: none. scored: a score stands before it, or, before that, options */
+    bool scored;
     script_ahead_fn *ahead;  /* only with F_SCRIPT */
     key_wants_fn *wants;     /* only where keys lie in several databases */
     key_flags_fn *key_flags; /* only where a key has K_VARIABLE */

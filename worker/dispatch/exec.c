@@ -19,7 +19,7 @@
 #define BYTES_IN_WORKER    (256u << 10)
 #define WANTS_INLINE       16
 
-command_fn cmd_publish, cmd_spublish;
+command_fn cmd_publish, cmd_spublish, cmd_function_list, cmd_function_dump, cmd_function_stats;
 
 struct exec {
     struct call *c;
@@ -36,10 +36,12 @@ static bool in_keyspace(const struct command *cmd)
     return command_has_keys(cmd) || cmd->flags & (F_READONLY | F_WRITE);
 }
 
-/* PUBLISH: its message must not overtake the transaction, and goes with it if that comes to nothing. */
-static bool is_message(const struct command *cmd)
+/* What names no key and has its place among the commands all the same. PUBLISH: its message must not overtake the
+ * transaction, and goes with it if that comes to nothing. Looks at libraries, which FUNCTION LOAD before may have changed. */
+static bool in_place(const struct command *cmd)
 {
-    return cmd->run == cmd_publish || cmd->run == cmd_spublish;
+    return cmd->run == cmd_publish || cmd->run == cmd_spublish || cmd->run == cmd_function_list ||
+           cmd->run == cmd_function_dump || cmd->run == cmd_function_stats;
 }
 
 bool exec_wants_gate(const struct multi *m)
@@ -53,7 +55,7 @@ bool exec_wants_gate(const struct multi *m)
 static bool has_outside(const struct multi *m)
 {
     for (unsigned i = 0; i < m->n; i++)
-        if (!in_keyspace(m->q[i].cmd) && !is_message(m->q[i].cmd))
+        if (!in_keyspace(m->q[i].cmd) && !in_place(m->q[i].cmd))
             return true;
     return false;
 }
@@ -120,7 +122,7 @@ static enum rc get_ready(struct exec *x)
             q->db = x->c->session->db;
             q->resp = x->c->session->resp;
         }
-        if (q->reply || in_keyspace(q->cmd) || is_message(q->cmd))
+        if (q->reply || in_keyspace(q->cmd) || in_place(q->cmd))
             continue;
         enum rc rc = q->cmd->flags & F_SLOW && !x->c->in_lane ? RC_DEFER : run_outside(x, q);
         if (rc == RC_DEFER)
@@ -186,8 +188,8 @@ static enum rc compare_watched(const struct exec *x)
     return RC_OK;
 }
 
-/* Before anything has run: what happens outside of the transaction cannot be taken back. */
-static enum rc look_at_watched(struct exec *x)
+/* The transaction is open and all keys are latched; or it is not open, since something hinders it. */
+static enum rc begin(struct exec *x)
 {
     make_plan(x);
     enum rc rc = keyplan_tables(&x->plan);
@@ -197,7 +199,17 @@ static enum rc look_at_watched(struct exec *x)
     rc = keyplan_latch(&x->plan, &x->tx);
     if (!rc)
         rc = compare_watched(x);
-    tx_abort(&x->tx);
+    if (rc)
+        tx_abort(&x->tx);
+    return rc;
+}
+
+/* Before anything has run: what happens outside of the transaction cannot be taken back. */
+static enum rc look_at_watched(struct exec *x)
+{
+    enum rc rc = begin(x);
+    if (!rc)
+        tx_abort(&x->tx);
     return rc;
 }
 
@@ -239,8 +251,7 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.keys = q->nkeys == 1 ? &x->plan.keys[x->plan.index[q->first]] : x->plan.keys;
         c.key_index = x->plan.index + q->first;
         rc = call_step(&c, &x->stale);
-    } else if (q->cmd->keys[0].first ||
-               is_message(q->cmd)) { /* a message, or its arguments fit no plan, as it says */
+    } else if (q->cmd->keys[0].first || in_place(q->cmd)) { /* or its arguments fit no plan, as it says */
         c.cmd->run(&c);
         rc = c.rc;
     } else {
@@ -278,15 +289,10 @@ static enum rc run_transaction(struct exec *x)
     size_t posted = post_mark(x->c->w);
     struct keyplan *p = &x->plan;
     script_forget(x->c->w);
-    make_plan(x);
-    enum rc rc = keyplan_tables(p);
+    enum rc rc = begin(x);
     if (rc)
         return rc;
-    tx_begin(&x->tx, x->c->ctx);
-    rc = keyplan_latch(p, &x->tx);
-    if (!rc)
-        rc = compare_watched(x);
-    if (!rc && (write || !x->c->ctx->root->pause_mode))
+    if (write || !x->c->ctx->root->pause_mode)
         rc = block_keys_ahead(&x->tx, p->keys, p->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);

@@ -1,6 +1,7 @@
 #include "worker/dispatch/execute.h"
 #include "shm/base/log.h"
 #include "shm/config.h"
+#include "shm/types/warm.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
 #include "worker/dispatch/busy.h"
@@ -59,18 +60,28 @@ void tick_calibrate(void)
 
 /* ---- ahead of time ---- */
 
+/* Which argument is the command's one key, or the first that its script declares; 0: none is looked at ahead. */
+static int key_ahead(const struct command *cmd, const struct request *rq)
+{
+    const struct key_spec *spec = &cmd->keys[0];
+    if (UNLIKELY(cmd->flags & F_SCRIPT))
+        return rq->argc > 3 && !bytes_equal(rq->argv[2], BYTES_LIT("0")) ? 3 : 0;
+    bool one = spec->first == 1 && !(spec->flags & K_NOT_KEY) && spec->last == 0 && !cmd->keys[1].first &&
+               !cmd->wants && rq->argc >= 2;
+    return one;
+}
+
 void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
 {
     a->cmd = command_find(rq->argv[0]);
     a->located = false;
     if (UNLIKELY(!a->cmd))
         return;
-    const struct key_spec *spec = &a->cmd->keys[0];
-    if (spec->first != 1 || spec->flags & K_NOT_KEY || spec->last != 0 || a->cmd->keys[1].first ||
-        a->cmd->wants || rq->argc < 2)
+    int at = key_ahead(a->cmd, rq);
+    if (!at)
         return;
     struct key_ref *k = &a->key;
-    k->key = rq->argv[1];
+    k->key = rq->argv[at];
     k->db = cl->session->db;
     k->table = db_table(cl->w->ctx.root, k->db);
     if (!k->table)
@@ -79,9 +90,25 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->born = k->owned = k->logged = k->changed = k->overflowed = false;
+    k->born = k->stale = k->owned = k->logged = k->changed = k->overflowed = false;
     key_prefetch_directory(k);
     a->located = true;
+}
+
+void execute_ahead_members(const struct client *cl, const struct request *rq, const struct ahead *a,
+                           unsigned n)
+{
+    struct warm w[WARM_MOST];
+    unsigned m = 0;
+    for (unsigned i = 0; i < n && m < WARM_MOST; i++) {
+        const struct command *cmd = a[i].cmd;
+        if (!a[i].located || !cmd->member || rq[i].argc <= cmd->member)
+            continue;
+        const struct bytes *at = &rq[i].argv[cmd->member];
+        w[m++] = (struct warm){&a[i].key, at[0], cmd->scored ? at[-1] : (struct bytes){NULL, 0}};
+    }
+    if (m)
+        warm_members(&cl->w->ctx, w, m);
 }
 
 /* ---- the checks ---- */
@@ -179,21 +206,10 @@ static bool subscriber_may(const struct client *cl, const struct command *row)
 
 static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
 {
-    struct worker *w = cl->w;
-    return (struct call){
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = cl->session,
-        .client = cl,
-        .cmd = cmd,
-        .argv = rq->argv,
-        .argc = rq->argc,
-        .reply = &w->out,
-        .db = cl->session->db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-    };
+    struct call c = worker_call(cl->w, cl->session, rq->argv, rq->argc);
+    c.client = cl;
+    c.cmd = cmd;
+    return c;
 }
 
 /* Something may refuse a command by its flags: then those count that a script says of itself. */
@@ -272,7 +288,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
     uint64_t from = tick_now();
-    bool ready = a->located && a->key.db == c.db && cmd == a->cmd;
+    bool ready = a->located && a->key.db == c.db && cmd == a->cmd && !(cmd->flags & F_SCRIPT);
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (UNLIKELY(c.block_until) && !rc) {
@@ -338,16 +354,22 @@ static void reply_modes(struct client *cl, size_t mark)
     cl->reply_skip_next = false;
 }
 
-/* A subscriber that causes messages to itself has them before the command's reply. */
-static void push_first(struct client *cl, size_t mark)
+/* A subscriber that causes messages to itself has them before or behind the command's reply, as the handler made them:
+ * never within it. */
+static void push_around(struct client *cl, size_t mark)
 {
     struct worker *w = cl->w;
-    struct reply kept = {0};
+    struct reply kept = {0}, behind = {0};
+    bool silent = cl->reply_off || cl->reply_skip; /* the reply is taken away again, from its beginning on */
     reply_raw(&kept, w->out.buf + mark, w->out.len - mark);
     w->out.len = mark;
+    w->net->behind_reply = silent ? NULL : &behind;
     post_send(w);
+    w->net->behind_reply = NULL;
     reply_raw(&w->out, kept.buf, kept.len);
+    reply_raw(&w->out, behind.buf, behind.len);
     reply_free(&kept);
+    reply_free(&behind);
 }
 
 /* It waits for a latch that a script has held for too long. */
@@ -369,10 +391,10 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         multi_queue(cl, cmd, rq);
         return RC_OK;
     }
-    size_t mark = w->out.len;
+    size_t mark = w->net->reply_mark = w->out.len;
     enum rc rc = run(cl, rq, a, cmd);
     if (UNLIKELY(cl->subs) && !rc && post_mark(w))
-        push_first(cl, mark);
+        push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
     if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))

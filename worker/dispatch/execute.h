@@ -34,6 +34,9 @@ __attribute__((always_inline)) static inline void execute_ahead_entry(const stru
     if (LIKELY(a->located))
         key_prefetch_entry(&a->key);
 }
+/* A fourth look, where n commands name members of large collections. */
+void execute_ahead_members(const struct client *cl, const struct request *rq, const struct ahead *a,
+                           unsigned n);
 /* Runs the command and writes its reply into the worker's buffer. */
 enum rc execute(struct client *cl, struct request *rq, struct ahead *a);
 

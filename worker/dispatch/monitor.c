@@ -76,12 +76,7 @@ void monitor_deliver(struct worker *w, const void *p, size_t n)
 /* Its watchers would miss lines. They are disconnected, which they notice, unlike a gap. */
 static void sever(struct worker *w, uint32_t slot)
 {
-    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
-        struct shm_session *s = session_at(i);
-        uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-        if (state != SESSION_FREE && s->owner == slot && s->flags & SESSION_F_MONITOR)
-            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
-    }
+    sessions_kill(slot, SESSION_F_MONITOR);
     worker_wake(w, slot);
 }
 

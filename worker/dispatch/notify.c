@@ -38,6 +38,17 @@ void notify_born(struct call *c, struct key_ref *k)
     k->born = false;
 }
 
+void notify_first(struct call *c, int class, const char *event, struct key_ref *k)
+{
+    struct net *net = c->w->net;
+    size_t mark = net ? net->reply_mark : 0;
+    if (net)
+        net->reply_mark = SIZE_MAX;
+    notify_key(c, class, event, k);
+    if (net)
+        net->reply_mark = mark;
+}
+
 void notify_key(struct call *c, int class, const char *event, struct key_ref *k)
 {
     notify_born(c, k);

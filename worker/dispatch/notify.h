@@ -23,4 +23,26 @@ static inline void call_notify(struct call *c, int class, const char *event, str
         notify_key(c, class, event, k);
 }
 
+/* Told to the client itself before its reply, although that has been written: see push_around in execute.c. */
+void notify_first(struct call *c, int class, const char *event, struct key_ref *k);
+static inline void call_notify_first(struct call *c, int class, const char *event, struct key_ref *k)
+{
+    if (UNLIKELY(c->cfg->notify_flags) && !c->loading)
+        notify_first(c, class, event, k);
+}
+/* Of a change that may have taken the key's last element along with the key. */
+static inline void call_notify_taken(struct call *c, int class, const char *event, struct key_ref *k)
+{
+    call_notify(c, class, event, k);
+    if (!k->entry)
+        call_notify(c, NOTIFY_GENERIC, "del", k);
+}
+/* A command that writes has looked for a key in order to read it, and there was none. (Of those that only read,
+ * dispatch tells it.) */
+static inline void call_missed(struct call *c, struct key_ref *k)
+{
+    if (!k->entry)
+        call_notify(c, NOTIFY_KEY_MISS, "keymiss", k);
+}
+
 #endif

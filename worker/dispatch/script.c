@@ -109,9 +109,14 @@ static enum rc attempt(struct call *c, struct keyplan *p)
     c->rc = RC_OK;
     c->script = NULL;
     script_forget(c->w);
+    script_show(c);
     enum rc rc = c->cmd->ahead(c);
+    if (rc == RC_MISSING) {
+        script_count(c);
+        return RC_OK;
+    }
     if (rc)
-        return rc == RC_MISSING ? RC_OK : rc;
+        return rc;
     rc = make_plan(c, p);
     if (!rc)
         rc = run_in_tx(c, p);

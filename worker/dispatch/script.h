@@ -27,6 +27,8 @@ bool script_again(struct call *c, struct keyplan *plan, unsigned tries, enum rc 
 
 /* A try begins: what was to be counted of the one before, and shown to watchers of MONITOR, never happened. */
 void script_forget(struct worker *w);
+/* In this order in MONITOR's stream: what the client said, then what its script did. */
+void script_show(struct call *c);
 /* The transaction is done: now it has happened. */
 void script_count(struct call *c);
 /* Whether the script that was found, or its command, reads only: its transaction is not committed. */

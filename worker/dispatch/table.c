@@ -14,6 +14,7 @@
 #undef SUB
 
 script_ahead_fn eval_ahead, evalsha_ahead; /* worker/script/eval.c */
+script_ahead_fn fcall_ahead;               /* worker/script/fcall.c */
 key_wants_fn copy_wants, move_wants;       /* worker/commands/generic.c */
 key_wants_fn georadius_wants;              /* worker/commands/geo.c */
 

@@ -1,4 +1,5 @@
 /* What the loaders have in common: failing, waiting for one another, telling how far they are. */
+#include "shm/base/clock.h"
 #include "shm/slab.h"
 #include "worker/load/load.h"
 #include "worker/publish.h"
@@ -11,13 +12,6 @@
 
 #define TICKS_A_LOOK 64u /* at the clock: a tick is some dozens of keys */
 #define TICK_MS      100 /* heartbeat and figures */
-
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 /* ---- failing ---- */
 
@@ -125,7 +119,7 @@ void load_tick(struct loader *l, uint64_t at)
     l->load->loader[l->index].bytes_done = at;
     if (l->ticks++ % TICKS_A_LOOK)
         return;
-    int64_t now = clock_ms();
+    int64_t now = mono_ms();
     if (now - l->ticked_ms < TICK_MS)
         return;
     l->ticked_ms = now;

@@ -1,9 +1,11 @@
 /* RDB files: keys are found on the way through, and put in batches so that memory is fetched ahead. */
+#include "shm/base/clock.h"
 #include "shm/base/number.h"
 #include "shm/evict.h"
 #include "shm/format/rdb_build.h"
 #include "shm/types/string.h"
 #include "worker/load/load.h"
+#include "worker/script/libraries.h"
 
 #include <stdlib.h>
 #include <time.h>
@@ -53,11 +55,7 @@ static enum rc put(struct loader *l, struct rdb_key *p)
         rc = string_put_integer(&tx, &p->k, p->v.integer, p->expiry_ms, p->clock);
     else if (!rc)
         rc = string_set(&tx, &p->k, p->v.bytes, p->expiry_ms, p->clock);
-    if (rc)
-        tx_abort(&tx);
-    else
-        tx_commit(&tx);
-    return rc;
+    return tx_end(&tx, rc);
 }
 
 /* Keys find their buckets: inside the batch, since a bucket that was found in an earlier one may be something else
@@ -262,6 +260,26 @@ static void on_aux(struct loader *l, const struct rdb_item *it)
         log_notice("RDB memory usage when created %.2f Mb", (double)v / (1024 * 1024));
 }
 
+/* Libraries are loaded by the first loader, one after the other. One that is refused is an error of the file. */
+static void on_function(struct loader *l, const struct rdb_item *it)
+{
+    char error[LIBRARY_ERROR];
+    enum rc rc = RC_BUSY;
+    if (!load_is_first(l))
+        return;
+    flush(l);
+    while (rc == RC_BUSY) {
+        load_enter(l);
+        rc = libraries_load(&l->w.ctx, it->text, l->load->merge, error);
+        load_leave(l);
+    }
+    if (rc == RC_INVALID)
+        load_fail(l, "Loading %s: failed creating the library of functions: %s", l->file->path, error);
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    CHECK(!rc);
+}
+
 static void on_item(struct loader *l, const struct rdb_item *it)
 {
     switch (it->kind) {
@@ -280,9 +298,7 @@ static void on_item(struct loader *l, const struct rdb_item *it)
                 l->w.ctx.root->ndbs, l->file->path, (unsigned long long)it->db);
         break;
     case RDB_ITEM_FUNCTION:
-        if (load_is_first(l))
-            log_warning("%s holds a library of functions, which this version cannot run: it is left out",
-                        l->file->path);
+        on_function(l, it);
         break;
     case RDB_ITEM_MODULE_AUX:
         if (load_is_first(l))
@@ -310,9 +326,7 @@ void load_rdb(struct loader *l, bool keep_expired, size_t *end)
 {
     struct rdb_batch *b = l->rdb;
     struct rdb_item it = {.kind = RDB_ITEM_SIZES};
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    b->now_ms = (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    b->now_ms = wall_ms();
     b->keep_expired = keep_expired;
     if (rdb_in_open(&b->in, l->map, load_is_first(l) && l->w.cfg->rdbchecksum))
         bad_rdb(l);

@@ -107,23 +107,12 @@ enum replay_result replay_peek(struct loader *l, const char *p, size_t n, size_t
 static struct call call_of(struct loader *l, const struct command *cmd, struct bytes *argv, int argc,
                            uint32_t db)
 {
-    struct worker *w = &l->w;
-    w->out.len = 0;
+    l->w.out.len = 0;
     l->session.db = db;
-    return (struct call){
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = &l->session,
-        .cmd = cmd,
-        .argv = argv,
-        .argc = argc,
-        .reply = &w->out,
-        .db = db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-        .loading = true,
-    };
+    struct call c = worker_call(&l->w, &l->session, argv, argc);
+    c.cmd = cmd;
+    c.loading = true;
+    return c;
 }
 
 /* What was logged had succeeded, so an error means that the file does not fit the keyspace it is run on. It is told

@@ -6,7 +6,7 @@
 #include "worker/dispatch/execute.h"
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
-#include "worker/net/pubsub.h"
+#include "worker/net/pubsub_move.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +22,9 @@
 /* How far one look ahead is behind, or before, the other. Asking for all the memory of a batch at once loses
  * requests: a core follows some twenty misses at a time, and drops hints beyond that. */
 #define BUCKET_LAG  4u
-#define ENTRY_AHEAD 8u
+#define ENTRY_AHEAD 24u
+#define MEMBERS_ONCE                                                                                         \
+    16u /* commands whose members are looked for side by side: half as many before the first of them runs */
 
 static void on_readable(struct ev_loop *loop, struct ev_io *io, int events)
 {
@@ -90,6 +92,7 @@ void client_detach(struct client *cl)
     net->by_session[session_index(cl->session)] = NULL;
     cl->w->ctx.slot->clients--;
     monitor_stop(cl);
+    moves_forget(cl);
     pubsub_forget(cl);
     client_leave_waiting(cl);
     blocked_end(cl);
@@ -281,6 +284,14 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
     }
 }
 
+static void ahead_members(struct client *cl, const struct batch *b, unsigned from)
+{
+    struct net *net = cl->w->net;
+    if (from < b->n)
+        execute_ahead_members(cl, &net->rq[from], &net->ahead[from],
+                              b->n - from < MEMBERS_ONCE ? b->n - from : MEMBERS_ONCE);
+}
+
 /* Runs the batch; returns where the bytes begin that have not been dealt with. Its replies are put into the client's
  * output when they are large, not only at the end: or a batch of large values were built before any limit is seen. */
 static size_t run_batch(struct client *cl, const struct batch *b)
@@ -293,9 +304,12 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         execute_ahead_bucket(&net->ahead[i]);
     for (unsigned i = 0; i < b->n && i < ENTRY_AHEAD; i++)
         execute_ahead_entry(&net->ahead[i]);
+    ahead_members(cl, b, 0);
     for (unsigned i = 0; i < b->n; i++) {
         if (i + ENTRY_AHEAD < b->n)
             execute_ahead_entry(&net->ahead[i + ENTRY_AHEAD]);
+        if (i % MEMBERS_ONCE == MEMBERS_ONCE / 2)
+            ahead_members(cl, b, i + MEMBERS_ONCE / 2);
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
         if (UNLIKELY(cl->w->out.len - mark > OUTPUT_LOOK_BYTES)) {
             output_end(cl, mark);

@@ -31,7 +31,8 @@ enum client_wait {
     WAIT_LANE,   /* the slow lane works for it */
     WAIT_DISK,   /* its reply tells of something that is not on disk yet */
     WAIT_BLOCKED, /* a key is to have something for it: then, or when its time is over, the command is run again */
-    WAIT_MASTER, /* the master was asked: with its answer the command is run again */
+    WAIT_ARRIVAL, /* it subscribes, and its old worker is to say what was sent to it meanwhile */
+    WAIT_MASTER,  /* the master was asked: with its answer the command is run again */
 };
 
 struct subscriptions;
@@ -57,6 +58,8 @@ struct client {
     bool monitor;
     struct multi *multi;        /* MULTI was said, or a key is watched; else NULL */
     struct subscriptions *subs; /* NULL: it has none */
+    struct ghost *ghost;        /* net/pubsub_move.c: it has left, and this is a shell */
+    struct arrival *arrival;    /* it has come, and waits for what it missed */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
@@ -116,9 +119,12 @@ struct net {
     bool monitor_behind;        /* there is some */
     bool monitor_calm;          /* see monitor_calm; mark is of that moment */
     uint64_t monitor_mark;
-    struct pubsub *pubsub;  /* who of our clients subscribes to what */
-    struct client *running; /* its batch is on: what is pushed to it goes between the replies */
-    struct request *rq;     /* one for each command of a batch */
+    struct moves *moves;        /* subscribers who change their worker */
+    struct pubsub *pubsub;      /* who of our clients subscribes to what */
+    struct client *running;     /* its batch is on: what is pushed to it goes between the replies */
+    size_t reply_mark;          /* where its present command's reply begins in the shared buffer */
+    struct reply *behind_reply; /* what it causes itself behind that reply; NULL: not now */
+    struct request *rq;         /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */

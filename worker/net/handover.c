@@ -5,28 +5,39 @@
 #include "worker/control.h"
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
+#include "worker/net/pubsub_move.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct parcel {
-    uint64_t in_len, out_len, multi_len;
-    int64_t wake_ms;       /* of a sleeper; 0: it is none */
-    uint64_t monitor_mark; /* of a watcher */
+    uint64_t in_len, out_len, multi_len, subs_len;
+    uint32_t slot, generation; /* whence a subscriber comes */
+    int64_t wake_ms;           /* of a sleeper; 0: it is none */
+    uint64_t monitor_mark;     /* of a watcher */
     uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
 };
+
+static char *append(char *to, const char *p, size_t n)
+{
+    return n ? mempcpy(to, p, n) : to;
+}
 
 static enum rc parcel_store(struct client *cl)
 {
     struct shm_session *s = cl->session;
-    struct reply multi = {0};
+    struct reply multi = {0}, subs = {0};
     if (cl->multi)
         multi_pack(cl->multi, &multi);
+    moves_pack(cl, &subs);
     struct parcel p = {
         .in_len = cl->in_len,
         .out_len = cl->out_len - cl->out_at,
         .multi_len = multi.len,
+        .subs_len = subs.len,
+        .slot = cl->subs ? cl->w->ctx.id : 0,
+        .generation = cl->subs ? cl->w->ctx.slot->generation : 0,
         .wake_ms = cl->wait == WAIT_ASLEEP ? cl->wake_ms : 0,
         .reply_off = cl->reply_off,
         .reply_skip = cl->reply_skip,
@@ -38,7 +49,7 @@ static enum rc parcel_store(struct client *cl)
     static const struct parcel nothing;
     if (!memcmp(&p, &nothing, sizeof(p)))
         return RC_OK; /* so that a full arena holds up no idle client */
-    uint64_t bytes = sizeof(p) + p.in_len + p.out_len + p.multi_len;
+    uint64_t bytes = sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len;
     struct tx tx;
     shm_ref r;
     tx_begin(&tx, &cl->w->ctx);
@@ -46,17 +57,16 @@ static enum rc parcel_store(struct client *cl)
     if (rc) {
         tx_abort(&tx);
         reply_free(&multi);
+        reply_free(&subs);
         return rc;
     }
-    char *to = shm_at(r);
-    memcpy(to, &p, sizeof(p));
-    if (p.in_len)
-        memcpy(to + sizeof(p), cl->in, p.in_len);
-    if (p.out_len)
-        memcpy(to + sizeof(p) + p.in_len, cl->out + cl->out_at, p.out_len);
-    if (p.multi_len)
-        memcpy(to + bytes - p.multi_len, multi.buf, p.multi_len);
+    char *to = mempcpy(shm_at(r), &p, sizeof(p));
+    to = append(to, cl->in, p.in_len);
+    to = append(to, cl->out + cl->out_at, p.out_len);
+    to = append(to, multi.buf, p.multi_len);
+    append(to, subs.buf, p.subs_len);
     reply_free(&multi);
+    reply_free(&subs);
     rc = tx_redo(&tx, &s->parcel_bytes, bytes);
     if (!rc)
         rc = tx_redo(&tx, &s->parcel, r);
@@ -69,15 +79,16 @@ bool handover_one(struct client *cl)
 {
     struct shm_session *s = cl->session;
     struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
-    if (cl->subs) {
-        client_close(cl);
-        return true;
-    }
+    /* A subscriber's place among the messages is told by the registry; while it sleeps nothing could be put before its reply. */
+    if (cl->subs && (cl->arrival || cl->wait == WAIT_ASLEEP || pubsub_waits(cl->w)))
+        return false;
     if (cl->wait == WAIT_LANE || cl->need_lsn || cl->seg_len || (cl->monitor && !cl->w->net->monitor_calm) ||
         parcel_store(cl))
         return false; /* soon: its reply, or a line, is under way, or there is no room */
     if (cl->monitor)
         monitor_depart(cl);
+    if (cl->subs)
+        moves_depart(cl);
     client_detach(cl);
     __atomic_store_n(&s->state, SESSION_MOVING, __ATOMIC_RELEASE);
     control_send(cl->w, &m, -1);
@@ -128,6 +139,9 @@ static bool unpack(struct client *cl, const char *from)
     }
     if (p.out_len)
         output_append(cl, from + sizeof(p) + p.in_len, p.out_len);
+    if (p.subs_len && !cl->closed)
+        moves_arrive(cl, (struct bytes){from + sizeof(p) + p.in_len + p.out_len + p.multi_len, p.subs_len},
+                     p.slot, p.generation);
     return whole;
 }
 

@@ -1,6 +1,6 @@
 /* Messages from this process to the subscribers of all. Those of a turn are noted, and go out together, a letter for each
  * worker, before any reply of the turn: who has been told that a message was sent may rely on it. */
-#include "worker/net/pubsub.h"
+#include "worker/net/pubsub_move.h"
 #include "shm/base/glob.h"
 #include "shm/base/log.h"
 
@@ -20,12 +20,20 @@ struct post {
 struct note {
     uint64_t to[SLOT_WORDS];
     uint64_t hash, channel_n, text_n;
-    uint64_t kind;
+    uint32_t kind;
+    uint32_t late; /* the sender's slot + 1, where its running client has a reply already: see push_around */
 };
 
 static bool has_slot(const uint64_t *set, uint32_t slot)
 {
     return set[slot / 64] >> slot % 64 & 1;
+}
+static bool any_slot(const uint64_t *set)
+{
+    uint64_t any = 0;
+    for (unsigned i = 0; i < SLOT_WORDS; i++)
+        any |= set[i];
+    return any;
 }
 static void add_slot(uint64_t *set, uint32_t slot)
 {
@@ -36,10 +44,10 @@ static void add_slot(uint64_t *set, uint32_t slot)
 
 static uint64_t count_topic(const struct worker *w, const struct shm_topic *t, uint64_t *to)
 {
-    if (t->slot == w->ctx.id || !topic_counts(t))
+    if (t->slot == w->ctx.id || !topic_wants(t))
         return 0;
     add_slot(to, t->slot);
-    return t->count;
+    return __atomic_load_n(&t->count, __ATOMIC_RELAXED);
 }
 
 /* What the others have registered; our own clients we know better. */
@@ -58,24 +66,62 @@ static uint64_t count_remote(const struct worker *w, const struct message *m, ui
     return n;
 }
 
+static void turn_begin(struct worker *w)
+{
+    uint64_t *turn = &w->ctx.slot->post_turn;
+    if (*turn & 1)
+        return;
+    __atomic_store_n(turn, *turn + 1, __ATOMIC_RELAXED);
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* who registers is seen by us, or sees that we have begun */
+}
+
+static void turn_end(struct worker *w)
+{
+    uint64_t *turn = &w->ctx.slot->post_turn;
+    if (*turn & 1 && !post_mark(w))
+        __atomic_store_n(turn, *turn + 1, __ATOMIC_RELEASE);
+}
+
+static struct post *post_of(struct worker *w)
+{
+    if (!w->post)
+        w->post = calloc(1, sizeof(*w->post));
+    CHECK(w->post);
+    return w->post;
+}
+
+static void note_write(struct post *post, const struct note *note, const struct message *m)
+{
+    for (unsigned i = 0; i < SLOT_WORDS; i++)
+        post->to[i] |= note->to[i];
+    reply_raw(&post->noted, note, sizeof(*note));
+    reply_raw(&post->noted, m->channel.p, m->channel.n);
+    reply_raw(&post->noted, m->text.p, m->text.n);
+}
+
 uint64_t post_message(struct worker *w, const struct message *m)
 {
+    bool local;
+    turn_begin(w);
     struct note note = {.hash = m->hash, .channel_n = m->channel.n, .text_n = m->text.n, .kind = m->kind};
-    uint64_t local = pubsub_local(w, m), n = local + count_remote(w, m, note.to);
-    if (!n)
-        return 0;
+    uint64_t n = pubsub_local(w, m, &local) + count_remote(w, m, note.to);
     if (local)
         add_slot(note.to, w->ctx.id);
-    if (!w->post) {
-        w->post = calloc(1, sizeof(*w->post));
-        CHECK(w->post);
-    }
-    for (unsigned i = 0; i < SLOT_WORDS; i++)
-        w->post->to[i] |= note.to[i];
-    reply_raw(&w->post->noted, &note, sizeof(note));
-    reply_raw(&w->post->noted, m->channel.p, m->channel.n);
-    reply_raw(&w->post->noted, m->text.p, m->text.n);
+    if (local && w->net->running && w->out.len > w->net->reply_mark)
+        note.late = w->ctx.id + 1;
+    if (any_slot(note.to))
+        note_write(post_of(w), &note, m);
+    turn_end(w);
     return n;
+}
+
+void post_told(struct worker *w, const struct message *m, const uint32_t *to, unsigned n)
+{
+    struct note note = {.hash = m->hash, .channel_n = m->channel.n, .text_n = m->text.n, .kind = m->kind};
+    for (unsigned i = 0; i < n; i++)
+        add_slot(note.to, to[i]);
+    turn_begin(w);
+    note_write(post_of(w), &note, m);
 }
 
 size_t post_mark(const struct worker *w)
@@ -87,17 +133,19 @@ void post_cut(struct worker *w, size_t mark)
 {
     if (w->post)
         w->post->noted.len = mark;
+    turn_end(w);
 }
 
 /* ---- reading notes ---- */
 
 /* The note at p and its message; answers where the next one begins. */
-static const char *note_read(const char *p, struct note *note, struct message *m)
+static const char *note_read(const struct worker *w, const char *p, struct note *note, struct message *m)
 {
     memcpy(note, p, sizeof(*note));
     p += sizeof(*note);
     *m = (struct message){.kind = (enum topic_kind)note->kind,
                           .hash = note->hash,
+                          .late = note->late == w->ctx.id + 1,
                           .channel = {p, note->channel_n},
                           .text = {p + note->channel_n, note->text_n}};
     return m->text.p + m->text.n;
@@ -108,31 +156,35 @@ static void deliver_notes(struct worker *w, const char *p, size_t n)
     struct note note;
     struct message m;
     for (const char *end = p + n; p < end;) {
-        p = note_read(p, &note, &m);
-        if (has_slot(note.to, w->ctx.id))
+        p = note_read(w, p, &note, &m);
+        if (note.kind >= TOPIC_KINDS)
+            moves_note(w, &m);
+        else if (has_slot(note.to, w->ctx.id))
             pubsub_deliver(w, &m);
     }
 }
 
 /* ---- sending ---- */
 
-static void notes_forget(struct post *post)
+static void notes_forget(struct worker *w)
 {
+    struct post *post = w->post;
     if (post->noted.cap > POST_KEEP_BYTES)
         reply_free(&post->noted);
     post->noted.len = 0;
     memset(post->to, 0, sizeof(post->to));
+    turn_end(w);
 }
 
 /* The notes for one slot, one behind the other. */
-static struct bytes notes_for(const struct post *post, uint32_t slot)
+static struct bytes notes_for(const struct worker *w, const struct post *post, uint32_t slot)
 {
     struct reply some = {0};
     struct note note;
     struct message m;
     for (const char *p = post->noted.buf, *end = p + post->noted.len; p < end;) {
         const char *from = p;
-        p = note_read(p, &note, &m);
+        p = note_read(w, p, &note, &m);
         if (has_slot(note.to, slot))
             reply_raw(&some, from, (size_t)(p - from));
     }
@@ -143,12 +195,7 @@ static struct bytes notes_for(const struct post *post, uint32_t slot)
 static void sever(struct worker *w, uint32_t slot)
 {
     log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
-    for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
-        struct shm_session *s = session_at(i);
-        uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-        if (state != SESSION_FREE && s->owner == slot && s->flags & SESSION_F_PUBSUB)
-            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
-    }
+    sessions_kill(slot, SESSION_F_PUBSUB);
     worker_wake(w, slot);
 }
 
@@ -158,7 +205,7 @@ static unsigned letters_make(const struct worker *w, const struct post *post, st
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
         if (!has_slot(post->to, i) || !slot_lives(slot_at(i)))
             continue;
-        struct bytes notes = notes_for(post, i);
+        struct bytes notes = notes_for(w, post, i);
         letters[n++] = (struct letter){.to = i, .p = notes.p, .n = notes.n};
     }
     return n;
@@ -202,7 +249,7 @@ static bool send_letters(struct worker *w)
     }
     if (rc && post->noted.len <= OWED_MOST)
         return false;
-    notes_forget(post);
+    notes_forget(w);
     return true;
 }
 
@@ -256,7 +303,7 @@ static bool send_noted(struct worker *w)
     }
     receive(w); /* what others have sent before stands before it */
     deliver_notes(w, post->noted.buf, post->noted.len);
-    notes_forget(post);
+    notes_forget(w);
     return true;
 }
 

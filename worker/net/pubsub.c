@@ -1,4 +1,4 @@
-#include "worker/net/pubsub.h"
+#include "worker/net/pubsub_move.h"
 #include "shm/base/glob.h"
 #include "shm/table.h"
 
@@ -14,8 +14,9 @@ struct topic {
     uint64_t hash;
     struct subscription *first; /* who */
     uint32_t n, registered_n;
-    shm_ref registered; /* 0: the registry does not know it */
-    bool dirty;         /* the registry is to be told something */
+    uint32_t quiet, registered_quiet; /* of them: arriving, and counted by their old worker */
+    shm_ref registered;               /* 0: the registry does not know it */
+    bool dirty;                       /* the registry is to be told something */
     struct topic *next, *next_dirty;
     struct topic *next_pattern, *prev_pattern;
     size_t len;
@@ -28,6 +29,7 @@ struct subscription {
     struct client *client;
     struct subscription *prev, *next;
     struct subscription *next_own;
+    bool quiet; /* the client is arriving: see pubsub_move.h */
 };
 
 struct subscriptions {
@@ -183,13 +185,15 @@ static void own_count(struct client *cl, enum topic_kind kind, int32_t delta)
     struct subscriptions *s = cl->subs;
     s->n += (uint32_t)delta;
     s->kinds[kind] += (uint32_t)delta;
-    cl->session->subs[kind] = s->kinds[kind];
+    if (!cl->ghost) /* whose session is another worker's */
+        cl->session->subs[kind] = s->kinds[kind];
     if (s->n)
         return;
     free(s->bucket);
     free(s);
     cl->subs = NULL;
-    __atomic_and_fetch(&cl->session->flags, ~SESSION_F_PUBSUB, __ATOMIC_RELAXED);
+    if (!cl->ghost)
+        __atomic_and_fetch(&cl->session->flags, ~SESSION_F_PUBSUB, __ATOMIC_RELAXED);
 }
 
 bool pubsub_subscribe(struct client *cl, enum topic_kind kind, struct bytes name)
@@ -207,7 +211,8 @@ bool pubsub_subscribe(struct client *cl, enum topic_kind kind, struct bytes name
         own_grow(cl->subs);
     struct subscription *b = malloc(sizeof(*b)), **own = &cl->subs->bucket[place_of(t, cl->subs->mask)];
     CHECK(b);
-    *b = (struct subscription){.topic = t, .client = cl, .next = t->first, .next_own = *own};
+    *b = (struct subscription){
+        .topic = t, .client = cl, .next = t->first, .next_own = *own, .quiet = cl->arrival != NULL};
     if (t->first)
         t->first->prev = b;
     t->first = b;
@@ -215,6 +220,7 @@ bool pubsub_subscribe(struct client *cl, enum topic_kind kind, struct bytes name
     if (place_of(t, cl->subs->mask) < cl->subs->cursor[kind])
         cl->subs->cursor[kind] = place_of(t, cl->subs->mask);
     t->n++;
+    t->quiet += cl->arrival != NULL;
     topic_dirty(p, t);
     own_count(cl, kind, 1);
     return true;
@@ -232,6 +238,7 @@ static void subscription_end(struct subscription **own)
     else
         t->first = b->next;
     t->n--;
+    t->quiet -= b->quiet;
     topic_dirty(b->client->w->net->pubsub, t);
     own_count(b->client, t->kind, -1);
     free(b);
@@ -272,6 +279,43 @@ void pubsub_forget(struct client *cl)
             i++;
 }
 
+void pubsub_each(const struct client *cl, void (*fn)(void *arg, enum topic_kind kind, struct bytes name),
+                 void *arg)
+{
+    for (uint32_t i = 0; cl->subs && i <= cl->subs->mask; i++)
+        for (const struct subscription *b = cl->subs->bucket[i]; b; b = b->next_own)
+            fn(arg, b->topic->kind, name_of(b->topic));
+}
+
+void pubsub_pass(struct client *from, struct client *to)
+{
+    to->subs = from->subs;
+    from->subs = NULL;
+    for (uint32_t i = 0; to->subs && i <= to->subs->mask; i++)
+        for (struct subscription *b = to->subs->bucket[i]; b; b = b->next_own)
+            b->client = to;
+}
+
+static void topic_tell_count(struct topic *t)
+{
+    uint32_t n = t->n - t->quiet;
+    if (t->registered_n != n || t->registered_quiet != t->quiet)
+        registry_count(t->registered, n, t->quiet);
+    t->registered_n = n;
+    t->registered_quiet = t->quiet;
+}
+
+/* At once: its old worker counts it no more. */
+void pubsub_count_in(struct client *cl)
+{
+    for (uint32_t i = 0; cl->subs && i <= cl->subs->mask; i++)
+        for (struct subscription *b = cl->subs->bucket[i]; b; b = b->next_own) {
+            b->topic->quiet -= b->quiet;
+            b->quiet = false;
+            topic_tell_count(b->topic);
+        }
+}
+
 uint32_t pubsub_count(const struct client *cl, enum topic_kind kind)
 {
     const struct subscriptions *s = cl->subs;
@@ -282,16 +326,20 @@ uint32_t pubsub_count(const struct client *cl, enum topic_kind kind)
 
 /* ---- messages ---- */
 
-uint64_t pubsub_local(const struct worker *w, const struct message *m)
+uint64_t pubsub_local(const struct worker *w, const struct message *m, bool *any)
 {
     const struct pubsub *p = w->net ? w->net->pubsub : NULL;
+    *any = false;
     if (!p || !p->n)
         return 0;
     const struct topic *t = topic_find(p, m->kind, m->channel, m->hash);
-    uint64_t n = t ? t->n : 0;
+    uint64_t n = t ? t->n - t->quiet : 0;
+    *any = t && t->n;
     for (t = m->kind == TOPIC_CHANNEL ? p->patterns : NULL; t; t = t->next_pattern)
-        if (t->n && glob_match(name_of(t), m->channel, false))
-            n += t->n;
+        if (t->n && glob_match(name_of(t), m->channel, false)) {
+            n += t->n - t->quiet;
+            *any = true;
+        }
     return n;
 }
 
@@ -308,9 +356,14 @@ static void frame_write(struct reply *r, const struct topic *t, const struct mes
 }
 
 /* Who is being served gets it between the replies, everybody else behind what it has. */
-static void give(struct worker *w, struct client *cl, const struct reply *frame)
+static void give(struct worker *w, struct client *cl, const struct reply *frame, bool late)
 {
-    if (cl == w->net->running && !cl->closed) {
+    struct reply *behind = w->net->behind_reply;
+    if (UNLIKELY(moves_catch(cl, frame)))
+        return;
+    if (cl == w->net->running && !cl->closed && late && behind) {
+        reply_raw(behind, frame->buf, frame->len);
+    } else if (cl == w->net->running && !cl->closed) {
         reply_raw(&w->out, frame->buf, frame->len);
         w->pushed = w->out.len;
     } else {
@@ -330,7 +383,7 @@ static void topic_deliver(struct worker *w, struct topic *t, const struct messag
         if (!written[v])
             frame_write(&p->frame[v], t, m);
         written[v] = true;
-        give(w, b->client, &p->frame[v]);
+        give(w, b->client, &p->frame[v], m->late);
     }
 }
 
@@ -358,18 +411,19 @@ static enum rc topic_register(struct worker *w, struct topic *t)
 {
     enum rc rc = RC_BUSY;
     for (unsigned i = 0; rc == RC_BUSY && i < REGISTER_TRIES; i++) {
-        rc = registry_add(&w->ctx, t->kind, name_of(t), t->hash, t->n, &t->registered);
+        rc = registry_add(&w->ctx, t->kind, name_of(t), t->hash, t->n - t->quiet, t->quiet, &t->registered);
         if (rc == RC_BUSY)
             sched_yield();
     }
-    t->registered_n = t->n;
+    t->registered_n = t->n - t->quiet;
+    t->registered_quiet = t->quiet;
     return rc;
 }
 
 /* They think that they have subscribed, and nobody else knows. */
 static void close_subscribers(struct topic *t)
 {
-    while (t->first)
+    while (t->first && !t->first->client->ghost) /* a ghost's topics have been registered before it left */
         client_close(t->first->client);
 }
 
@@ -379,15 +433,13 @@ static bool topic_sync(struct worker *w, struct topic *t)
     if (t->n && !t->registered && topic_register(w, t))
         close_subscribers(t);
     if (t->n) {
-        if (t->registered_n != t->n)
-            registry_count(t->registered, t->n);
-        t->registered_n = t->n;
+        topic_tell_count(t);
         t->dirty = false;
         return true;
     }
     if (t->registered) {
-        registry_count(t->registered, 0);
-        t->registered_n = 0;
+        registry_count(t->registered, 0, 0);
+        t->registered_n = t->registered_quiet = 0;
         if (registry_remove(&w->ctx, t->registered))
             return false;
     }

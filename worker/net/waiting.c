@@ -1,21 +1,14 @@
 /* Clients whose next command cannot run now. Those who wait for a lock are tried again after each turn; those who
  * wait for a time, or for the end of a pause, only when it has come. */
+#include "shm/base/clock.h"
 #include "shm/snapshot.h"
 #include "worker/net/client.h"
 
 #include <stdlib.h>
-#include <time.h>
 
 #define PARKED_S   0.001 /* the next try, if nothing happens before */
 #define CROWDED_MS 5     /* so long nobody is tried while a ring is more than half full */
 #define LONGEST_S  60.0  /* then there is nothing to try, and the clock is looked at again */
-
-static int64_t mono_ms(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
 
 static void enlist(struct client *cl, struct client **list)
 {
@@ -54,8 +47,9 @@ void client_wait(struct client *cl, enum client_wait why)
         net->wake_ms = cl->wake_ms;
     }
     if (why == WAIT_BLOCKED)
-        client_read_start(cl);                                           /* to hear when it hangs up */
-    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER) /* these are told */
+        client_read_start(cl); /* to hear when it hangs up */
+    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER &&
+             why != WAIT_ARRIVAL) /* these are told */
         enlist(cl, why == WAIT_PARKED ? &net->parked : &net->resting);
 }
 

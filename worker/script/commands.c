@@ -225,8 +225,6 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
     }
     if (UNLIKELY(cmd->flags & F_WRITE) && !r->wrote)
         overtime_wrote(r);
-    if (UNLIKELY(r->w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
-        monitor_line(&r->w->engines->lines, r->c->now_ms, r->db, "lua", cmd, argv, argc);
     struct call c = *r->c;
     c.cmd = cmd;
     c.argv = argv;
@@ -236,6 +234,7 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
     c.keys = NULL;
     c.nkeys = 0;
     c.script = NULL;
+    c.client = NULL; /* whoever it is, the script is not it */
     c.in_exec = c.in_script = true;
     c.free_first = false;
     c.rc = RC_OK;
@@ -245,5 +244,7 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
         run_abandon(r, rc);
     r->c->beyond = c.beyond > r->c->beyond ? c.beyond : r->c->beyond;
     tally(r, cmd, tick_now() - from);
+    if (UNLIKELY(r->w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+        monitor_line(&r->w->engines->lines, r->c->now_ms, r->db, "lua", cmd, argv, argc);
     return NULL;
 }

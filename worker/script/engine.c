@@ -8,6 +8,7 @@
 #include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/script/cache.h"
+#include "worker/script/fcall.h"
 #include "worker/script/lua_base.h"
 #include "worker/script/overtime.h"
 #include "worker/worker.h"
@@ -41,6 +42,7 @@ struct engines *engines_of(struct worker *w)
     es->eval.open = open_eval;
     es->eval.lost = cache_lost;
     es->scripts = cache_make();
+    functions_engine(es);
     return w->engines = es;
 }
 
@@ -272,16 +274,17 @@ static void run_end(struct engines *es)
 {
     struct run *r = &es->run;
     es->running = false;
+    r->w->ctx.slot->lua_bytes = (es->eval.L ? script_state_bytes(es->eval.L) : 0) +
+                                (es->functions.L ? script_state_bytes(es->functions.L) : 0);
     if (r->reply.cap > REPLY_KEEP)
         reply_free(&r->reply);
     overtime_end(r);
 }
 
-/* In this order in the stream: what the client said, then what its script did. */
-static void monitor_begin(struct engines *es, struct call *c)
+void script_show(struct call *c)
 {
     if (UNLIKELY(c->ctx->root->monitors))
-        monitor_line(&es->lines, c->now_ms, c->db, c->session->addr, c->cmd, c->argv, c->argc);
+        monitor_line(&engines_of(c->w)->lines, c->now_ms, c->db, c->session->addr, c->cmd, c->argv, c->argc);
 }
 
 enum rc engine_run(struct call *c, struct program *p, const struct program_input *in)
@@ -290,7 +293,8 @@ enum rc engine_run(struct call *c, struct program *p, const struct program_input
     lua_State *L = p->engine->L;
     size_t mark = c->reply->len;
     run_begin(es, c, p);
-    monitor_begin(es, c);
+    if (c->in_exec)
+        script_show(c);
     if (!setjmp(es->run.out)) {
         overtime_begin(&es->run);
         script_state_begin(L);

@@ -188,12 +188,18 @@ void script_state_free(lua_State *L)
     free(s);
 }
 
-/* 200 and 200 are what collectgarbage("setpause") and ("setstepmul") of 5.1 begin with. */
+/* A round of the collector marks all that lives, mostly the libraries: some 100 us. While that is all there is, it comes
+ * when ten times as much has been made, every few thousand scripts; with more, at twice, as in 5.1. To restart a collector
+ * that runs would begin a round at once. */
+#define SMALL_STATE (1u << 20)
+
 void script_state_begin(lua_State *L)
 {
+    const struct script_state *s = script_state_of(L);
     cjson_defaults(&script_state_of(L)->cjson);
-    lua_gc(L, LUA_GCRESTART);
-    lua_gc(L, LUA_GCINC, 200, 200, 0);
+    if (!lua_gc(L, LUA_GCISRUNNING))
+        lua_gc(L, LUA_GCRESTART);
+    lua_gc(L, LUA_GCINC, s->used < SMALL_STATE ? 1000 : 200, 200, 0);
 }
 
 int script_compile(lua_State *L, const char *name, const char *body, size_t len)

@@ -20,6 +20,8 @@ void overtime_begin(struct run *r)
         return;
     s->script_kill = 0;
     s->script_kind = r->p->flags & PROGRAM_EVAL ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION;
+    if (s->script_kind == SCRIPT_IS_FUNCTION)
+        busy_note(s, r->p->name, r->c->argv, r->c->argc);
     __atomic_store_n(&s->script_since_ms, mono_ms(), __ATOMIC_RELEASE);
 }
 
@@ -43,8 +45,8 @@ static void end_by_order(struct run *r, lua_State *L)
     log_notice("Lua script killed by user with %s KILL.", who);
     r->killed = true;
     int line = lua_getstack(L, 0, &ar) && lua_getinfo(L, "Sl", &ar) ? ar.currentline : 0;
-    reply_errorf(r->c->reply, "ERR Script killed by user with %s KILL... script: %s, on %s:%d.",
-                 who, r->p->name, line ? ar.source : "@user_script", line);
+    reply_errorf(r->c->reply, "ERR Script killed by user with %s KILL... script: %s, on %s:%d.", who,
+                 r->p->name, line ? ar.source : "@user_script", line);
     run_abandon(r, RC_OK);
 }
 

@@ -17,6 +17,7 @@ enum rc store_get(struct shm_ctx *ctx, const char *sha, struct reply *out);
 enum rc store_put(struct shm_ctx *ctx, const char *sha, struct bytes body, bool keep);
 /* Forgets all. *at: how far it has come, 0 at the start and the end. */
 enum rc store_flush_some(struct shm_ctx *ctx, uint64_t *at, unsigned buckets);
+int64_t store_bytes(void); /* of all bodies */
 int64_t store_count(const struct shm_root *root);
 
 #endif

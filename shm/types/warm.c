@@ -1,0 +1,240 @@
+/* No latch is held: a word is followed only when the bucket's version, looked at after the word was read, says that nothing has
+ * changed since the key was looked up. Then it led to memory of the arena, whatever that holds by now. */
+#include "shm/types/warm.h"
+#include "shm/base/hash.h"
+#include "shm/types/hmap.h"
+#include "shm/types/order.h"
+
+#define LINE        64u
+#define LEVEL_LEAST 2u /* the root's: what is smaller stays in the caches by itself */
+
+struct way {
+    const struct key_ref *k;
+    uint32_t version;
+    bool pairs;
+    shm_ref root, order; /* order: of a sorted set, whose root is the map's */
+    uint64_t key;        /* what is looked for: in a map a hash */
+    const struct shm_node *node;
+    const char *item;
+};
+
+static inline bool still(const struct way *y)
+{
+    return key_read_valid(y->k, y->version);
+}
+
+__attribute__((always_inline)) static inline void fetch(const void *from, size_t bytes)
+{
+    for (size_t i = 0; i < bytes; i += LINE)
+        __builtin_prefetch((const char *)from + i);
+}
+
+/* ---- where the trees begin ---- */
+
+READS_RACILY static bool find_root(const struct key_ref *k, struct way *y)
+{
+    *y = (struct way){.k = k, .version = latch_load(&k->bucket->latch)};
+    unsigned m = bucket_match(k->bucket, k->tag);
+    uint64_t slot = m ? __atomic_load_n(&k->bucket->slot[__builtin_ctz(m)], __ATOMIC_RELAXED) : 0;
+    if (!slot || latch_owner(y->version) || !still(y))
+        return false;
+    /* Its name is not compared: another key's tree would be fetched for nothing, that is all. */
+    const struct shm_entry *e = shm_at(SLOT_REF(slot));
+    struct shm_entry head;
+    __atomic_load((const uint64_t *)e, (uint64_t *)&head, __ATOMIC_RELAXED);
+    unsigned type = head.type_enc >> 4, enc = head.type_enc & 15;
+    if (!(head.flags & ENTRY_TREE) || type == TYPE_LIST || enc == ENC_LISTPACK)
+        return false;
+    y->root =
+        __atomic_load_n((const uint64_t *)(e + 1) + (head.flags & ENTRY_EXPIRES ? 1 : 0), __ATOMIC_RELAXED);
+    y->pairs = type != TYPE_SET;
+    if (!still(y))
+        return false;
+    if (enc == ENC_SKIPLIST) {
+        const struct shm_zset *z = shm_at(y->root);
+        y->order = z->order;
+        y->root = z->map;
+    }
+    return still(y) && y->root;
+}
+
+static bool begin(struct way *y, shm_ref root)
+{
+    y->node = root ? shm_at(root) : NULL;
+    if (y->node && y->node->level < LEVEL_LEAST)
+        y->node = NULL;
+    return y->node;
+}
+
+/* ---- the ways down ---- */
+
+/* One level down. False: the way ends, at a leaf, or since something has changed. */
+READS_RACILY static bool step_down(struct way *y)
+{
+    const struct shm_node *n = y->node;
+    if (!n || !n->level)
+        return false;
+    unsigned children = n->n, level = n->level;
+    const struct tree_child *c = node_children(n);
+    shm_ref ref = children && children <= TREE_FAN ? c[tree_child_below(c, children, y->key)].ref : 0;
+    if (!ref || !still(y)) {
+        y->node = NULL;
+        return false;
+    }
+    y->node = shm_at(ref);
+    /* Of an inner node, the head and what its first three comparisons look at. */
+    __builtin_prefetch(y->node);
+    for (unsigned i = 16; level > 1 && i < 64; i += 16)
+        __builtin_prefetch(&node_children(y->node)[i]);
+    return true;
+}
+
+static void all_down(struct way *y, unsigned n)
+{
+    bool more = true;
+    for (unsigned depth = 0; more && depth < TREE_DEPTH; depth++) {
+        more = false;
+        for (unsigned i = 0; i < n; i++)
+            more |= step_down(&y[i]);
+    }
+}
+
+static inline const uint32_t *slots_end(const struct shm_node *leaf)
+{
+    return (const uint32_t *)(const void *)((const char *)leaf + leaf->room);
+}
+
+/* A map's leaf: its slots, and where the next item goes. */
+READS_RACILY static void fetch_slots(struct way *y)
+{
+    const struct shm_node *n = y->node;
+    if (!n)
+        return;
+    size_t slots = sizeof(uint32_t) * n->n, room = n->room;
+    if (n->level || slots > room || room > NODE_MAX || !still(y)) {
+        y->node = NULL;
+        return;
+    }
+    fetch((const char *)n + (room - slots) / LINE * LINE, slots + LINE - 1);
+    __builtin_prefetch((const char *)n + n->end, 1);
+}
+
+/* The first item with the hash's print. */
+READS_RACILY static void fetch_item(struct way *y)
+{
+    const struct shm_node *n = y->node;
+    y->item = NULL;
+    if (!n)
+        return;
+    const uint32_t *end = slots_end(n);
+    for (unsigned i = 1; i <= n->n && sizeof(uint32_t) * i <= NODE_MAX; i++) {
+        uint32_t slot = end[-(int)i];
+        if ((slot & 0xffff) != ((y->key - 1) & 0xffff) || !still(y))
+            continue;
+        y->item = (const char *)n + (slot >> 16);
+        __builtin_prefetch(y->item);
+        return;
+    }
+}
+
+/* ---- sorted sets ---- */
+
+/* About the number that stands there. */
+static bool rough_score(struct bytes b, double *out)
+{
+    double sum = 0, unit = 1;
+    bool minus = b.n && b.p[0] == '-', point = false;
+    for (size_t i = minus; i < b.n; i++) {
+        char c = b.p[i];
+        if (c == '.' && !point) {
+            point = true;
+        } else if (c >= '0' && c <= '9') {
+            sum = sum * 10 + (c - '0');
+            unit *= point ? 10 : 1;
+        } else {
+            return false;
+        }
+    }
+    *out = minus ? -sum / unit : sum / unit;
+    return b.n;
+}
+
+/* The score that the map has for the member: behind the hash, each with its length before it. */
+READS_RACILY static bool mapped_score(const struct way *y, double *out)
+{
+    if (!y->item)
+        return false;
+    memcpy(out, y->item + 1 + sizeof(uint64_t) + 1, sizeof(*out));
+    return still(y);
+}
+
+/* More than the first few lines would be hints that the core drops; the search asks for the others. */
+READS_RACILY static void fetch_leaf(const struct way *y)
+{
+    const struct shm_node *n = y->node;
+    if (n && !n->level && n->end <= NODE_MAX)
+        fetch((const char *)n + LINE, n->end > 5 * LINE ? 4 * LINE : n->end - LINE);
+}
+
+/* The places of the old scores and of the new ones. */
+static void warm_orders(const struct way *y, const struct warm *const *w, unsigned n)
+{
+    struct way o[2 * WARM_MOST];
+    unsigned m = 0;
+    for (unsigned i = 0; i < n; i++) {
+        double score[2];
+        bool has[2] = {mapped_score(&y[i], &score[0]), rough_score(w[i]->score, &score[1])};
+        for (unsigned j = 0; j < 2; j++) {
+            o[m] = y[i];
+            o[m].key = has[j] ? order_key(score[j]) : 0;
+            m += has[j] && y[i].order && begin(&o[m], y[i].order);
+        }
+    }
+    all_down(o, m);
+    for (unsigned i = 0; i < m; i++)
+        fetch_leaf(&o[i]);
+}
+
+/* ---- all of it ---- */
+
+static uint64_t hash_of(const struct shm_ctx *ctx, const struct way *y, struct bytes member)
+{
+    uint64_t h;
+    if (y->order) { /* the map's keys are hashes */
+        h = key_hash(ctx->root, member);
+        member = (struct bytes){(const char *)&h, sizeof(h)};
+    }
+    return siphash13(ctx->root->seed, member.p, member.n);
+}
+
+unsigned warm_members(const struct shm_ctx *ctx, const struct warm *w, unsigned n)
+{
+    struct way y[WARM_MOST], at = {.k = NULL};
+    const struct warm *of[WARM_MOST];
+    unsigned m = 0, found = 0;
+    bool large = false, sorted = false;
+    for (unsigned i = 0; i < n && i < WARM_MOST; i++) {
+        const struct key_ref *k = w[i].k;
+        if (!at.k || at.k->hash != k->hash || at.k->bucket != k->bucket) /* most often they are the same */
+            large = find_root(k, &at) && begin(&at, at.root);
+        at.k = k;
+        if (!large)
+            continue;
+        y[m] = at;
+        y[m].key = hash_of(ctx, &at, w[i].member) + 1; /* the last child that is not above it */
+        of[m++] = &w[i];
+        sorted |= at.order;
+    }
+    if (!m)
+        return 0;
+    all_down(y, m);
+    for (unsigned i = 0; i < m; i++)
+        fetch_slots(&y[i]);
+    for (unsigned i = 0; i < m; i++)
+        fetch_item(&y[i]);
+    if (sorted)
+        warm_orders(y, of, m);
+    for (unsigned i = 0; i < m; i++)
+        found += y[i].node != NULL;
+    return found;
+}
