@@ -1,27 +1,12 @@
 /* The libraries of scripts against made-up bytes: cjson.decode, cmsgpack.unpack, struct.unpack, patterns and the
  * translation of sources. Values go out and come back; whatever the bytes, nothing breaks, and what was read is read
  * again from what is written of it (but for keys that are tables, which equal no other). fuzz_lua [--seconds N] [--seed S]. */
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <time.h>
-#include <unistd.h>
-
+#include "tests/fuzz/fuzz.h"
 #include "worker/script/lua_base.h"
 
 #define INPUT_MAX   200
 #define LIMIT_BYTES (8u << 20)
 #define LIFE_TURNS  2000 /* a state's */
-
-static uint64_t state;
-
-static uint64_t draw(uint64_t n)
-{
-    state ^= state << 13; /* xorshift64 */
-    state ^= state >> 7;
-    state ^= state << 17;
-    return (state >> 11) % n;
-}
 
 /* Each gets the bytes as its argument and returns true, or a text that says what is wrong. */
 static const char *const checks[] = {
@@ -74,11 +59,11 @@ static const char *const words[] = {
 
 static size_t fill(char *out)
 {
-    size_t n = 0, want = draw(INPUT_MAX - 10);
+    size_t n = 0, want = chance(INPUT_MAX - 10);
     while (n < want) {
-        const char *w = words[draw(sizeof(words) / sizeof(words[0]))];
-        if (draw(6) == 0) {
-            out[n++] = (char)draw(256);
+        const char *w = words[chance(sizeof(words) / sizeof(words[0]))];
+        if (chance(6) == 0) {
+            out[n++] = (char)chance(256);
         } else {
             memcpy(out + n, w, strlen(w));
             n += strlen(w);
@@ -110,10 +95,10 @@ static lua_State *fresh_state(void)
     return L;
 }
 
-static int give_up(uint64_t seed, uint64_t turn, const char *input, size_t n, const char *why)
+static int give_up(uint64_t turn, const char *input, size_t n, const char *why)
 {
     char name[64];
-    snprintf(name, sizeof(name), "fuzz_lua-%llu-%llu.input", (unsigned long long)seed,
+    snprintf(name, sizeof(name), "fuzz_lua-%llu-%llu.input", (unsigned long long)fuzz.seed,
              (unsigned long long)turn);
     FILE *f = fopen(name, "w");
     if (f) {
@@ -126,22 +111,11 @@ static int give_up(uint64_t seed, uint64_t turn, const char *input, size_t n, co
 
 int main(int argc, char **argv)
 {
-    uint64_t seed = (uint64_t)time(NULL) ^ (uint64_t)getpid() << 32;
-    long seconds = 5;
-    for (int i = 1; i + 1 < argc; i += 2) {
-        if (!strcmp(argv[i], "--seconds"))
-            seconds = atol(argv[i + 1]);
-        else if (!strcmp(argv[i], "--seed"))
-            seed = strtoull(argv[i + 1], NULL, 10);
-    }
-    printf("fuzz_lua --seed %llu\n", (unsigned long long)seed);
-    fflush(stdout);
-    state = seed * 2 + 1;
-    time_t end = time(NULL) + seconds;
+    fuzz_begin(argc, argv, "fuzz_lua");
     lua_State *L = fresh_state();
-    for (uint64_t turn = 0; (turn & 63) || time(NULL) < end; turn++) {
+    for (uint64_t turn = 0; fuzz_goes_on(turn); turn++) {
         char input[INPUT_MAX];
-        size_t n = fill(input), which = draw(sizeof(checks) / sizeof(checks[0]));
+        size_t n = fill(input), which = chance(sizeof(checks) / sizeof(checks[0]));
         if (turn % LIFE_TURNS == LIFE_TURNS - 1) {
             script_state_free(L);
             L = fresh_state();
@@ -151,7 +125,7 @@ int main(int argc, char **argv)
         lua_pushlstring(L, input, n);
         int status = lua_pcall(L, 2, 1, 0);
         if (status == LUA_OK && lua_type(L, -1) == LUA_TSTRING)
-            return give_up(seed, turn, input, n, lua_tostring(L, -1));
+            return give_up(turn, input, n, lua_tostring(L, -1));
         lua_pop(L, 1);
     }
     script_state_free(L);

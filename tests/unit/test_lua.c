@@ -146,6 +146,11 @@ static const struct expectation escapes[] = {
      "end collectgarbage() "
      "return hit",
      "0"},
+    {"local x <close> = setmetatable({}, {__close = function() end}) return 1",
+     "!variable got a non-closable value"},
+    {"for i in next, {1}, nil, setmetatable({}, {__close = function() end}) do end",
+     "!variable got a non-closable value"},
+    {"local x <close> = nil local n = 0 for i in next, {1}, nil, nil do n = n + i end return n", "1"},
     {"local m = {__gc = 5} setmetatable({}, m) return m.__gc", "5"},
 };
 
