@@ -70,18 +70,16 @@ struct patience {
     bool over;
 };
 
-static const char patience_key;
+/* Of what is being loaded. */
+static struct patience *patience_now;
 
 /* At load nothing can catch an error, so this ends it. */
 static void look_at_clock(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &patience_key);
-    struct patience *p = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (mono_us() < p->until_us)
+    if (mono_us() < patience_now->until_us)
         return;
-    p->over = true;
+    patience_now->over = true;
     lua_pushliteral(L, "FUNCTION LOAD timeout");
     lua_error(L);
 }
@@ -91,8 +89,7 @@ static void be_patient(lua_State *L, struct patience *p, enum load_patience how)
     if (how == LOAD_TO_END)
         return;
     p->until_us = mono_us() + (how == LOAD_BRIEFLY ? BRIEF_US : AT_LEAST_US);
-    lua_pushlightuserdata(L, p);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &patience_key);
+    patience_now = p;
     lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_STEPS);
 }
 
