@@ -10,7 +10,7 @@
 #define PIECE_BUCKETS 128u
 #define CLOCK_BUCKETS 16u /* how often the clock is asked */
 #define FIELDS_ONCE                                                                                          \
-    64u /* fields that go in one transaction: some 100 us at the most, while their bucket is latched */
+    64u /* fields that go in one transaction: some 200 us at the most, while their bucket is latched */
 
 struct look {
     int64_t now_ms;

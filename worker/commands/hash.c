@@ -165,7 +165,9 @@ void cmd_hrandfield(struct call *c)
     uint64_t n = there ? sample_size(&d, count) : 0;
     if (one && !n)
         reply_null(c->reply);
-    if (items_defer(c, n))
+    /* Where fields are hidden, it takes a walk to know which to choose from. */
+    bool hidden = there && dict_count(&d) != dict_size(&d);
+    if (items_defer(c, hidden ? dict_size(&d) : n))
         return;
     if (!one)
         reply_array(c->reply, s.values && c->reply->resp == 2 ? 2 * n : n);
