@@ -260,7 +260,7 @@ enum rc dict_end(struct dict *d)
         return d->own ? fields_tell(d) : RC_OK;
     if (!d->changed)
         return RC_OK;
-    d->shape.fields = (struct shm_fields){packed_first(d), 0};
+    d->shape.fields = (struct shm_fields){d->shape.enc == ENC_LISTPACK_EX ? packed_first(d) : 0, 0};
     return coll_put_packed(d->tx, d->k, &d->shape, d->items);
 }
 
