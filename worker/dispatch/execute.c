@@ -451,7 +451,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     } else {
         multi_refused(cl, cmd, mark);
         if (UNLIKELY(cl->track))
-            tracking_command_over(cl, NULL);
+            tracking_command_over(cl, cmd);
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);
