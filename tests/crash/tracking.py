@@ -38,6 +38,8 @@ class Cache:
         return r
 
     def hear(self, r):
+        if r.value[0].value in (b"subscribe", b"message"):
+            return
         if r.value[0].value != b"invalidate":
             raise Failure("told %r" % r.value[0].value)
         if r.value[1].kind == "null":
@@ -247,14 +249,17 @@ def moved(start):
 
 
 def slow(start):
-    """What the slow lane reads is tracked, and no push comes into the middle of its reply."""
+    """What the slow lane reads is tracked, and no push comes into the middle of its reply, nor does a message."""
     with start("--workers", "2") as s:
         c = s.connect()
         for i in range(0, 60000, 1000):
             c.command("SADD", "big", *["member:%d" % k for k in range(i, i + 1000)])
         cache, n = Cache(s), 0
+        cache.c.send([b"SUBSCRIBE", b"news"])
+        cache.hear(cache.c.read())
         busy = [Busy(writer(s), s)]
-        other = s.connect()
+        other, crier = s.connect(), s.connect()
+        busy.append(Busy(lambda rnd: crier.command("PUBLISH", "news", "x" * 100), s))
         busy.append(Busy(lambda rnd: other.command("SADD", "big", "more:%d" % rnd.randrange(10**9)), s))
         for b in busy:
             b.start()
