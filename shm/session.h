@@ -80,6 +80,13 @@ static inline uint32_t session_index(const struct shm_session *s)
     return (uint32_t)(s - (struct shm_session *)shm_at(arena_root()->sessions));
 }
 
+/* Whether this is, still, the session of the client with that id. */
+static inline bool session_is(const struct shm_session *s, uint64_t id)
+{
+    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+    return state != SESSION_FREE && state != SESSION_CLOSING && s->id == id;
+}
+
 /* Where a walk over the sessions ends: those from here on have never been used. */
 static inline uint32_t sessions_end(void)
 {

@@ -150,11 +150,19 @@ void post_change(struct worker *w, const uint64_t to[SLOT_WORDS], const struct c
         note_bytes(w, &note, c->key, (struct bytes){(const char *)&a, sizeof(a)});
 }
 
+/* While the client changes its worker nobody can give it anything: again in the next round. */
 void post_relay(struct worker *w, uint32_t session, uint64_t id, struct bytes payload)
 {
+    const struct shm_session *s = session_at(session);
+    if (!session_is(s, id))
+        return;
+    if (s->state == SESSION_MOVING || !slot_lives(slot_at(s->owner))) {
+        change_relay(w, session, id, payload);
+        return;
+    }
     uint64_t who[2] = {session, id};
     struct note note = {.channel_n = sizeof(who), .text_n = payload.n, .kind = NOTE_RELAY};
-    add_slot(note.to, session_at(session)->owner);
+    add_slot(note.to, s->owner);
     note_bytes(w, &note, (struct bytes){(const char *)who, sizeof(who)}, payload);
 }
 

@@ -271,12 +271,6 @@ static void push_lost(struct client *cl)
     reply_free(&r);
 }
 
-static bool session_is(const struct shm_session *s, uint64_t id)
-{
-    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-    return state != SESSION_FREE && state != SESSION_CLOSING && s->id == id;
-}
-
 static struct shm_session *redirected(struct track *t)
 {
     struct shm_session *s = session_at(t->redirect_session);
@@ -286,23 +280,6 @@ static struct shm_session *redirected(struct track *t)
     if (s)
         t->redirect_session = session_index(s);
     return s;
-}
-
-/* It would miss something and not notice. So it is disconnected, which it does. */
-static void disconnect(struct worker *w, struct shm_session *s)
-{
-    __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
-    worker_wake(w, s->owner);
-}
-
-/* To a client of another worker; while it is on its way from one to the next, nobody can. */
-static void send_on(struct worker *w, struct shm_session *s, uint64_t id, struct bytes payload)
-{
-    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
-    if (state == SESSION_MOVING || s->owner == w->ctx.id || !slot_lives(slot_at(s->owner)))
-        disconnect(w, s);
-    else
-        change_relay(w, session_index(s), id, payload);
 }
 
 void tracking_tell(struct client *cl, struct bytes payload)
@@ -319,7 +296,7 @@ void tracking_tell(struct client *cl, struct bytes payload)
     else if (to && to->session->id == cl->track->redirect)
         push(to, payload);
     else
-        send_on(w, s, cl->track->redirect, payload);
+        change_relay(w, session_index(s), cl->track->redirect, payload);
 }
 
 void tracking_relay(struct worker *w, struct bytes who, struct bytes payload)
@@ -329,8 +306,8 @@ void tracking_relay(struct worker *w, struct bytes who, struct bytes payload)
     struct client *cl = w->net->by_session[of[0]];
     if (cl && cl->session->id == of[1])
         push(cl, payload);
-    else if (session_is(session_at((uint32_t)of[0]), of[1]))
-        disconnect(w, session_at((uint32_t)of[0])); /* it has left us meanwhile */
+    else /* it has left us meanwhile */
+        change_relay(w, (uint32_t)of[0], of[1], payload);
 }
 
 /* ---- changes ---- */
