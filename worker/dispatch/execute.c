@@ -300,7 +300,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         return RC_AWAIT;
     }
     w->tick = tick_now();
-    if (UNLIKELY(keeps) && !rc)
+    if (UNLIKELY(keeps) && !rc && !(cmd->flags & F_SCRIPT)) /* a script does so when it reads */
         tracking_note(cl, cmd, rq->argv, rq->argc);
     if (LIKELY(!rc)) {
         stats_command(&c, c.slept_us + ticks_to_us(w->tick - from),

@@ -257,7 +257,7 @@ static void each_key(struct client *cl, const struct command *cmd, const struct 
                      each_fn *fn)
 {
     struct key_pos stack[KEYS_INLINE], *pos = stack;
-    if (!(cmd->flags & F_READONLY) || !command_has_keys(cmd))
+    if (!(cmd->flags & (F_READONLY | F_SCRIPT)) || !command_has_keys(cmd))
         return;
     int n = command_keys(cmd, argv, argc, pos, KEYS_INLINE);
     if (n > KEYS_INLINE) {
