@@ -124,17 +124,17 @@ struct net {
     bool monitor_behind;        /* there is some */
     bool monitor_calm;          /* see monitor_calm; mark is of that moment */
     uint64_t monitor_mark;
-    struct moves *moves;        /* subscribers who change their worker */
-    struct pubsub *pubsub;      /* who of our clients subscribes to what */
-    struct client *running;     /* its batch is on: what is pushed to it goes between the replies */
-    size_t reply_mark;          /* where its present command's reply begins in the shared buffer */
-    struct reply *behind_reply; /* what it causes itself behind that reply; NULL: not now */
-    struct reply own;           /* what was pushed to it during a command: it comes behind that reply */
-    struct tracked_keys *tracked; /* which clients have read which keys; NULL: nobody has */
-    struct prefix *prefixes;      /* of those who want to hear of all changes */
+    struct moves *moves;              /* subscribers who change their worker */
+    struct pubsub *pubsub;            /* who of our clients subscribes to what */
+    struct client *running;           /* its batch is on: what is pushed to it goes between the replies */
+    size_t reply_mark;                /* where its present command's reply begins in the shared buffer */
+    struct reply *behind_reply;       /* what it causes itself behind that reply; NULL: not now */
+    struct reply own;                 /* what was pushed to it during a command: it comes behind that reply */
+    struct tracked_keys *tracked;     /* which clients have read which keys; NULL: nobody has */
+    struct prefix *prefixes;          /* of those who want to hear of all changes */
     bool prefixes_new, prefixes_pend; /* others are to learn of them; keys of them have changed */
     uint64_t track_epoch;             /* of shm/track.h, as far as it was followed */
-    struct request *rq;         /* one for each command of a batch */
+    struct request *rq;               /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */

@@ -137,8 +137,7 @@ static bool unpack(struct client *cl, const char *from)
     cl->reply_skip_next = p.reply_skip_next;
     cl->close_after_reply = p.close_after_reply;
     if (p.multi_len)
-        cl->multi =
-            multi_unpack((struct bytes){from + sizeof(p) + p.in_len + p.out_len, p.multi_len});
+        cl->multi = multi_unpack((struct bytes){from + sizeof(p) + p.in_len + p.out_len, p.multi_len});
     bool whole = !p.monitor || monitor_arrive(cl, p.monitor_mark);
     if (p.in_len) {
         cl->in = buffer_grow(NULL, &cl->in_cap, p.in_len);
@@ -152,7 +151,8 @@ static bool unpack(struct client *cl, const char *from)
                      p.slot, p.generation);
     if (p.track_len && !cl->closed)
         whole &= tracking_arrive(
-            cl, (struct bytes){from + sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len, p.track_len});
+            cl,
+            (struct bytes){from + sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len, p.track_len});
     return whole;
 }
 
