@@ -79,6 +79,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->watch = at, at = round_up(at + shape_watch_bytes(), 4096);
     r->pubsub = at, at = round_up(at + shape_pubsub_bytes(), 4096);
     r->scripting = at, at = round_up(at + shape_scripting_bytes(), 4096);
+    r->track = at, at = round_up(at + shape_track_bytes(s->nslots), 4096);
     r->extra = at, at = round_up(at + 4096, 4096);
     return at;
 }

@@ -116,6 +116,7 @@ struct shm_root {
     shm_ref watch;               /* struct shm_watch */
     shm_ref pubsub;              /* struct shm_pubsub */
     shm_ref scripting;           /* struct shm_scripting */
+    shm_ref track;               /* struct shm_track */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
     _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
@@ -131,6 +132,7 @@ struct shm_root {
     int64_t pause_until_ms;
     uint32_t monitors;          /* how many clients watch the stream of commands */
     uint32_t active_expire_off; /* DEBUG SET-ACTIVE-EXPIRE 0 */
+    uint64_t tracked;           /* shm/track.h: some client has asked for invalidations since the start */
     uint64_t stats_epoch;       /* CONFIG RESETSTAT adds one: every process then clears its own */
     uint64_t run_id[5];         /* 40 hexadecimal digits */
     uint64_t crashes_repaired, last_repair_us, sessions_kept, handovers;

@@ -1,7 +1,7 @@
 /* The arena checker. It believes nothing: whatever refers to a block marks it, and in the end every block of
  * every run and every span must have been marked just once. */
 #include "shm/mail.h"
-#include "shm/pubsub.h"
+#include "shm/track.h"
 #include "shm/repair.h"
 #include "shm/session.h"
 #include "shm/snapshot.h"
@@ -446,6 +446,18 @@ static void check_pubsub(struct inspection *c)
     }
 }
 
+static void check_prefixes(struct inspection *c)
+{
+    for (uint32_t i = 0; i < c->root->nslots && !c->faults; i++) {
+        const struct shm_prefixes *p = track_prefixes_of(i);
+        bool told = track_of(c->root)->bcast[i / 64] >> i % 64 & 1;
+        if (p && !mark_used(c, shm_ref_of(p), p->bytes, "a list of prefixes"))
+            return;
+        if (p && !told)
+            fault(c, "slot %u has prefixes that nobody looks at", i);
+    }
+}
+
 static void check_sessions(struct inspection *c)
 {
     for (uint32_t i = 0; i < c->root->sessions_high; i++)
@@ -503,6 +515,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     check_waiters(&c);
     check_sessions(&c);
     check_pubsub(&c);
+    check_prefixes(&c);
     check_snapshot(&c);
     check_trees(&c);
     for (uint32_t i = 0; i < dbs_all(root); i++)

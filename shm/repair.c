@@ -1,6 +1,7 @@
 #include "shm/repair.h"
 #include "shm/mail.h"
 #include "shm/nest.h"
+#include "shm/track.h"
 #include "shm/waiters.h"
 #include "shm/wal.h"
 
@@ -22,6 +23,7 @@ void slot_repair(uint32_t i)
     wal_repair(ctx.slot);
     mail_repair(i);
     waiters_stir(ctx.root); /* it may have died before it told whom it made ready */
+    track_stir(ctx.root);   /* and what it had changed */
     if (ctx.root->gate == i + 1)
         gate_open(&ctx);
     __atomic_store_n(&ctx.slot->inside, 0, __ATOMIC_RELEASE);

@@ -32,6 +32,9 @@ enum session_state {
 #define SESSION_F_CLOSE_ASAP 256u
 #define SESSION_F_BLOCKED    512u
 #define SESSION_F_PUBSUB     1024u /* has subscriptions */
+#define SESSION_F_TRACKING   2048u /* client-side caching */
+#define SESSION_F_REDIR_LOST 4096u /* whom its invalidations go to has gone */
+#define SESSION_F_BCAST      8192u /* by prefixes, whatever it reads */
 
 #define SESSION_NAME_MAX 200u
 
@@ -55,6 +58,7 @@ struct shm_session {
     uint32_t wait_type,
         unblock;       /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
     uint32_t subs[3];  /* subscriptions by enum topic_kind */
+    uint64_t redirect; /* with SESSION_F_TRACKING: the client that gets its invalidations; 0: itself */
     uint32_t last_cmd; /* command row + 1 */
     uint32_t lib_len;
     shm_ref parcel; /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */
@@ -74,6 +78,13 @@ static inline struct shm_session *session_at(uint32_t i)
 static inline uint32_t session_index(const struct shm_session *s)
 {
     return (uint32_t)(s - (struct shm_session *)shm_at(arena_root()->sessions));
+}
+
+/* Whether this is, still, the session of the client with that id. */
+static inline bool session_is(const struct shm_session *s, uint64_t id)
+{
+    uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
+    return state != SESSION_FREE && state != SESSION_CLOSING && s->id == id;
 }
 
 /* Where a walk over the sessions ends: those from here on have never been used. */

@@ -51,6 +51,7 @@ uint64_t arena_shape(void)
         sizeof(struct shm_fields),
         shape_waiters_bytes(),
         shape_scripting_bytes(),
+        shape_track_bytes(16),
     };
     uint64_t h = 14695981039346656037ull;
     for (unsigned i = 0; i < ARRAY_LEN(sizes); i++)

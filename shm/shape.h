@@ -18,5 +18,6 @@ uint64_t shape_waiters_bytes(void);
 uint64_t shape_watch_bytes(void);
 uint64_t shape_pubsub_bytes(void);
 uint64_t shape_scripting_bytes(void);
+uint64_t shape_track_bytes(uint32_t nslots);
 
 #endif

@@ -1,7 +1,7 @@
 #include "shm/slot.h"
 #include "shm/base/clock.h"
 #include "shm/crashpoint.h"
-#include "shm/pubsub.h"
+#include "shm/track.h"
 
 #include <linux/futex.h>
 #include <stdlib.h>
@@ -38,6 +38,7 @@ void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t i
     __atomic_fetch_sub(&ctx->root->monitors, watchers, __ATOMIC_SEQ_CST);
     life_lock_take(s);
     pubsub_adopt(ctx);
+    track_adopt(ctx);
 }
 
 /* The kernel walks this list as the thread ends, before it unmaps anything, and marks the futex. The list

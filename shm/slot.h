@@ -223,6 +223,8 @@ struct shm_slot {
         monitor_ended;   /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
     uint64_t post_turn;  /* odd: it has noted messages, or is about to, and has not sent them yet */
     uint64_t registered; /* its topics in shm/pubsub.h */
+    shm_ref prefixes;    /* struct shm_prefixes, 0: none (shm/track.h) */
+    uint64_t tracking_clients, tracked_keys, tracked_items; /* for INFO, and for the limit of all together */
     uint64_t distinct
         [3]; /* names it has added first, less those it was the last to remove; one slot alone says nothing */
     uint64_t seen_stats_epoch;

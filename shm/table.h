@@ -26,7 +26,6 @@
 #define INTEREST_KEYLOCK 1u
 #define INTEREST_WAITER  2u
 #define INTEREST_WATCHED 4u
-#define INTEREST_TRACKED 8u
 
 /* A slot is one word: the entry's place in 8-byte units (38 bits), a link mark, 25 bits of the hash.
  *

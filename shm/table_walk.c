@@ -1,5 +1,6 @@
 /* Walking tables in hash order, and what concerns a database as a whole. */
 #include "shm/base/number.h"
+#include "shm/track.h"
 #include "shm/wal.h"
 #include "shm/walk.h"
 #include "shm/watch.h"
@@ -277,32 +278,44 @@ static enum rc swap(struct tx *tx, uint32_t a, uint32_t b)
     return rc ? rc : tx_effect(tx, a, effect, 3);
 }
 
+/* No key is named, so whoever caches is to drop all. Nobody can read before the gate opens again. */
+static enum rc end(struct tx *tx, enum rc rc)
+{
+    rc = tx_end(tx, rc);
+    track_stir(tx->ctx->root);
+    return rc;
+}
+
+/* The same before the commit: without it a cache is emptied for nothing. */
+static enum rc end_in(struct tx *tx, enum rc rc)
+{
+    tx_effect_all(tx);
+    track_stir(tx->ctx->root);
+    return rc ? rc : tx_expose(tx);
+}
+
 enum rc db_flush(struct shm_ctx *ctx, const uint32_t *dbs, unsigned n)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    return tx_end(&tx, flush(&tx, dbs, n));
+    return end(&tx, flush(&tx, dbs, n));
 }
 
 enum rc db_swap(struct shm_ctx *ctx, uint32_t a, uint32_t b)
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    return tx_end(&tx, swap(&tx, a, b));
+    return end(&tx, swap(&tx, a, b));
 }
 
 enum rc db_flush_in(struct tx *tx, const uint32_t *dbs, unsigned n)
 {
-    enum rc rc = flush(tx, dbs, n);
-    tx_effect_all(tx);
-    return rc ? rc : tx_expose(tx);
+    return end_in(tx, flush(tx, dbs, n));
 }
 
 enum rc db_swap_in(struct tx *tx, uint32_t a, uint32_t b)
 {
-    enum rc rc = swap(tx, a, b);
-    tx_effect_all(tx);
-    return rc ? rc : tx_expose(tx);
+    return end_in(tx, swap(tx, a, b));
 }
 
 /* ---- the graveyard: nobody can reach these tables, so no bucket latch is needed. What lies before

@@ -4,7 +4,7 @@
 #include "shm/expire.h"
 #include "shm/persist.h"
 #include "worker/dispatch/notify.h"
-#include "worker/worker.h"
+#include "worker/net/tracking.h"
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
 #define EXPIRE_BUDGET_US(effort) (1000u * (25 + 2 * ((effort)-1)))
@@ -23,11 +23,13 @@ static void tell_expired(struct shm_ctx *ctx, uint32_t db, struct bytes key)
 {
     (void)ctx;
     notify_event(self_worker, NOTIFY_EXPIRED, "expired", key, db);
+    change_gone(self_worker, key);
 }
 
 static void tell_fields(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied)
 {
     (void)ctx;
+    change_gone(self_worker, key);
     notify_event(self_worker, NOTIFY_HASH, "hexpired", key, db);
     if (emptied)
         notify_event(self_worker, NOTIFY_GENERIC, "del", key, db);
@@ -37,6 +39,7 @@ static void tell_evicted(struct shm_ctx *ctx, uint32_t db, struct bytes key)
 {
     (void)ctx;
     notify_event(self_worker, NOTIFY_EVICTED, "evicted", key, db);
+    change_gone(self_worker, key);
 }
 
 bool worker_expire(struct worker *w)
@@ -51,8 +54,9 @@ bool worker_expire(struct worker *w)
         return w->expire_left_us;
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
-    ctx->gone = w->cfg->notify_flags & NOTIFY_EXPIRED ? tell_expired : NULL;
-    ctx->fields_gone = w->cfg->notify_flags & (NOTIFY_HASH | NOTIFY_GENERIC) ? tell_fields : NULL;
+    bool told = track_used(ctx->root);
+    ctx->gone = told || w->cfg->notify_flags & NOTIFY_EXPIRED ? tell_expired : NULL;
+    ctx->fields_gone = told || w->cfg->notify_flags & (NOTIFY_HASH | NOTIFY_GENERIC) ? tell_fields : NULL;
     ctx->slot->stats.expired += expire_cycle(ctx, &walk, w->now_ms, effort, slice, &limit_hit);
     batch_leave(ctx);
     w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;
@@ -94,7 +98,7 @@ void memory_limit(struct worker *w)
     }
     if (!batch_enter(&w->ctx))
         return;
-    w->ctx.gone = w->cfg->notify_flags & NOTIFY_EVICTED ? tell_evicted : NULL;
+    w->ctx.gone = w->cfg->notify_flags & NOTIFY_EVICTED || track_used(w->ctx.root) ? tell_evicted : NULL;
     enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
     batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;

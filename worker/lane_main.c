@@ -12,6 +12,7 @@
 #include "worker/dispatch/stats.h"
 #include "worker/lane_intake.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 #include "worker/proto/parse.h"
 #include "worker/publish.h"
 #include "include/child.h"
@@ -53,7 +54,8 @@ struct lane {
     uint64_t *idle_units;   /* what arena_trim saw last time */
     uint64_t units_seen;    /* what arena_ahead saw last time */
     int64_t trimmed_ms, published_ms;
-    int64_t stopping_ms; /* since when it is to end; 0: it is not */
+    int64_t stopping_ms;  /* since when it is to end; 0: it is not */
+    uint64_t track_epoch; /* of shm/track.h, when others were last woken for it */
     bool gate_failed, growing;
 };
 
@@ -147,6 +149,19 @@ static void run_call(struct lane *l, struct call *c)
         stats_error(c->ctx, c->reply->buf + mark, c->reply->len - mark);
 }
 
+/* FLUSHALL and the like: who caches hears of it now, not at his next tick. */
+static void wake_trackers(struct lane *l)
+{
+    const struct shm_root *root = l->w.ctx.root;
+    uint64_t epoch = track_epoch(root);
+    if (LIKELY(epoch == l->track_epoch))
+        return;
+    l->track_epoch = epoch;
+    for (uint32_t i = 0; i < root->nslots; i++)
+        if (slot_at(i)->tracking_clients && slot_lives(slot_at(i)))
+            worker_wake(&l->w, i);
+}
+
 static void run_args(struct lane *l, uint32_t from, const struct lane_request *rq, struct bytes *argv,
                      int argc)
 {
@@ -168,6 +183,7 @@ static void run_args(struct lane *l, uint32_t from, const struct lane_request *r
         run_call(l, &c);
     else /* its client has gone, and the place, with another database, is somebody else's */
         j->reply.len = 0;
+    wake_trackers(l);
     post_send(&l->w); /* before the reply: who has it may rely on the messages */
     j->need = c.need;
     log_kick(&l->w);
@@ -405,6 +421,8 @@ static void lane_loop(struct lane *l, int wakefd)
         more = housekeeping(l);
         publish_now_and_then(l);
     }
+    if (!post_send(&l->w))
+        track_stir(l->w.ctx.root); /* changes that nobody will be told of */
 }
 
 void lane_main(const struct child_start *start)

@@ -37,6 +37,7 @@ struct worker {
     struct engines *engines;       /* worker/script: Lua states; NULL: no script has run yet */
     bool gated;                    /* this lane has closed the gate for what it runs */
     bool wants_gate;               /* what it ran came back because it must be closed */
+    struct reply changes;          /* net/changes.c: keys that were read and changed, not told yet */
     size_t pushed;   /* what stands before it in out, this client gets even if it wants no replies */
     struct net *net; /* worker/net: listeners, clients, parked commands */
 };

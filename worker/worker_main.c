@@ -8,6 +8,7 @@
 #include "worker/dispatch/monitor.h"
 #include "worker/net/client.h"
 #include "worker/net/pubsub_move.h"
+#include "worker/net/tracking.h"
 #include "worker/publish.h"
 
 #include <errno.h>
@@ -176,8 +177,11 @@ static void leave_if_done(struct worker *w)
     if (net->moving && w->now_ms - net->stopping_ms > MOVE_PATIENCE_MS)
         moves_give_up(w);
     bool late = w->now_ms - net->stopping_ms > END_PATIENCE_MS;
-    if (net->clients || moves_owed(w) || control_queued(w) || (!late && (monitor_owes(w) || !post_all(w))))
+    bool posted = post_all(w);
+    if (net->clients || moves_owed(w) || control_queued(w) || (!late && (monitor_owes(w) || !posted)))
         return;
+    if (!posted)
+        track_stir(w->ctx.root); /* changes that nobody will be told of */
     monitor_give_up(w);
     mags_drain(&w->ctx);
     struct control_msg m = {.kind = CTL_LEFT};

@@ -219,8 +219,10 @@ enum rc key_set_expiry(struct tx *tx, struct key_ref *k, int64_t expiry_ms)
     struct shm_entry *e = key_entry(k);
     shm_ref r;
     bool moved;
-    if (entry_expiry(e) == expiry_ms)
+    if (entry_expiry(e) == expiry_ms) {
+        k->logged |= expiry_ms >= 0; /* to whoever watches it counts as a change, as with Redis */
         return RC_OK;
+    }
     if (expiry_ms >= 0 && e->flags & ENTRY_EXPIRES && !key_pending(k))
         return word_change(tx, k, (uint64_t *)entry_expiry_at(e), (uint64_t)expiry_ms);
     enum rc rc = key_renew(tx, k, k->key, expiry_ms, &r, &moved);

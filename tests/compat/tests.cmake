@@ -36,6 +36,12 @@ if(TARGET skep)
   endforeach()
   both_test(streams_both streams_both --seed 20261121)
   both_test(streams_both_encodings streams_both --seed 7 --only SORTED,HASHES,STRINGS)
+  foreach(workers 1 3)
+    add_test(NAME compat/tracking_both_${workers}
+             COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/tracking_both.py
+                     --server "$<TARGET_FILE:skep> --workers ${workers}")
+    set_tests_properties(compat/tracking_both_${workers} PROPERTIES LABELS compat TIMEOUT 120)
+  endforeach()
 endif()
 add_executable(rdb_file ${CMAKE_CURRENT_LIST_DIR}/rdb_file.c)
 target_link_libraries(rdb_file ${SKEP_LIBS})

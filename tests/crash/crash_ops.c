@@ -3,6 +3,7 @@
 #include "tests/crash/exec_ops.h"
 #include "tests/crash/library_ops.h"
 #include "tests/crash/snap_ops.h"
+#include "tests/crash/track_ops.h"
 #include "tests/crash/list_ops.h"
 #include "tests/crash/pubsub_ops.h"
 #include "tests/crash/zset_ops.h"
@@ -623,6 +624,8 @@ const struct crash_op crash_ops[] = {
     {"graveyard", dead_ready, bury, false},
     {"mail-send", NULL, mail_out, false},
     {"mail-receive", mail_in_ready, mail_in, false},
+    {"prefixes-change", prefixes_ready, prefixes_change, false},
+    {"prefixes-end", prefixes_ready, prefixes_end, false},
     {"refill", NULL, refill, false},
     {"drain", NULL, drain, false},
     {"reclaim", retired_ready, reclaim, false},

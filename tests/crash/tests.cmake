@@ -2,7 +2,8 @@
 set(CRASH_LIB ${CMAKE_CURRENT_LIST_DIR}/keyspace.c ${CMAKE_CURRENT_LIST_DIR}/crash_ops.c
     ${CMAKE_CURRENT_LIST_DIR}/snap_ops.c ${CMAKE_CURRENT_LIST_DIR}/dict_ops.c ${CMAKE_CURRENT_LIST_DIR}/list_ops.c
     ${CMAKE_CURRENT_LIST_DIR}/exec_ops.c ${CMAKE_CURRENT_LIST_DIR}/zset_ops.c ${CMAKE_CURRENT_LIST_DIR}/pubsub_ops.c
-    ${CMAKE_CURRENT_LIST_DIR}/library_ops.c)
+    ${CMAKE_CURRENT_LIST_DIR}/library_ops.c
+    ${CMAKE_CURRENT_LIST_DIR}/track_ops.c)
 
 function(crash_test name seconds)
   add_executable(${name} ${CMAKE_SOURCE_DIR}/tests/crash/${name}.c ${CRASH_LIB})
@@ -65,6 +66,9 @@ if(TARGET skep)
   endforeach()
   foreach(scenario order killed slow stopped moved moved_slowly moved_killed)
     server_test(pubsub ${scenario})
+  endforeach()
+  foreach(scenario shared killed untold moved slow)
+    server_test(tracking ${scenario})
   endforeach()
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})

@@ -12,7 +12,7 @@ A specification is specs/NAME.spec:
       SET k 1
     session a                      a connection of its own, new for each permutation
       step a1: GET k
-    session b
+    session b resp3                the same in RESP3; what is pushed is shown before the answer
       step b1: SET k 2
     check                          commands run by the connection apart, after each permutation
       GET k
@@ -42,6 +42,7 @@ class Spec:
     def __init__(self, path):
         self.config, self.setup, self.check = [], [], []
         self.sessions, self.steps, self.permutations = {}, {}, []
+        self.resp3 = set()
         where = None
         with open(path, encoding="utf-8") as f:
             for number, line in enumerate(f, 1):
@@ -54,8 +55,9 @@ class Spec:
                 elif line in ("setup", "check"):
                     where = line
                 elif word == "session":
-                    where = rest
-                    self.sessions[rest] = []
+                    where, _, protocol = rest.partition(" ")
+                    self.sessions[where] = []
+                    self.resp3 |= {where} if protocol == "resp3" else set()
                 elif word == "step":
                     name, _, command = rest.partition(":")
                     self.sessions[where].append(name)
@@ -98,7 +100,11 @@ class Run:
 
     def answer(self, conn):
         try:
-            return "\n    ".join(resp.show(conn.read()))
+            lines, r = [], conn.read()
+            while r.kind == "push":
+                lines += ["(push) " + line for line in resp.show(r)]
+                r = conn.read()
+            return "\n    ".join(lines + resp.show(r))
         except resp.Closed:
             return "(closed)"
         except resp.Timeout:
@@ -137,6 +143,8 @@ class Run:
                     self.out.append("setup %s -> %s" % (line, resp.show(reply)[0]))
             for name in self.spec.sessions:
                 conns[name] = self.srv.connect()
+                if name in self.spec.resp3:
+                    conns[name].command("HELLO", "3")
             ids = {name: c.command("CLIENT", "ID").value for name, c in conns.items()}
             for token in order:
                 self.step(conns, ids, token)

@@ -9,3 +9,9 @@ add_executable(threads_snapshot ${CMAKE_CURRENT_LIST_DIR}/threads_snapshot.c ${C
 target_link_libraries(threads_snapshot skep_shm pthread)
 add_test(NAME unit/threads_snapshot COMMAND threads_snapshot --seconds 5)
 set_tests_properties(unit/threads_snapshot PROPERTIES LABELS unit TIMEOUT 120)
+
+# Who caches what: a mark is seen by whoever changes what its owner then reads.
+add_executable(threads_track ${CMAKE_CURRENT_LIST_DIR}/threads_track.c ${CMAKE_SOURCE_DIR}/tests/crash/keyspace.c)
+target_link_libraries(threads_track skep_shm pthread)
+add_test(NAME unit/threads_track COMMAND threads_track)
+set_tests_properties(unit/threads_track PROPERTIES LABELS unit TIMEOUT 120)

@@ -113,7 +113,7 @@ void cmd_client_setinfo(struct call *c)
 
 /* ---- INFO and LIST ---- */
 
-static void flag_letters(const struct shm_session *s, char out[12])
+static void flag_letters(const struct shm_session *s, char out[16])
 {
     uint32_t f = __atomic_load_n(&s->flags, __ATOMIC_RELAXED);
     size_t n = 0;
@@ -125,6 +125,12 @@ static void flag_letters(const struct shm_session *s, char out[12])
         out[n++] = 'b';
     if (s->multi)
         out[n++] = 'x';
+    if (f & SESSION_F_TRACKING)
+        out[n++] = 't';
+    if (f & SESSION_F_REDIR_LOST)
+        out[n++] = 'R';
+    if (f & SESSION_F_BCAST)
+        out[n++] = 'B';
     if (f & SESSION_F_CLOSE_ASAP || s->kill)
         out[n++] = 'A';
     if (f & SESSION_F_UNIX)
@@ -149,7 +155,7 @@ static const char *last_command(const struct call *c, const struct shm_session *
 
 static void put_session(const struct call *c, const struct shm_session *s, struct reply *out)
 {
-    char line[1024], letters[12];
+    char line[1024], letters[16];
     flag_letters(s, letters);
     int64_t age = c->now_ms - s->created_ms, idle = c->now_ms - s->last_ms;
     if (s == c->session)
@@ -159,13 +165,14 @@ static void put_session(const struct call *c, const struct shm_session *s, struc
         "id=%llu addr=%.64s laddr=%.64s fd=%d name=%.200s age=%lld idle=%lld flags=%s db=%u sub=%u psub=%u "
         "ssub=%u "
         "multi=%d qbuf=%u qbuf-free=%u argv-mem=%u multi-mem=%llu rbs=%llu rbp=%llu obl=%u oll=%u omem=%llu "
-        "tot-mem=%llu events=%s cmd=%s user=default redir=-1 resp=%u lib-name=%.62s lib-ver=%.31s\n",
+        "tot-mem=%llu events=%s cmd=%s user=default redir=%lld resp=%u lib-name=%.62s lib-ver=%.31s\n",
         (unsigned long long)s->id, s->addr, s->laddr, s->fd, s->name, (long long)(age > 0 ? age / 1000 : 0),
         (long long)(idle > 0 ? idle / 1000 : 0), letters, s->db, s->subs[0], s->subs[2], s->subs[1],
         (int)s->multi - 1, s->qbuf, s->qbuf_free, s->argv_mem, (unsigned long long)s->multi_mem,
         (unsigned long long)s->rbs, (unsigned long long)s->rbp, s->obl, s->oll, (unsigned long long)s->omem,
-        (unsigned long long)s->tot_mem, s->omem ? "rw" : "r", last_command(c, s), s->resp == 3 ? 3 : 2,
-        s->lib_name, s->lib_ver);
+        (unsigned long long)s->tot_mem, s->omem ? "rw" : "r", last_command(c, s),
+        s->flags & SESSION_F_TRACKING ? (long long)s->redirect : -1LL, s->resp == 3 ? 3 : 2, s->lib_name,
+        s->lib_ver);
     reply_raw(out, line, n < (int)sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
 

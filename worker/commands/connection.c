@@ -6,6 +6,7 @@
 #include "worker/dispatch/multi.h"
 #include "worker/net/client.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 
 command_fn cmd_auth, cmd_echo, cmd_hello, cmd_ping, cmd_quit, cmd_reset, cmd_select;
 
@@ -181,6 +182,7 @@ void cmd_reset(struct call *c)
         monitor_stop(cl);
     multi_drop(cl);
     pubsub_forget(cl);
+    tracking_stop(cl);
     cl->reply_off = cl->reply_skip = cl->reply_skip_next = false;
     session_mark(s, SESSION_F_REPLY_OFF | SESSION_F_REPLY_SKIP | SESSION_F_NO_EVICT | SESSION_F_NO_TOUCH,
                  false);

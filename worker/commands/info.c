@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "shm/base/clock.h"
-#include "shm/pubsub.h"
+#include "shm/track.h"
 #include "shm/config.h"
 #include "shm/wal.h"
 #include "worker/commands/figures.h"
@@ -147,13 +147,22 @@ static void put_largest_buffers(struct info *in)
     put_u64(in, "blocked_clients", blocked);
 }
 
+static uint64_t tracking_clients(void)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < arena_root()->nslots; i++)
+        n += slot_lives(slot_at(i)) ? slot_at(i)->tracking_clients : 0;
+    return n;
+}
+
 static void info_clients(struct info *in)
 {
     put_u64(in, "connected_clients", in->f.clients);
     PUT_FIXED(in, {"cluster_connections", "0"});
     put_u64(in, "maxclients", in->c->cfg->maxclients);
     put_largest_buffers(in);
-    PUT_FIXED(in, {"tracking_clients", "0"}, {"clients_in_timeout_table", "0"}, {"total_blocking_keys", "0"},
+    put_u64(in, "tracking_clients", tracking_clients());
+    PUT_FIXED(in, {"clients_in_timeout_table", "0"}, {"total_blocking_keys", "0"},
               {"total_blocking_keys_on_nokey", "0"});
 }
 
@@ -409,6 +418,46 @@ static void put_excess(struct info *in)
     put_u64(in, "current_eviction_exceeded_time", over ? current : 0);
 }
 
+static bool slot_has_prefix(uint32_t slot, struct bytes name)
+{
+    const struct shm_prefixes *p = track_prefixes_of(slot);
+    struct bytes prefix;
+    uint64_t at = 0;
+    while (p && track_prefix_next(p, &at, &prefix))
+        if (bytes_equal(prefix, name))
+            return true;
+    return false;
+}
+
+/* A prefix of several workers is one. */
+static uint64_t new_prefixes(uint32_t slot)
+{
+    const struct shm_prefixes *p = track_prefixes_of(slot);
+    struct bytes prefix;
+    uint64_t at = 0, n = 0;
+    while (p && track_prefix_next(p, &at, &prefix)) {
+        uint32_t i = 0;
+        while (i < slot && !slot_has_prefix(i, prefix))
+            i++;
+        n += i == slot;
+    }
+    return n;
+}
+
+/* A key that clients of two workers have read counts twice. */
+static void put_tracking(struct info *in)
+{
+    uint64_t keys = 0, items = 0, prefixes = 0;
+    for (uint32_t i = 0; i < arena_root()->nslots; i++) {
+        keys += slot_at(i)->tracked_keys;
+        items += slot_at(i)->tracked_items;
+        prefixes += new_prefixes(i);
+    }
+    put_u64(in, "tracking_total_keys", keys);
+    put_u64(in, "tracking_total_items", items);
+    put_u64(in, "tracking_total_prefixes", prefixes);
+}
+
 static void info_stats(struct info *in)
 {
     const struct shm_stats *s = &in->f.stats;
@@ -430,9 +479,9 @@ static void info_stats(struct info *in)
     PUT_FIXED(in, {"latest_fork_usec", "0"}, {"total_forks", "0"}, {"migrate_cached_sockets", "0"},
               {"slave_expires_tracked_keys", "0"}, {"active_defrag_hits", "0"}, {"active_defrag_misses", "0"},
               {"active_defrag_key_hits", "0"}, {"active_defrag_key_misses", "0"},
-              {"total_active_defrag_time", "0"}, {"current_active_defrag_time", "0"},
-              {"tracking_total_keys", "0"}, {"tracking_total_items", "0"}, {"tracking_total_prefixes", "0"},
-              {"unexpected_error_replies", "0"});
+              {"total_active_defrag_time", "0"}, {"current_active_defrag_time", "0"});
+    put_tracking(in);
+    PUT_FIXED(in, {"unexpected_error_replies", "0"});
     put_u64(in, "total_error_replies", s->errors);
     PUT_FIXED(in, {"dump_payload_sanitizations", "0"});
     put_u64(in, "total_reads_processed", s->total_reads);

@@ -1,6 +1,7 @@
 #include "shm/base/clock.h"
 #include "worker/dispatch/notify.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 #include "worker/dispatch/call.h"
 #include "shm/base/number.h"
 #include "shm/evict.h"
@@ -230,6 +231,12 @@ static void note_miss(struct call *c, struct key_ref *k)
         call_notify_first(c, NOTIFY_KEY_MISS, "keymiss", k);
 }
 
+static inline void note_change(struct call *c, const struct key_ref *k, bool expired)
+{
+    if (UNLIKELY(track_used(c->ctx->root)))
+        change_note(c, k, expired);
+}
+
 /* What has expired is removed by a command that writes, hidden from one that reads. */
 static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
 {
@@ -246,6 +253,7 @@ static enum rc settle_key(struct call *c, struct key_ref *k, bool *stale)
             c->ctx->slot->stats.expired += !rc;
             k->logged = false;
             k->changed = true;
+            note_change(c, k, true);
             if (!rc)
                 call_notify(c, NOTIFY_EXPIRED, "expired", k);
             return rc ? rc : tx_effect_del(c->tx, k->db, k->key, k->hash);
@@ -309,6 +317,7 @@ void call_expire(struct call *c, const struct key_ref *seen)
     } else {
         tx_commit(&tx);
         c->ctx->slot->stats.expired++;
+        note_change(c, &k, true);
         call_notify_first(c, NOTIFY_EXPIRED, "expired", &k);
     }
     if (seen->stale)
@@ -342,6 +351,7 @@ static enum rc tell_log(struct call *c)
         k->changed = true;
         changed++;
         watch_touch(c->ctx->root, k);
+        note_change(c, k, false);
         if (on)
             tx_effect_key(c->tx, k->hash);
     }
@@ -391,7 +401,7 @@ static enum rc run_latched(struct call *c)
     struct tx tx;
     size_t mark = c->reply->len;
     bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
-    size_t posted = c->loading ? 0 : post_mark(c->w);
+    size_t posted = c->loading ? 0 : post_mark(c->w), noted = c->loading ? 0 : changes_mark(c->w);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
     c->removes = c->cmd->flags & F_WRITE;
@@ -407,8 +417,10 @@ static enum rc run_latched(struct call *c)
     note_need(c, tx.wal.lsn);
     if (UNLIKELY(rc)) {
         c->reply->len = mark;
-        if (!c->loading)
+        if (!c->loading) {
             post_cut(c->w, posted);
+            changes_cut(c->w, noted);
+        }
         return rc;
     }
     if (write)

@@ -56,6 +56,7 @@ struct call {
     struct program *script; /* F_SCRIPT: what was found to be run; NULL: the handler looks for it */
     struct keyplan *plan;   /* F_SCRIPT: the transaction's keys, to which the script may add */
     bool in_exec;           /* one of several commands of a transaction: it may not wait for anything */
+    bool anonymous;         /* whoever caches is told of its changes, be it this very client */
     bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */
     bool loading;  /* replayed from a file: nothing expires, since every removal stands in the file as well */
     bool told;     /* the handler has told the log what it did */

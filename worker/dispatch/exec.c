@@ -11,6 +11,7 @@
 #include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 
 #include <stdlib.h>
 
@@ -28,6 +29,7 @@ struct exec {
         plan; /* the keys of all commands, then those that are watched, then those that scripts asked for */
     unsigned watched_from;
     bool stale;
+    bool keeps; /* its client caches what it reads here */
     struct tx tx;
 };
 
@@ -71,6 +73,7 @@ static struct call call_of(const struct exec *x, const struct queued *q)
     c.nkeys = 0;
     c.tx = NULL;
     c.in_exec = true;
+    c.anonymous = x->c->in_lane && x->m->flags & F_READONLY; /* read before the change, or behind it? */
     c.removes = x->m->flags & (F_WRITE | F_SCRIPT);
     c.script = NULL;
     c.need = 0;
@@ -251,6 +254,8 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.keys = q->nkeys == 1 ? &x->plan.keys[x->plan.index[q->first]] : x->plan.keys;
         c.key_index = x->plan.index + q->first;
         rc = call_step(&c, &x->stale);
+        if (UNLIKELY(x->keeps) && !rc)
+            tracking_note(c.client, c.cmd, c.argv, c.argc);
     } else if (q->cmd->keys[0].first || in_place(q->cmd)) { /* or its arguments fit no plan, as it says */
         c.cmd->run(&c);
         rc = c.rc;
@@ -285,8 +290,8 @@ static void note_need(struct exec *x)
 
 static enum rc run_transaction(struct exec *x)
 {
-    bool write = x->m->flags & (F_WRITE | F_SCRIPT);
-    size_t posted = post_mark(x->c->w);
+    bool write = x->m->flags & (F_WRITE | F_CACHES | F_SCRIPT);
+    size_t posted = post_mark(x->c->w), noted = changes_mark(x->c->w);
     struct keyplan *p = &x->plan;
     script_forget(x->c->w);
     enum rc rc = begin(x);
@@ -302,6 +307,7 @@ static enum rc run_transaction(struct exec *x)
         tx_commit(&x->tx);
     if (rc) {
         post_cut(x->c->w, posted);
+        changes_cut(x->c->w, noted);
         return rc;
     }
     note_need(x);
@@ -348,6 +354,13 @@ static enum rc get_scripts(struct exec *x)
     return rc;
 }
 
+static void mark_reads(struct exec *x)
+{
+    x->keeps = tracking_keeps(x->c->client);
+    for (unsigned i = 0; x->keeps && i < x->m->n; i++)
+        tracking_mark(x->c->client, x->m->q[i].cmd, x->m->q[i].argv, x->m->q[i].argc);
+}
+
 static enum rc steps(struct exec *x)
 {
     struct multi *m = x->m;
@@ -363,6 +376,8 @@ static enum rc steps(struct exec *x)
         rc = RC_DEFER;
     if (!rc)
         rc = get_scripts(x);
+    if (!rc && x->c->client && UNLIKELY(x->c->client->track))
+        mark_reads(x);
     size_t mark = x->c->reply->len;
     for (unsigned tries = 0; !rc; tries++) {
         rc = run_transaction(x);

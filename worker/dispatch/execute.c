@@ -10,6 +10,7 @@
 #include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -287,7 +288,11 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
-    uint64_t from = w->tick; /* reading the clock takes as long as a lookup: once for each command is enough */
+    bool keeps = UNLIKELY(cl->track) && tracking_keeps(cl);
+    if (UNLIKELY(keeps))
+        tracking_mark(cl, cmd, rq->argv, rq->argc);
+    uint64_t from =
+        w->tick; /* reading the clock takes as long as a lookup: once for each command is enough */
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd && !(cmd->flags & F_SCRIPT);
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
@@ -296,6 +301,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         return RC_AWAIT;
     }
     w->tick = tick_now();
+    if (UNLIKELY(keeps) && !rc && !(cmd->flags & F_SCRIPT)) /* a script does so when it reads */
+        tracking_note(cl, cmd, rq->argv, rq->argc);
     if (LIKELY(!rc)) {
         stats_command(&c, c.slept_us + ticks_to_us(w->tick - from),
                       w->out.len > mark && w->out.buf[mark] == '-');
@@ -323,10 +330,24 @@ static enum rc run_starved(struct client *cl, struct request *rq, const struct c
     return rc == RC_NOMEM ? refuse_oom(w) : rc;
 }
 
+/* The lane reads for the client: whatever changes from now on is told behind the reply. */
+static void keep_ahead(struct client *cl, const struct request *rq, const struct command *cmd)
+{
+    const struct multi *m = cl->multi;
+    if (cmd->run != cmd_exec) {
+        tracking_ahead(cl, cmd, rq->argv, rq->argc);
+        return;
+    }
+    for (unsigned i = 0; i < m->n; i++)
+        tracking_ahead(cl, m->q[i].cmd, m->q[i].argv, m->q[i].argc);
+}
+
 /* RC_DEFER: it is on its way. RC_OK: there was no way, and its reply is written. RC_BUSY: again later. */
 static enum rc defer(struct client *cl, struct request *rq, const struct command *cmd)
 {
     bool exec = cmd->run == cmd_exec;
+    if (UNLIKELY(cl->track) && tracking_keeps(cl))
+        keep_ahead(cl, rq, cmd);
     enum rc rc = exec ? lane_send_queue(cl) : lane_send(cl, rq->argv, rq->argc);
     if (exec && (!rc || rc == RC_NOMEM)) {
         if (rc)
@@ -394,12 +415,16 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
     }
     size_t mark = w->net->reply_mark = w->out.len;
     enum rc rc = run(cl, rq, a, cmd);
+    if (UNLIKELY(w->changes.len)) /* before anything is received: it may be of what was read */
+        changes_settle(w);
     if (UNLIKELY(cl->subs) && !rc && post_mark(w))
         push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
     if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))
         rc = RC_OK;
+    if (UNLIKELY(cl->track) && (!rc || rc == RC_DEFER))
+        tracking_command_over(cl, cmd);
     w->ctx.slot->stats.parked += UNLIKELY(rc == RC_BUSY);
     if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
         return rc;
@@ -426,6 +451,8 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
             return rc;
     } else {
         multi_refused(cl, cmd, mark);
+        if (UNLIKELY(cl->track))
+            tracking_command_over(cl, cmd);
     }
     if (UNLIKELY(w->out.len > mark && w->out.buf[mark] == '-'))
         stats_error(&w->ctx, w->out.buf + mark, w->out.len - mark);

@@ -5,6 +5,7 @@
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
 #include "worker/net/pubsub.h"
+#include "worker/net/tracking.h"
 #include "worker/worker.h"
 
 #include <stdlib.h>
@@ -105,7 +106,7 @@ static enum rc run_in_tx(struct call *c, struct keyplan *p)
 
 static enum rc attempt(struct call *c, struct keyplan *p)
 {
-    size_t mark = c->reply->len, posted = post_mark(c->w);
+    size_t mark = c->reply->len, posted = post_mark(c->w), noted = changes_mark(c->w);
     c->rc = RC_OK;
     c->script = NULL;
     script_forget(c->w);
@@ -123,6 +124,7 @@ static enum rc attempt(struct call *c, struct keyplan *p)
     if (rc) {
         c->reply->len = mark;
         post_cut(c->w, posted);
+        changes_cut(c->w, noted);
     }
     return rc;
 }

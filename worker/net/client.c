@@ -7,6 +7,7 @@
 #include "worker/dispatch/multi.h"
 #include "worker/dispatch/stats.h"
 #include "worker/net/pubsub_move.h"
+#include "worker/net/tracking.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -94,6 +95,7 @@ void client_detach(struct client *cl)
     monitor_stop(cl);
     moves_forget(cl);
     pubsub_forget(cl);
+    tracking_stop(cl);
     client_leave_waiting(cl);
     blocked_end(cl);
     if (cl->need_lsn)
@@ -136,6 +138,7 @@ void clients_bury(struct worker *w)
         buffer_free(&w->net->scrap, cl->in, cl->in_cap);
         buffer_free(&w->net->scrap, cl->out, cl->out_cap);
         free(cl->told);
+        reply_free(&cl->late);
         if (cl->multi)
             multi_free(cl->multi);
         free(cl);
@@ -312,6 +315,10 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         if (i % MEMBERS_ONCE == MEMBERS_ONCE / 2)
             ahead_members(cl, b, i + MEMBERS_ONCE / 2);
         enum rc rc = execute(cl, &net->rq[i], &net->ahead[i]);
+        if (UNLIKELY(net->own.len)) {
+            reply_raw(&cl->w->out, net->own.buf, net->own.len);
+            net->own.len = 0;
+        }
         if (UNLIKELY(cl->w->out.len - mark > OUTPUT_LOOK_BYTES)) {
             output_end(cl, mark);
             mark = cl->batch_mark = output_begin(cl);
@@ -354,9 +361,13 @@ void client_process(struct client *cl, char *buf, size_t len)
         client_close(cl);
         return;
     }
-    if (UNLIKELY(
-            cl->subs)) /* a message that was acknowledged comes before the replies of what is sent after that */
+    /* What was acknowledged comes before the replies to what is sent after that. */
+    if (UNLIKELY((cl->subs != NULL) | (cl->track != NULL))) {
         post_receive(w);
+        tracking_follow(w);
+        if (cl->closed)
+            return;
+    }
     while (at < len && !cl->wait && !cl->close_after_reply && !cl->closed) {
         struct batch b;
         if (UNLIKELY(!batch_enter(&w->ctx))) {

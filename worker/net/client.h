@@ -37,6 +37,9 @@ enum client_wait {
 
 struct subscriptions;
 struct pubsub;
+struct track;
+struct prefix;
+struct tracked_keys;
 
 struct client {
     struct ev_io rd, wr;
@@ -60,6 +63,7 @@ struct client {
     struct subscriptions *subs; /* NULL: it has none */
     struct ghost *ghost;        /* net/pubsub_move.c: it has left, and this is a shell */
     struct arrival *arrival;    /* it has come, and waits for what it missed */
+    struct track *track;        /* CLIENT TRACKING ON; else NULL */
     bool reading, writing, closed;
     int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
@@ -75,8 +79,9 @@ struct client {
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
     struct blocked *blocked; /* while it waits for keys */
-    char *told;      /* the master's answer, for the command that asked and is run again; NULL: none */
-    bool lane_hurry; /* its reply is fetched though it does not read */
+    char *told;        /* the master's answer, for the command that asked and is run again; NULL: none */
+    struct reply late; /* what was pushed to it while the slow lane works for it: behind that reply */
+    bool lane_hurry;   /* its reply is fetched though it does not read */
     /* A long request goes to the lane in pieces: it stands at the beginning of in. */
     size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
     bool feed_starved;        /* the arena had no room for a piece of it */
@@ -119,12 +124,17 @@ struct net {
     bool monitor_behind;        /* there is some */
     bool monitor_calm;          /* see monitor_calm; mark is of that moment */
     uint64_t monitor_mark;
-    struct moves *moves;        /* subscribers who change their worker */
-    struct pubsub *pubsub;      /* who of our clients subscribes to what */
-    struct client *running;     /* its batch is on: what is pushed to it goes between the replies */
-    size_t reply_mark;          /* where its present command's reply begins in the shared buffer */
-    struct reply *behind_reply; /* what it causes itself behind that reply; NULL: not now */
-    struct request *rq;         /* one for each command of a batch */
+    struct moves *moves;              /* subscribers who change their worker */
+    struct pubsub *pubsub;            /* who of our clients subscribes to what */
+    struct client *running;           /* its batch is on: what is pushed to it goes between the replies */
+    size_t reply_mark;                /* where its present command's reply begins in the shared buffer */
+    struct reply *behind_reply;       /* what it causes itself behind that reply; NULL: not now */
+    struct reply own;                 /* what was pushed to it during a command: it comes behind that reply */
+    struct tracked_keys *tracked;     /* which clients have read which keys; NULL: nobody has */
+    struct prefix *prefixes;          /* of those who want to hear of all changes */
+    bool prefixes_new, prefixes_pend; /* others are to learn of them; keys of them have changed */
+    uint64_t track_epoch;             /* of shm/track.h, as far as it was followed */
+    struct request *rq;               /* one for each command of a batch */
     struct ahead *ahead;
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
@@ -170,6 +180,9 @@ void client_reply_late(struct client *cl, const char *text, size_t n);
 size_t output_begin(struct client *cl);
 void output_end(struct client *cl, size_t mark);
 void output_append(struct client *cl, const void *p, size_t n); /* outside of a command */
+/* Between replies, whatever the client is in the middle of. */
+void output_push(struct client *cl, const void *p, size_t n);
+void output_push_late(struct client *cl); /* the slow lane's reply is complete */
 void output_flush_turn(struct worker *w);
 size_t output_pending(const struct client *cl);
 void output_cut(struct client *cl, size_t at); /* forgets what is unsent behind so many bytes */

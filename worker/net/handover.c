@@ -6,13 +6,14 @@
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/multi.h"
 #include "worker/net/pubsub_move.h"
+#include "worker/net/tracking.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 struct parcel {
-    uint64_t in_len, out_len, multi_len, subs_len;
+    uint64_t in_len, out_len, multi_len, subs_len, track_len;
     uint32_t slot, generation; /* whence a subscriber comes */
     int64_t wake_ms;           /* of a sleeper; 0: it is none */
     uint64_t monitor_mark;     /* of a watcher */
@@ -27,13 +28,16 @@ static char *append(char *to, const char *p, size_t n)
 static enum rc parcel_store(struct client *cl)
 {
     struct shm_session *s = cl->session;
-    struct reply multi = {0}, subs = {0};
+    struct reply multi = {0}, subs = {0}, track = {0};
+    if (cl->track)
+        tracking_pack(cl, &track);
     if (cl->multi)
         multi_pack(cl->multi, &multi);
     moves_pack(cl, &subs);
     struct parcel p = {
         .in_len = cl->in_len,
         .out_len = cl->out_len - cl->out_at,
+        .track_len = track.len,
         .multi_len = multi.len,
         .subs_len = subs.len,
         .slot = cl->subs ? cl->w->ctx.id : 0,
@@ -49,13 +53,14 @@ static enum rc parcel_store(struct client *cl)
     static const struct parcel nothing;
     if (!memcmp(&p, &nothing, sizeof(p)))
         return RC_OK; /* so that a full arena holds up no idle client */
-    uint64_t bytes = sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len;
+    uint64_t bytes = sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len + p.track_len;
     struct tx tx;
     shm_ref r;
     tx_begin(&tx, &cl->w->ctx);
     enum rc rc = tx_alloc(&tx, bytes, &r);
     if (rc) {
         tx_abort(&tx);
+        reply_free(&track);
         reply_free(&multi);
         reply_free(&subs);
         return rc;
@@ -64,7 +69,9 @@ static enum rc parcel_store(struct client *cl)
     to = append(to, cl->in, p.in_len);
     to = append(to, cl->out + cl->out_at, p.out_len);
     to = append(to, multi.buf, p.multi_len);
-    append(to, subs.buf, p.subs_len);
+    to = append(to, subs.buf, p.subs_len);
+    append(to, track.buf, p.track_len);
+    reply_free(&track);
     reply_free(&multi);
     reply_free(&subs);
     rc = tx_redo(&tx, &s->parcel_bytes, bytes);
@@ -117,7 +124,7 @@ static void parcel_drop(struct worker *w, struct shm_session *s)
     tx_commit(&tx);
 }
 
-/* False: it watches, and has missed something. */
+/* False: it watches, and has missed something, or it caches, and cannot be told what changes. */
 static bool unpack(struct client *cl, const char *from)
 {
     struct parcel p;
@@ -142,6 +149,10 @@ static bool unpack(struct client *cl, const char *from)
     if (p.subs_len && !cl->closed)
         moves_arrive(cl, (struct bytes){from + sizeof(p) + p.in_len + p.out_len + p.multi_len, p.subs_len},
                      p.slot, p.generation);
+    if (p.track_len && !cl->closed)
+        whole &= tracking_arrive(
+            cl,
+            (struct bytes){from + sizeof(p) + p.in_len + p.out_len + p.multi_len + p.subs_len, p.track_len});
     return whole;
 }
 

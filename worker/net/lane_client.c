@@ -161,6 +161,7 @@ void lane_finished(struct client *cl)
     cl->session->flags &= ~SESSION_F_LANE;
     cl->w->ctx.slot->stats.commands++;
     cl->session->commands++;
+    output_push_late(cl);
     client_resume(cl);
 }
 

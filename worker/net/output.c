@@ -128,12 +128,37 @@ void output_append(struct client *cl, const void *p, size_t n)
     check_limits(cl);
 }
 
+#define LATE_MOST (16u << 20) /* a client whose reply takes so long, or who reads so slowly, is closed */
+
+void output_push(struct client *cl, const void *p, size_t n)
+{
+    if (cl->closed || !n)
+        return;
+    if (cl == cl->w->net->running) {
+        reply_raw(&cl->w->net->own, p, n);
+    } else if (cl->wait == WAIT_LANE) {
+        reply_raw(&cl->late, p, n);
+        if (cl->late.len > LATE_MOST)
+            client_close(cl);
+    } else {
+        output_append(cl, p, n);
+    }
+}
+
+void output_push_late(struct client *cl)
+{
+    if (LIKELY(!cl->late.len))
+        return;
+    output_append(cl, cl->late.buf, cl->late.len);
+    reply_free(&cl->late);
+}
+
 /* What a death of this worker would mean for the client from now on. */
 static void settle_state(struct client *cl)
 {
     bool quiet = !cl->wait && !cl->in_len && !output_pending(cl) && !cl->close_after_reply;
-    bool bound =
-        cl->monitor || cl->subs || cl->reply_off || cl->reply_skip || cl->reply_skip_next || cl->multi;
+    bool bound = cl->monitor || cl->subs || cl->track || cl->reply_off || cl->reply_skip ||
+                 cl->reply_skip_next || cl->multi;
     cl->session->state = !quiet ? SESSION_BUSY : bound ? SESSION_BOUND : SESSION_IDLE;
     cl->session->flags = (cl->session->flags & ~SESSION_F_MONITOR) | (cl->monitor ? SESSION_F_MONITOR : 0);
 }

@@ -1,6 +1,8 @@
 /* Messages from this process to the subscribers of all. Those of a turn are noted, and go out together, a letter for each
  * worker, before any reply of the turn: who has been told that a message was sent may rely on it. */
+#include "worker/net/post.h"
 #include "worker/net/pubsub_move.h"
+#include "worker/net/tracking.h"
 #include "shm/base/glob.h"
 #include "shm/base/log.h"
 
@@ -11,17 +13,25 @@
 #define POST_KEEP_BYTES (256u << 10) /* one huge message must not hold its size for ever */
 #define GATE_TRIES      2000u        /* whoever has closed it is done within milliseconds */
 #define SEND_TRIES      100u         /* of some 20 us */
+#define ROUNDS          8u /* of telling what telling has brought; the rest goes with the next turn */
 
 struct post {
     struct reply noted; /* struct note, the channel, the text; one behind the other */
     uint64_t to[SLOT_WORDS];
 };
 
+/* The kinds beside those of a message (enum topic_kind). */
+#define NOTE_CHANGE 100u /* the key, and struct author */
+#define NOTE_RELAY  101u /* the number and the id of a session, and what it is to be given */
+
 struct note {
     uint64_t to[SLOT_WORDS];
     uint64_t hash, channel_n, text_n;
     uint32_t kind;
     uint32_t late; /* the sender's slot + 1, where its running client has a reply already: see push_around */
+};
+struct author {
+    uint64_t id, expired;
 };
 
 static bool has_slot(const uint64_t *set, uint32_t slot)
@@ -124,6 +134,38 @@ void post_told(struct worker *w, const struct message *m, const uint32_t *to, un
     note_write(post_of(w), &note, m);
 }
 
+static void note_bytes(struct worker *w, const struct note *note, struct bytes channel, struct bytes text)
+{
+    struct message m = {.channel = channel, .text = text};
+    turn_begin(w);
+    note_write(post_of(w), note, &m);
+}
+
+void post_change(struct worker *w, const uint64_t to[SLOT_WORDS], const struct change *c)
+{
+    struct author a = {c->author, c->expired};
+    struct note note = {.hash = c->hash, .channel_n = c->key.n, .text_n = sizeof(a), .kind = NOTE_CHANGE};
+    memcpy(note.to, to, sizeof(note.to));
+    if (any_slot(note.to))
+        note_bytes(w, &note, c->key, (struct bytes){(const char *)&a, sizeof(a)});
+}
+
+/* While the client changes its worker nobody can give it anything: again in the next round. */
+void post_relay(struct worker *w, uint32_t session, uint64_t id, struct bytes payload)
+{
+    const struct shm_session *s = session_at(session);
+    if (!session_is(s, id))
+        return;
+    if (s->state == SESSION_MOVING || !slot_lives(slot_at(s->owner))) {
+        change_relay(w, session, id, payload);
+        return;
+    }
+    uint64_t who[2] = {session, id};
+    struct note note = {.channel_n = sizeof(who), .text_n = payload.n, .kind = NOTE_RELAY};
+    add_slot(note.to, s->owner);
+    note_bytes(w, &note, (struct bytes){(const char *)who, sizeof(who)}, payload);
+}
+
 size_t post_mark(const struct worker *w)
 {
     return w->post ? w->post->noted.len : 0;
@@ -151,13 +193,29 @@ static const char *note_read(const struct worker *w, const char *p, struct note 
     return m->text.p + m->text.n;
 }
 
+static void deliver(struct worker *w, const struct note *note, const struct message *m)
+{
+    struct author a;
+    if (!has_slot(note->to, w->ctx.id))
+        return;
+    if (note->kind == NOTE_RELAY) {
+        tracking_relay(w, m->channel, m->text);
+    } else {
+        memcpy(&a, m->text.p, sizeof(a));
+        tracking_changed(w, &(struct change){m->channel, note->hash, a.id, a.expired});
+        tracked_settle(w, note->hash);
+    }
+}
+
 static void deliver_notes(struct worker *w, const char *p, size_t n)
 {
     struct note note;
     struct message m;
     for (const char *end = p + n; p < end;) {
         p = note_read(w, p, &note, &m);
-        if (note.kind >= TOPIC_KINDS)
+        if (note.kind >= NOTE_CHANGE)
+            deliver(w, &note, &m);
+        else if (note.kind >= TOPIC_KINDS)
             moves_note(w, &m);
         else if (has_slot(note.to, w->ctx.id))
             pubsub_deliver(w, &m);
@@ -196,6 +254,7 @@ static void sever(struct worker *w, uint32_t slot)
 {
     log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
     sessions_kill(slot, SESSION_F_PUBSUB);
+    track_stir(w->ctx.root); /* what has changed must not be kept, and nobody knows what that was */
     worker_wake(w, slot);
 }
 
@@ -308,14 +367,20 @@ static bool send_noted(struct worker *w)
     return true;
 }
 
+static bool nothing_noted(const struct worker *w)
+{
+    return !w->changes.len && (!w->post || !w->post->noted.len);
+}
+
 bool post_send(struct worker *w)
 {
     bool entered, all;
-    if (LIKELY(!w->post) || !w->post->noted.len)
+    if (LIKELY(nothing_noted(w)))
         return true;
     if (!step_in(w, &entered))
         return false;
-    all = send_noted(w);
+    changes_settle(w);
+    all = !w->post || !w->post->noted.len || send_noted(w);
     step_out(w, entered);
     return all;
 }
@@ -329,15 +394,21 @@ void post_receive(struct worker *w)
     step_out(w, entered);
 }
 
+/* What the inbox brings may have to be told to others. */
 bool post_all(struct worker *w)
 {
+    unsigned rounds = 0;
     bool entered;
-    if (!pubsub_waits(w) && (!w->post || !w->post->noted.len))
+    if (!pubsub_waits(w) && !tracking_waits(w) && nothing_noted(w))
         return true;
     if (!step_in(w, &entered))
         return false;
-    bool all = pubsub_sync(w);
-    all &= post_send(w);
+    bool all = pubsub_sync(w) & tracking_sync(w);
+    do {
+        changes_settle(w);
+        tracking_turn(w);
+        all &= post_send(w);
+    } while (all && (!nothing_noted(w) || tracking_waits(w)) && rounds++ < ROUNDS);
     step_out(w, entered);
-    return all;
+    return all && nothing_noted(w);
 }

@@ -367,7 +367,7 @@ static void give(struct worker *w, struct client *cl, const struct reply *frame,
         reply_raw(&w->out, frame->buf, frame->len);
         w->pushed = w->out.len;
     } else {
-        output_append(cl, frame->buf, frame->len);
+        output_push(cl, frame->buf, frame->len);
     }
 }
 

@@ -7,6 +7,7 @@
 #include "worker/dispatch/monitor.h"
 #include "worker/dispatch/script.h"
 #include "worker/dispatch/stats.h"
+#include "worker/net/tracking.h"
 #include "worker/script/overtime.h"
 #include "worker/worker.h"
 
@@ -136,6 +137,13 @@ static enum rc plan_one(struct run *r, struct call *c, struct bytes key, uint32_
     return block_keys_ahead(c->tx, &p->keys[i], 1, c->now_ms);
 }
 
+/* A client that caches has read all keys that it names when its script reads any, as with Redis. */
+static void note_reads(const struct call *c)
+{
+    if (c->client && UNLIKELY(c->client->track) && tracking_keeps(c->client))
+        tracking_note(c->client, c->cmd, c->argv, c->argc);
+}
+
 static enum rc step(struct run *r, struct call *c, const struct key_want *want, int n, uint32_t *index)
 {
     enum rc rc = RC_OK;
@@ -146,7 +154,10 @@ static enum rc step(struct run *r, struct call *c, const struct key_want *want, 
     c->keys = n == 1 ? &c->plan->keys[index[0]] : c->plan->keys;
     c->key_index = index;
     c->nkeys = (unsigned)n;
-    return call_step(c, c->stale);
+    rc = call_step(c, c->stale);
+    if (!rc && c->cmd->flags & F_READONLY)
+        note_reads(r->c);
+    return rc;
 }
 
 static enum rc run_keyed(struct run *r, struct call *c)
