@@ -91,7 +91,7 @@ async function beeQueue() {
   await until(() => done.length === 21);
   assert.deepEqual(done.sort((a, b) => a - b), [...Array(20).keys(), 100]);
   await until(async () => (await q.checkHealth()).succeeded === 21);
-  assert.equal((await q.getJob(delayed.id)).status, 'succeeded');
+  await until(async () => (await q.getJob(delayed.id)).status === 'succeeded'); // told by publish
   await q.close();
 }
 
