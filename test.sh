@@ -8,6 +8,7 @@ cd "$(dirname "$0")"
 
 build=${SKEP_TEST_BUILD:-build-test}
 need_packages $BUILD_PACKAGES $TEST_PACKAGES
+command -v npm >/dev/null || need_packages npm # some builds of Node bring it along
 echo "== configuring $build/" >&2
 # shellcheck disable=SC2086 # several arguments
 cmake -S . -B "$build" -DCMAKE_BUILD_TYPE=RelWithDebInfo -DSKEP_DEBUG=ON ${SKEP_TEST_CMAKE:-} >&2

@@ -42,6 +42,7 @@ struct snapper {
     bool logged; /* the log was on at the cut */
     int64_t now_ms;
     struct db_size *size;
+    bool fields; /* of some hash expire */
     int dirfd, waldir;
     struct snap_file file;
     struct rdb_out out;
@@ -171,7 +172,8 @@ static enum rc open_rdb(struct snapper *s)
 {
     struct rdb_facts facts = {.now_s = s->now_ms / 1000,
                               .used_bytes = (uint64_t)slots_used_bytes(),
-                              .aof_base = s->kind == SNAP_BASE};
+                              .aof_base = s->kind == SNAP_BASE,
+                              .fields = s->fields};
     enum rc rc = rdb_out_open(&s->out, BUFFER_BYTES, flush, s);
     if (rc)
         return fails(s, "Write error", ENOMEM);
@@ -229,9 +231,11 @@ static enum rc save_entry(void *arg, uint32_t db, const struct shm_entry *e)
 
 static void note_sizes(struct snapper *s)
 {
+    s->fields = false;
     for (uint32_t i = 0; i < s->ctx.root->ndbs; i++) {
         const struct shm_table *t = db_table(s->ctx.root, i);
         s->size[i] = (struct db_size){.keys = (uint64_t)table_keys(t), .expires = (uint64_t)table_expires(t)};
+        s->fields |= table_fields(t) > 0;
     }
 }
 

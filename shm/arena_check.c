@@ -5,7 +5,7 @@
 #include "shm/repair.h"
 #include "shm/session.h"
 #include "shm/snapshot.h"
-#include "shm/types/coll.h"
+#include "shm/types/dict.h"
 #include "shm/waiters.h"
 #include "shm/wal.h"
 
@@ -20,9 +20,9 @@ struct inspection {
     unsigned faults;
     char *why;
     size_t left;
-    int64_t bytes;         /* of blocks that are in use */
-    int64_t keys, expires; /* of the table being walked */
-    uint64_t snap_from;    /* of that table */
+    int64_t bytes;                 /* of blocks that are in use */
+    int64_t keys, expires, fields; /* of the table being walked */
+    uint64_t snap_from;            /* of that table */
 };
 
 __attribute__((format(printf, 2, 3))) static void fault(struct inspection *c, const char *fmt, ...)
@@ -246,6 +246,16 @@ static void check_slot(struct inspection *c, uint32_t i)
 
 /* ---- what is in use ---- */
 
+/* The soonest expiry is what the fields say; a tree's two parts name the same fields. */
+static void check_fields(struct inspection *c, const struct shm_entry *e)
+{
+    const char *wrong = c->faults ? NULL : dict_fields_wrong(e);
+    struct bytes key = entry_key(e);
+    c->fields += !!(e->flags & ENTRY_FIELDS);
+    if (wrong)
+        fault(c, "the fields that expire of '%.*s': %s", (int)(key.n < 40 ? key.n : 40), key.p, wrong);
+}
+
 static void check_entry(struct inspection *c, shm_ref r, uint64_t tag, unsigned base)
 {
     struct shm_entry *e = shm_at(r);
@@ -267,6 +277,8 @@ static void check_entry(struct inspection *c, shm_ref r, uint64_t tag, unsigned 
               (int)(key.n < 40 ? key.n : 40), key.p);
     c->keys++;
     c->expires += e->flags & ENTRY_EXPIRES;
+    if (entry_type(e) == TYPE_HASH)
+        check_fields(c, e);
 }
 
 static void check_bucket(struct inspection *c, struct shm_bucket *b, unsigned idx, uint64_t dir)
@@ -351,7 +363,7 @@ static void check_table(struct inspection *c, struct shm_table *t, bool dead)
 {
     struct dir_walk d = {dead ? t->dead_pos : 0, !dead || t->dead_pos != BURIED};
     size_t bytes = sizeof(*t) + c->root->nslots * sizeof(struct shm_table_count);
-    c->keys = c->expires = 0;
+    c->keys = c->expires = c->fields = 0;
     c->snap_from = t->snap_from;
     if (t->snap_from && !snap_lists(c->root, t))
         fault(c, "a table waits for a snapshot that does not know it");
@@ -363,6 +375,9 @@ static void check_table(struct inspection *c, struct shm_table *t, bool dead)
     if (!dead && (c->keys != table_keys(t) || c->expires != table_expires(t)))
         fault(c, "a table counts %lld keys, %lld with expiry, and has %lld, %lld", (long long)table_keys(t),
               (long long)table_expires(t), (long long)c->keys, (long long)c->expires);
+    if (!dead && c->fields != table_fields(t))
+        fault(c, "a table counts %lld hashes with fields that expire, and has %lld",
+              (long long)table_fields(t), (long long)c->fields);
 }
 
 /* Blocks on their way: in the rings between two slots, and with sessions that change their owner. */

@@ -6,7 +6,7 @@ const char *entry_enc_name(const struct shm_entry *e)
     static const char *const name[] = {
         [ENC_RAW] = "raw",           [ENC_EMBSTR] = "embstr",       [ENC_INT] = "int",
         [ENC_LISTPACK] = "listpack", [ENC_QUICKLIST] = "quicklist", [ENC_HASHTABLE] = "hashtable",
-        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",
+        [ENC_INTSET] = "intset",     [ENC_SKIPLIST] = "skiplist",   [ENC_LISTPACK_EX] = "listpackex",
     };
     return name[entry_enc(e)];
 }
@@ -14,7 +14,7 @@ const char *entry_enc_name(const struct shm_entry *e)
 static size_t head_bytes(const struct entry_spec *s)
 {
     return 8 + (s->expiry_ms >= 0 ? 8 : 0) + (s->enc == ENC_INT || s->big || s->tree ? 8 : 0) +
-           (s->key.n >= KEY_SHORT ? 4 : 0);
+           (s->fields.first_ms ? sizeof(s->fields) : 0) + (s->key.n >= KEY_SHORT ? 4 : 0);
 }
 
 enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char **value)
@@ -27,14 +27,16 @@ enum rc entry_new(struct tx *tx, const struct entry_spec *s, shm_ref *out, char 
     struct shm_entry *e = shm_at(r);
     bool is_long = s->key.n >= KEY_SHORT;
     e->type_enc = (uint8_t)(s->type << 4 | s->enc);
-    e->flags =
-        (s->expiry_ms >= 0 ? ENTRY_EXPIRES : 0) | (s->big ? ENTRY_BIG : 0) | (s->tree ? ENTRY_TREE : 0);
+    e->flags = (s->expiry_ms >= 0 ? ENTRY_EXPIRES : 0) | (s->big ? ENTRY_BIG : 0) |
+               (s->tree ? ENTRY_TREE : 0) | (s->fields.first_ms ? ENTRY_FIELDS : 0);
     e->inline_len = (uint16_t)s->inline_len;
     e->meta = (is_long ? KEY_SHORT : (uint32_t)s->key.n) << 24 | (s->clock & 0xffffff);
     if (s->expiry_ms >= 0)
         *entry_expiry_at(e) = s->expiry_ms;
     if (entry_has_word(e))
         *entry_word_at(e) = s->word;
+    if (e->flags & ENTRY_FIELDS)
+        *entry_fields_at(e) = s->fields;
     char *p = (char *)e + head;
     if (is_long) {
         uint32_t n = (uint32_t)s->key.n;
@@ -79,6 +81,7 @@ enum rc entry_copy(struct tx *tx, shm_ref r, struct bytes key, int64_t expiry_ms
         .tree = e->flags & ENTRY_TREE,
         .expiry_ms = expiry_ms,
         .word = entry_has_word(e) ? *entry_word_at(e) : 0,
+        .fields = entry_fields(e),
         .inline_len = e->inline_len,
         .clock = e->meta & 0xffffff,
     };

@@ -29,24 +29,27 @@ enum value_enc {
     ENC_HASHTABLE,
     ENC_INTSET,
     ENC_SKIPLIST,
+    ENC_LISTPACK_EX, /* a hash, not yet a hashtable, that has had fields with an expiry */
 };
 
 #define ENTRY_EXPIRES 1u /* an expiry word follows the head */
 #define ENTRY_BIG     2u /* the value is a block of its own (struct shm_big) */
 #define ENTRY_FRESH   4u /* born after the cut of the running snapshot, ahead of its walk (shm/snapshot.h) */
 #define ENTRY_TREE    8u /* the word refers to the root of a tree (shm/types/tree.h), or to a struct shm_zset */
-#define EMBSTR_MAX    44u
-#define INLINE_MAX    4096u /* longer values get a block of their own, so that copying an entry stays cheap */
-#define KEY_SHORT     255u  /* such a key length means: the true length follows in four bytes */
+#define ENTRY_FIELDS                                                                                         \
+    16u /* a hash of which some fields have an expiry: a struct shm_fields follows the word */
+#define EMBSTR_MAX 44u
+#define INLINE_MAX 4096u /* longer values get a block of their own, so that copying an entry stays cheap */
+#define KEY_SHORT  255u  /* such a key length means: the true length follows in four bytes */
 
 /* An entry, front to back. Only the head is always there.
  *
  *  0        1       2          4                7       8
- *  +--------+-------+----------+----------------+-------+----------+--------+---------+-----+-------+
- *  |type|enc| flags | inline   | LRU or LFU     | key   | expiry   | word   | key     | key | value |
- *  | 4 | 4  |       | value's  | clock (24 bits)| length| 8, if    | 8: int | length, |     | bytes |
- *  |        |       | length   |                | 8 bits| EXPIRES  | or big | 4, if   |     |       |
- *  +--------+-------+----------+----------------+-------+----------+--------+ long    +-----+-------+ */
+ *  +--------+-------+----------+----------------+-------+----------+--------+--------+---------+-----+-------+
+ *  |type|enc| flags | inline   | LRU or LFU     | key   | expiry   | word   | fields | key     | key | value |
+ *  | 4 | 4  |       | value's  | clock (24 bits)| length| 8, if    | 8: int | 16, if | length, |     | bytes |
+ *  |        |       | length   |                | 8 bits| EXPIRES  | or big | FIELDS | 4, if   |     |       |
+ *  +--------+-------+----------+----------------+-------+----------+--------+--------+ long    +-----+-------+ */
 struct shm_entry {
     uint8_t type_enc;
     uint8_t flags;
@@ -58,6 +61,13 @@ _Static_assert(sizeof(struct shm_entry) == 8, "the head is one word");
 /* A long value. Bytes at len and above are nobody's yet: an append writes them first, then redoes len. */
 struct shm_big {
     uint64_t len, room;
+};
+
+/* When fields of a hash expire. An entry has it as long as some field does. */
+struct shm_fields {
+    int64_t first_ms; /* the soonest of them, never 0 (where there is none, a spec or a shape says 0) */
+    uint64_t
+        order; /* of a tree: the root of a second one (order.h), which has these fields sorted by their expiry */
 };
 
 static inline unsigned entry_type(const struct shm_entry *e)
@@ -84,10 +94,20 @@ static inline uint64_t *entry_word_at(struct shm_entry *e)
 {
     return (uint64_t *)(e + 1) + (e->flags & ENTRY_EXPIRES ? 1 : 0);
 }
+static inline struct shm_fields *entry_fields_at(struct shm_entry *e) /* if it has them */
+{
+    return (struct shm_fields *)(entry_word_at(e) + (entry_has_word(e) ? 1 : 0));
+}
+static inline struct shm_fields entry_fields(const struct shm_entry *e)
+{
+    return e->flags & ENTRY_FIELDS ? *entry_fields_at((struct shm_entry *)(uintptr_t)e)
+                                   : (struct shm_fields){0};
+}
 const char *entry_enc_name(const struct shm_entry *e); /* as OBJECT ENCODING says it */
+_Static_assert(sizeof(struct shm_fields) == ENTRY_FIELDS, "the flag is the number of bytes that it adds");
 static inline size_t entry_head_bytes(const struct shm_entry *e)
 {
-    return 8 + (e->flags & ENTRY_EXPIRES ? 8 : 0) + (entry_has_word(e) ? 8 : 0);
+    return 8 + (e->flags & ENTRY_EXPIRES ? 8 : 0) + (entry_has_word(e) ? 8 : 0) + (e->flags & ENTRY_FIELDS);
 }
 static inline struct bytes entry_key(const struct shm_entry *e)
 {
@@ -138,6 +158,7 @@ struct entry_spec {
     bool tree;         /* word is what ENTRY_TREE says */
     int64_t expiry_ms; /* -1: none */
     uint64_t word;     /* for ENC_INT and big */
+    struct shm_fields fields;
     size_t inline_len;
     uint32_t clock; /* 24 bits */
 };

@@ -1,23 +1,39 @@
 #include "shm/expire.h"
 #include "shm/base/clock.h"
+#include "shm/slot.h"
+#include "shm/types/hash.h"
+#include "shm/walk.h"
+#include "shm/watch.h"
 
 /* Buckets of the largest table in one piece: some 10 us. All tables are walked through in step, each with as
  * many of its buckets as lie in the piece of the hash space. */
 #define PIECE_BUCKETS 128u
 #define CLOCK_BUCKETS 16u /* how often the clock is asked */
+#define FIELDS_ONCE                                                                                          \
+    64u /* fields that go in one transaction: some 200 us at the most, while their bucket is latched */
 
 struct look {
     int64_t now_ms;
     unsigned volatiles;
+    unsigned due;          /* hashes of this bucket in which some field's time is over */
+    unsigned reaped;       /* transactions that removed fields */
     int64_t alive, ttl_ms; /* those that have time left, and how much in sum */
 };
+
+static bool fields_due(const struct shm_entry *e, int64_t now_ms)
+{
+    return e->flags & ENTRY_FIELDS && entry_fields(e).first_ms <= now_ms;
+}
 
 static bool want_expired(void *arg, const struct shm_entry *e)
 {
     struct look *l = arg;
-    if (!(e->flags & ENTRY_EXPIRES))
+    if (LIKELY(!(e->flags & (ENTRY_EXPIRES | ENTRY_FIELDS))))
         return false;
     l->volatiles++;
+    l->due += fields_due(e, l->now_ms);
+    if (!(e->flags & ENTRY_EXPIRES))
+        return false;
     if (entry_expiry(e) <= l->now_ms)
         return true;
     l->alive++;
@@ -34,6 +50,66 @@ unsigned expire_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t n
     return removed;
 }
 
+struct due {
+    int64_t now_ms;
+    const struct shm_entry *entry;
+};
+
+static void note_due(void *arg, const struct shm_entry *e)
+{
+    struct due *d = arg;
+    if (fields_due(e, d->now_ms))
+        d->entry = e;
+}
+
+/* Removes some of the fields of a hash in the bucket at pos whose time is over. False: there is none, or not now. */
+static bool reap_some(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t now_ms)
+{
+    struct key_ref at = {.table = db_table(ctx->root, db), .hash = pos, .db = db};
+    struct due due = {.now_ms = now_ms};
+    unsigned removed = 0;
+    struct tx tx;
+    tx_begin(&tx, ctx);
+    enum rc rc = position_latch(&tx, &at);
+    if (!rc)
+        visit_chain(at.bucket, note_due, &due);
+    if (rc || !due.entry) {
+        tx_abort(&tx);
+        return false;
+    }
+    struct key_ref k = {.key = entry_key(due.entry), .table = at.table, .db = db};
+    k.hash = key_hash(ctx->root, k.key);
+    key_locate(&k);
+    key_find(&k);
+    rc = hash_reap(&tx, &k, now_ms, FIELDS_ONCE, &removed);
+    if (rc) {
+        tx_abort(&tx);
+        return false;
+    }
+    watch_touch(ctx->root, &k);
+    if (ctx->fields_gone) /* now, since the commit cannot fail, and frees the bytes of the name */
+        ctx->fields_gone(ctx, db, k.key, !k.entry);
+    tx_commit(&tx);
+    ctx->slot->stats.expired_fields += removed;
+    if (!k.entry)
+        table_adjust(ctx, k.table, k.hash);
+    return true;
+}
+
+/* False: the time is over. */
+static bool reap_bucket(struct shm_ctx *ctx, uint32_t db, uint64_t pos, struct look *l, int64_t until_us)
+{
+    bool more = l->due;
+    l->due = 0;
+    while (more) {
+        more = reap_some(ctx, db, pos, l->now_ms);
+        l->reaped += more;
+        if (mono_us() > until_us)
+            return false;
+    }
+    return true;
+}
+
 /* The share's first position, and its last one. */
 static uint64_t share_from(const struct expire_walk *w)
 {
@@ -44,13 +120,18 @@ static uint64_t share_to(const struct expire_walk *w)
     return w->part + 1 == w->parts ? UINT64_MAX : (w->part + 1) * (UINT64_MAX / w->parts) - 1;
 }
 
+static bool anything_expires(const struct shm_table *t)
+{
+    return table_expires(t) > 0 || table_fields(t) > 0;
+}
+
 /* How much of the hash space makes a piece. 0: no key anywhere has an expiry. */
 static uint64_t piece_width(struct shm_ctx *ctx, const struct expire_walk *w)
 {
     int64_t most = 0;
     for (uint32_t db = 0; db < ctx->root->ndbs; db++) {
         struct shm_table *t = db_table(ctx->root, db);
-        int64_t n = t && table_expires(t) > 0 ? table_keys(t) : 0;
+        int64_t n = t && anything_expires(t) ? table_keys(t) : 0;
         most = n > most ? n : most;
     }
     if (!most)
@@ -68,6 +149,8 @@ static bool purge_range(struct shm_ctx *ctx, uint32_t db, uint64_t pos, uint64_t
         uint64_t next;
         if (table_purge(ctx, db, pos, want_expired, l, &next, removed))
             return true; /* busy: in the next round */
+        if (UNLIKELY(l->due) && !reap_bucket(ctx, db, pos, l, until_us))
+            return false;
         if (!next || next > last)
             return true;
         pos = next;
@@ -102,7 +185,7 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
         uint64_t left = share_to(w) - w->pos, step = width < left ? width : left;
         for (; w->db < ctx->root->ndbs; w->db++) {
             struct shm_table *t = db_table(ctx->root, w->db);
-            if (!t || table_expires(t) <= 0)
+            if (!t || !anything_expires(t))
                 continue;
             bool done = purge_range(ctx, w->db, w->pos, w->pos + step, &l, until_us, &removed);
             note_ttl(t, &l);
@@ -114,7 +197,7 @@ unsigned expire_cycle(struct shm_ctx *ctx, struct expire_walk *w, int64_t now_ms
         w->db = 0;
         w->pos = step == left ? share_from(w) : w->pos + step + 1;
         walked += step + 1;
-        if (step == UINT64_MAX || (removed - before) * 100 <= (11 - effort) * l.volatiles)
+        if (step == UINT64_MAX || (removed - before + l.reaped) * 100 <= (11 - effort) * l.volatiles)
             break;
     }
     return removed;

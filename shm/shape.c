@@ -48,6 +48,7 @@ uint64_t arena_shape(void)
         shape_pubsub_bytes(),
         sizeof(struct shm_snap_ring),
         sizeof(struct shm_waiter),
+        sizeof(struct shm_fields),
         shape_waiters_bytes(),
         shape_scripting_bytes(),
     };

@@ -15,6 +15,7 @@ void slot_ctx(struct shm_ctx *ctx, uint32_t i)
     ctx->id = i;
     ctx->built_from = NULL;
     ctx->gone = NULL;
+    ctx->fields_gone = NULL;
 }
 
 void slot_adopt(struct shm_ctx *ctx, uint32_t i, enum slot_role role, uint32_t index)

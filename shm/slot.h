@@ -111,7 +111,7 @@ struct shm_retire {
     X(misses) X(evicted_clients) X(expired_stale) X(expire_limit_hit) X(errors) X(client_timeouts) \
     X(total_reads) X(total_writes) X(parked) X(slow_lane) X(protocol_errors) X(auth_denied)        \
     X(query_limit) X(output_limit) X(splits) X(oom_rejected) X(active_expire_us) \
-    X(dirty)
+    X(dirty) X(expired_fields)
 /* clang-format on */
 
 struct shm_stats {

@@ -26,6 +26,14 @@ int64_t table_expires(const struct shm_table *t)
     return n;
 }
 
+int64_t table_fields(const struct shm_table *t)
+{
+    int64_t n = 0;
+    for (uint32_t i = 0; t && i < arena_root()->nslots; i++)
+        n += __atomic_load_n(&t->count[i].fields, __ATOMIC_RELAXED);
+    return n;
+}
+
 /* ---- finding ---- */
 
 void key_locate(struct key_ref *k)
@@ -339,10 +347,14 @@ static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
 
 static enum rc count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)
 {
-    const struct shm_entry *b = before ? shm_at(before) : NULL, *a = after ? shm_at(after) : NULL;
-    int64_t keys = !!a - !!b;
-    int64_t expires = (a && a->flags & ENTRY_EXPIRES) - (b && b->flags & ENTRY_EXPIRES);
-    return keys | expires ? tx_count_add(tx, k->table, keys, expires) : RC_OK;
+    unsigned a = after ? ((struct shm_entry *)shm_at(after))->flags : 0;
+    unsigned b = before ? ((struct shm_entry *)shm_at(before))->flags : 0;
+    int keys = !!after - !!before;
+    if (LIKELY(!keys && !((a ^ b) & (ENTRY_EXPIRES | ENTRY_FIELDS))))
+        return RC_OK;
+    struct tx_count more = {k->table, keys, !!(a & ENTRY_EXPIRES) - !!(b & ENTRY_EXPIRES),
+                            !!(a & ENTRY_FIELDS) - !!(b & ENTRY_FIELDS)};
+    return tx_count_add(tx, &more);
 }
 
 static inline void redo_here(struct tx *tx, struct key_ref *k)

@@ -117,7 +117,8 @@ static inline uint64_t dir_node(shm_ref r)
 
 struct shm_table_count { /* what one slot's process added: absolute, alone in its line */
     int64_t keys, expires;
-    uint64_t spare[6];
+    int64_t fields; /* hashes of which some fields have an expiry */
+    uint64_t spare[5];
 };
 
 #define BURIED UINT64_MAX /* dead_pos: all entries are gone, the directory remains */
@@ -139,6 +140,7 @@ static inline struct shm_table_count *table_count(struct shm_table *t, uint32_t 
 }
 int64_t table_keys(const struct shm_table *t);
 int64_t table_expires(const struct shm_table *t);
+int64_t table_fields(const struct shm_table *t);
 
 /* The table of a database, NULL while there is none. */
 static inline struct shm_table *db_table(const struct shm_root *root, uint32_t db)

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 /* The end of each list is kept for what the commit itself adds: it must not fail for want of room. */
-#define COUNTER_ROOM (1 + 2 * TX_TABLES + 2) /* counters; the log's tail and floor */
+#define COUNTER_ROOM (1 + 3 * TX_TABLES + 2) /* counters; the log's tail and floor */
 
 /* Stores above this size are given back when their transaction has ended. */
 #define STORE_KEEP_BYTES (16 * UNIT_BYTES)
@@ -376,17 +376,21 @@ static enum rc count_spill(struct tx *tx, struct tx_count *n)
     n->keys = rc ? n->keys : 0;
     if (!rc)
         rc = counter_add(tx, &c->expires, n->expires);
+    n->expires = rc ? n->expires : 0;
+    if (!rc)
+        rc = counter_add(tx, &c->fields, n->fields);
     if (!rc)
         tx->spilled = true;
     return rc;
 }
 
-enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires)
+enum rc tx_count_add(struct tx *tx, const struct tx_count *more)
 {
     for (unsigned i = 0; i < tx->ncount; i++)
-        if (tx->count[i].table == t) {
-            tx->count[i].keys += keys;
-            tx->count[i].expires += expires;
+        if (tx->count[i].table == more->table) {
+            tx->count[i].keys += more->keys;
+            tx->count[i].expires += more->expires;
+            tx->count[i].fields += more->fields;
             return RC_OK;
         }
     if (UNLIKELY(tx->ncount == TX_TABLES)) { /* EXEC over many databases: the first one makes room */
@@ -395,7 +399,7 @@ enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t e
             return rc;
         tx->count[0] = tx->count[--tx->ncount];
     }
-    tx->count[tx->ncount++] = (struct tx_count){t, keys, expires};
+    tx->count[tx->ncount++] = *more;
     return RC_OK;
 }
 
@@ -549,6 +553,7 @@ static void redo_counters(struct tx *tx)
         struct shm_table_count *c = table_count(tx->count[i].table, tx->ctx->id);
         redo_counter(tx, &c->keys, tx->count[i].keys);
         redo_counter(tx, &c->expires, tx->count[i].expires);
+        redo_counter(tx, &c->fields, tx->count[i].fields);
     }
 }
 

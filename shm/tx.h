@@ -14,7 +14,7 @@ struct shm_table;
 
 struct tx_count { /* what this transaction adds to a table's counters */
     struct shm_table *table;
-    int64_t keys, expires;
+    int64_t keys, expires, fields;
 };
 #define TX_TABLES 4 /* counted at a time; those of further tables become redo words early */
 
@@ -74,7 +74,7 @@ enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 /* Saves bytes that are then changed in place. */
 enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
 enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
-enum rc tx_count_add(struct tx *tx, struct shm_table *t, int64_t keys, int64_t expires);
+enum rc tx_count_add(struct tx *tx, const struct tx_count *more);
 /* Makes memory as the commit would, but as undo, where a table's words and counters are concerned. Only behind the
  * closed gate: what else runs in this transaction may then look at whole tables. */
 enum rc tx_expose(struct tx *tx);

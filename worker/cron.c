@@ -25,6 +25,14 @@ static void tell_expired(struct shm_ctx *ctx, uint32_t db, struct bytes key)
     notify_event(self_worker, NOTIFY_EXPIRED, "expired", key, db);
 }
 
+static void tell_fields(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied)
+{
+    (void)ctx;
+    notify_event(self_worker, NOTIFY_HASH, "hexpired", key, db);
+    if (emptied)
+        notify_event(self_worker, NOTIFY_GENERIC, "del", key, db);
+}
+
 static void tell_evicted(struct shm_ctx *ctx, uint32_t db, struct bytes key)
 {
     (void)ctx;
@@ -44,6 +52,7 @@ bool worker_expire(struct worker *w)
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
     ctx->gone = w->cfg->notify_flags & NOTIFY_EXPIRED ? tell_expired : NULL;
+    ctx->fields_gone = w->cfg->notify_flags & (NOTIFY_HASH | NOTIFY_GENERIC) ? tell_fields : NULL;
     ctx->slot->stats.expired += expire_cycle(ctx, &walk, w->now_ms, effort, slice, &limit_hit);
     batch_leave(ctx);
     w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;

@@ -21,6 +21,7 @@ struct worker {
     uint64_t cfg_generation; /* what of it we have acted upon */
     bool is_lane;
     struct ev_loop *loop;
+    uint64_t tick;                 /* when the command before ended, or the batch began */
     int64_t now_ms;                /* wall clock, taken once a batch */
     int64_t mono_ms;               /* monotonic clock, likewise */
     uint32_t clock;                /* 24 bits, for LRU or LFU */

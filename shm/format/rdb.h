@@ -8,8 +8,9 @@
 #ifndef SKEP_RDB_H
 #define SKEP_RDB_H
 
-#define RDB_VERSION_MAX 12 /* what can be read: Redis 7.4's */
-#define RDB_VERSION_OUT 10 /* what is written: Redis 7.0's */
+#define RDB_VERSION_MAX    12 /* what can be read: Redis 7.4's */
+#define RDB_VERSION_OUT    10 /* what is written: Redis 7.0's */
+#define RDB_VERSION_FIELDS 12 /* what is written where fields of hashes expire: Redis 7.4's */
 
 /* The type byte of a value: what it is and how it is written. The numbers are the format's. */
 enum rdb_type {

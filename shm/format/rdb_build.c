@@ -115,7 +115,7 @@ static bool keep_element(struct rdb_build *b, const struct rdb_element *e)
     size_t first = stays(in, e->item) ? 0 : e->item.n, second = stays(in, e->value) ? 0 : e->value.n;
     if (first > room || second > room - first)
         return false;
-    b->some[b->n++] = (struct rdb_element){keep(b, e->item), keep(b, e->value), e->score};
+    b->some[b->n++] = (struct rdb_element){keep(b, e->item), keep(b, e->value), e->score, e->until_ms};
     return true;
 }
 
@@ -159,6 +159,8 @@ static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
     switch (b->values.type) {
     case RDB_HASH_ZIPLIST:
     case RDB_HASH_LISTPACK:
+    case RDB_HASH_LISTPACK_EXPIRING:
+    case RDB_HASH_LISTPACK_EXPIRING_RC:
     case RDB_ZSET_ZIPLIST:
     case RDB_ZSET_LISTPACK:
     case RDB_SET_LISTPACK:
@@ -214,7 +216,7 @@ static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
     for (unsigned i = 0; i < b->n && !rc; i++) {
         if (dict_find(&d, b->some[i].item, &at))
             return twice(b->values.in, b->values.type);
-        rc = hash_put(&d, &at, &l, b->some[i].item, b->some[i].value);
+        rc = hash_put_until(&d, &at, &l, b->some[i].item, b->some[i].value, b->some[i].until_ms);
     }
     return rc ? rc : dict_end(&d);
 }

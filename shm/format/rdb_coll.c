@@ -2,10 +2,8 @@
  * encodings of small ones when it loads them. */
 #include "shm/format/rdb.h"
 #include "shm/format/rdb_out.h"
-#include "shm/types/coll.h"
-#include "shm/types/hmap.h"
+#include "shm/types/dict.h"
 #include "shm/types/order.h"
-#include "shm/types/seq.h"
 
 /* All strings of a packed collection, or of a sequence. */
 static enum rc put_row(struct rdb_out *out, const struct shm_entry *e, unsigned each)
@@ -18,32 +16,51 @@ static enum rc put_row(struct rdb_out *out, const struct shm_entry *e, unsigned 
     return rc;
 }
 
-static enum rc put_hmap(struct rdb_out *out, const struct tree *t, struct tree_path *p, bool pairs)
+static enum rc put_hmap(struct rdb_out *out, const struct tree *t, struct tree_path *p)
 {
-    struct hmap m = {*t, pairs};
+    struct hmap m = {*t, false};
     enum rc rc = rdb_out_length(out, tree_count(*t->root));
     do {
-        for (unsigned i = 0; i < p->leaf->n && !rc; i++) {
-            struct hmap_item it = hmap_item(&m, p->leaf, i);
-            rc = rdb_out_string(out, it.key);
-            if (!rc && pairs)
-                rc = rdb_out_string(out, it.value);
-        }
+        for (unsigned i = 0; i < p->leaf->n && !rc; i++)
+            rc = rdb_out_string(out, hmap_item(&m, p->leaf, i).key);
     } while (!rc && tree_next(p));
     return rc;
 }
 
-static enum rc put_dict(struct rdb_out *out, const struct shm_entry *e)
+static enum rc put_set(struct rdb_out *out, const struct shm_entry *e)
 {
-    bool pairs = entry_type(e) == TYPE_HASH;
     struct tree_path p;
     if (coll_is_tree(e)) {
         struct tree t = coll_tree_read(NULL, e);
         tree_first(&t, &p);
         if (p.leaf->form != FORM_SEQ)
-            return put_hmap(out, &t, &p, pairs);
+            return put_hmap(out, &t, &p);
     }
-    return put_row(out, e, pairs ? 2 : 1);
+    return put_row(out, e, 1);
+}
+
+/* Where fields expire, the soonest expiry stands first, and before each field how much later its own is, plus 1 (0: it has
+ * none). Fields whose time is over are written as well: what the log says later counts on them. */
+static enum rc put_hash(struct rdb_out *out, const struct shm_entry *e)
+{
+    struct dict d;
+    struct dict_walk w;
+    struct hmap_item it;
+    int64_t first_ms = entry_fields(e).first_ms;
+    dict_read(&d, NULL, e);
+    enum rc rc = first_ms ? rdb_out_bytes(out, &first_ms, sizeof(first_ms)) : RC_OK;
+    if (!rc)
+        rc = rdb_out_length(out, dict_size(&d));
+    for (dict_walk(&d, &w); !rc && dict_next(&w, &it);) {
+        if (first_ms)
+            rc = rdb_out_length(out, it.until_ms ? (uint64_t)(it.until_ms - first_ms) + 1 : 0);
+        if (!rc)
+            rc = rdb_out_string(out, it.key);
+        if (!rc)
+            rc = rdb_out_string(out, it.value);
+    }
+    dict_walk_end(&w);
+    return rc;
 }
 
 static enum rc put_zset_packed(struct rdb_out *out, const struct shm_entry *e)
@@ -89,7 +106,7 @@ int rdb_out_type(const struct shm_entry *e)
     case TYPE_ZSET:
         return RDB_ZSET_2;
     case TYPE_HASH:
-        return RDB_HASH;
+        return e->flags & ENTRY_FIELDS ? RDB_HASH_EXPIRING : RDB_HASH;
     default:
         return -1;
     }
@@ -102,7 +119,9 @@ enum rc rdb_out_collection(struct rdb_out *out, const struct shm_entry *e)
         return put_row(out, e, 1);
     case TYPE_ZSET:
         return put_zset(out, e);
+    case TYPE_HASH:
+        return put_hash(out, e);
     default:
-        return put_dict(out, e);
+        return put_set(out, e);
     }
 }

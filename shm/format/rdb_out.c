@@ -280,7 +280,7 @@ enum rc rdb_out_aux_integer(struct rdb_out *out, const char *name, int64_t value
 enum rc rdb_out_header(struct rdb_out *out, const struct rdb_facts *facts)
 {
     char magic[16];
-    snprintf(magic, sizeof(magic), "REDIS%04d", RDB_VERSION_OUT);
+    snprintf(magic, sizeof(magic), "REDIS%04d", facts->fields ? RDB_VERSION_FIELDS : RDB_VERSION_OUT);
     rdb_out_bytes(out, magic, strlen(magic));
     rdb_out_aux(out, "redis-ver", BYTES_LIT(REDIS_VERSION));
     rdb_out_aux_integer(out, "redis-bits", 64);
@@ -317,11 +317,16 @@ enum rc rdb_out_function(struct rdb_out *out, struct bytes code)
     return rdb_out_string(out, code);
 }
 
+static enum rc put_footer(struct rdb_out *out, unsigned version)
+{
+    put_byte(out, version);
+    put_byte(out, 0);
+    return put_sum(out, true);
+}
+
 enum rc rdb_out_footer(struct rdb_out *out)
 {
-    static const uint8_t version[2] = {RDB_VERSION_OUT, 0};
-    rdb_out_bytes(out, version, 2);
-    return put_sum(out, true);
+    return put_footer(out, RDB_VERSION_OUT);
 }
 
 enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
@@ -331,5 +336,5 @@ enum rc rdb_out_dump(struct rdb_out *out, const struct shm_entry *e)
         return RC_NOTYPE;
     put_byte(out, (unsigned)type);
     put_value(out, e);
-    return rdb_out_footer(out);
+    return put_footer(out, type == RDB_HASH_EXPIRING ? RDB_VERSION_FIELDS : RDB_VERSION_OUT);
 }

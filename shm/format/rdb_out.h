@@ -1,4 +1,4 @@
-/* shm/format/rdb_out.h - writes Redis's RDB format, version 10 (Redis 7.0 reads it), and DUMP payloads.
+/* shm/format/rdb_out.h - writes Redis's RDB format, version 10 (Redis 7.0 reads it), or 12 (7.4), and DUMP payloads.
  * Owner     whoever writes.
  * Locks     none here: the caller sees to it that an entry stays as it is while it is written.
  * Crash     private memory, gone with the process; the caller's flush decides what becomes of the bytes.
@@ -40,6 +40,7 @@ struct rdb_facts {
     int64_t now_s;
     uint64_t used_bytes;
     bool aof_base;
+    bool fields; /* of some hash expire: it takes the version that knows such hashes */
 };
 enum rc rdb_out_header(struct rdb_out *out, const struct rdb_facts *facts);
 enum rc rdb_out_aux(struct rdb_out *out, const char *name, struct bytes value);

@@ -4,6 +4,7 @@
 #include "shm/base/number.h"
 #include "shm/entry.h"
 #include "shm/format/rdb_parts.h"
+#include "shm/types/node.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -29,6 +30,10 @@ static const struct rdb_shape shapes[RDB_TYPE_LIMIT] = {
     [RDB_LIST_QUICKLIST_2] = {TYPE_LIST, BLOBS_2, PACKED_LISTPACK},
     [RDB_HASH_LISTPACK] = {TYPE_HASH, BLOB, PACKED_LISTPACK},
     [RDB_ZSET_LISTPACK] = {TYPE_ZSET, BLOB, PACKED_LISTPACK},
+    [RDB_HASH_EXPIRING_RC] = {TYPE_HASH, ROW, 0},
+    [RDB_HASH_LISTPACK_EXPIRING_RC] = {TYPE_HASH, BLOB, PACKED_LISTPACK},
+    [RDB_HASH_EXPIRING] = {TYPE_HASH, ROW, 0},
+    [RDB_HASH_LISTPACK_EXPIRING] = {TYPE_HASH, BLOB, PACKED_LISTPACK},
     [RDB_SET_LISTPACK] = {TYPE_SET, BLOB, PACKED_LISTPACK},
 };
 
@@ -40,6 +45,12 @@ int rdb_collection_type(enum rdb_type type)
     return shapes[type].how == NONE ? -1 : shapes[type].type;
 }
 
+/* Fields of a packed hash have their expiry behind their value. */
+static bool in_threes(const struct rdb_values *v)
+{
+    return v->type == RDB_HASH_LISTPACK_EXPIRING || v->type == RDB_HASH_LISTPACK_EXPIRING_RC;
+}
+
 uint64_t rdb_values_told(const struct rdb_values *v)
 {
     if (v->shape->how == ROW)
@@ -47,6 +58,8 @@ uint64_t rdb_values_told(const struct rdb_values *v)
     if (v->shape->how != BLOB || v->packed.told == UINT64_MAX)
         return 0;
     bool pairs = v->shape->type == TYPE_HASH || v->shape->type == TYPE_ZSET;
+    if (in_threes(v))
+        return v->packed.told / 3;
     return pairs ? v->packed.told / 2 : v->packed.told;
 }
 
@@ -66,11 +79,44 @@ static enum rc open_node(struct rdb_values *v)
     return RC_OK;
 }
 
+static enum rc fail_until(struct rdb_values *v, size_t at)
+{
+    return rdb_fail(v->in, at, "the expiry of a hash's field is none");
+}
+
+static enum rc take_first(struct rdb_values *v)
+{
+    const uint8_t *p;
+    size_t at = v->in->pos;
+    RDB_TRY(rdb_take(v->in, sizeof(v->first_ms), &p));
+    memcpy(&v->first_ms, p, sizeof(v->first_ms));
+    return v->first_ms < 0 || v->first_ms > UNTIL_MAX ? fail_until(v, at) : RC_OK;
+}
+
+/* 0: there is none; else, of a hash that tells the soonest, 1 more than how much later it is. The year 1970 began with a
+ * moment that stands for none here, and is over as well one later. */
+static enum rc take_until(struct rdb_values *v, int64_t *until_ms)
+{
+    uint64_t n;
+    size_t at = v->in->pos;
+    RDB_TRY(rdb_take_length(v->in, &n));
+    *until_ms = 0;
+    if (!n)
+        return RC_OK;
+    uint64_t from = v->type == RDB_HASH_EXPIRING ? (uint64_t)v->first_ms - 1 : 0;
+    if (n > UNTIL_MAX || n + from > UNTIL_MAX)
+        return fail_until(v, at);
+    *until_ms = n + from ? (int64_t)(n + from) : 1;
+    return RC_OK;
+}
+
 enum rc rdb_values_open(struct rdb_values *v, struct rdb_in *in, enum rdb_type type)
 {
     *v = (struct rdb_values){.in = in, .type = type, .shape = &shapes[type]};
     if (v->shape->how == NONE)
         return RC_NOTYPE;
+    if (type == RDB_HASH_EXPIRING || type == RDB_HASH_LISTPACK_EXPIRING)
+        RDB_TRY(take_first(v));
     return v->shape->how == BLOB ? open_node(v) : rdb_take_count(in, &v->to_come);
 }
 
@@ -118,12 +164,24 @@ static enum rc next_of_row(struct rdb_values *v, struct rdb_element *out)
     if (!v->to_come)
         return RC_MISSING;
     v->to_come--;
+    if (v->type == RDB_HASH_EXPIRING || v->type == RDB_HASH_EXPIRING_RC)
+        RDB_TRY(take_until(v, &out->until_ms));
     RDB_TRY(rdb_take_text(v->in, &v->in->text, v->digits[0], &out->item));
-    if (v->type == RDB_HASH)
+    if (v->shape->type == TYPE_HASH)
         return rdb_take_text(v->in, &v->more, v->digits[1], &out->value);
     if (v->type == RDB_ZSET)
         return take_score_text(v, &out->score);
     return v->type == RDB_ZSET_2 ? take_score(v, &out->score) : RC_OK;
+}
+
+static enum rc until_of_blob(struct rdb_values *v, int64_t *until_ms)
+{
+    char digits[24];
+    struct bytes third;
+    if (rdb_packed_next(&v->packed, digits, &third))
+        return fail_node(v);
+    bool fits = number_to_int64(third, until_ms) && *until_ms >= 0 && *until_ms <= UNTIL_MAX;
+    return fits ? RC_OK : fail_until(v, v->node_at);
 }
 
 /* RC_MISSING: the blob has come to its end. */
@@ -140,7 +198,9 @@ static enum rc next_of_blob(struct rdb_values *v, struct rdb_element *out)
         else if (!rc && !number_to_double(second, &out->score))
             return fail_score(v, v->node_at);
     }
-    return rc ? fail_node(v) : RC_OK;
+    if (rc)
+        return fail_node(v);
+    return in_threes(v) ? until_of_blob(v, &out->until_ms) : RC_OK;
 }
 
 /* A plain node is an item; else its items come next. */

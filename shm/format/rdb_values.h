@@ -16,6 +16,7 @@ struct rdb_element {
     struct bytes item;  /* a list's item, a member, a field */
     struct bytes value; /* of a field */
     double score;       /* of a sorted set's member; never NaN */
+    int64_t until_ms;   /* when a field expires, 0: never */
 };
 
 struct rdb_values {
@@ -23,6 +24,7 @@ struct rdb_values {
     enum rdb_type type;
     const struct rdb_shape *shape;
     uint64_t to_come; /* elements, or nodes of a quicklist */
+    int64_t first_ms; /* the soonest expiry of a hash's fields */
     bool in_node;     /* packed is being read */
     size_t node_at;   /* where it stands */
     struct rdb_packed packed;

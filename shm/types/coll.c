@@ -66,13 +66,15 @@ static enum rc put(struct tx *tx, struct key_ref *k, struct entry_spec *s, struc
 
 enum rc coll_put_packed(struct tx *tx, struct key_ref *k, const struct coll_shape *s, struct bytes items)
 {
-    struct entry_spec e = {.type = s->type, .enc = s->enc, .inline_len = items.n, .clock = s->clock};
+    struct entry_spec e = {
+        .type = s->type, .enc = s->enc, .inline_len = items.n, .clock = s->clock, .fields = s->fields};
     return put(tx, k, &e, items, false);
 }
 
 enum rc coll_put_tree(struct tx *tx, struct key_ref *k, const struct coll_shape *s, uint64_t word, bool keep)
 {
-    struct entry_spec e = {.type = s->type, .enc = s->enc, .tree = true, .word = word, .clock = s->clock};
+    struct entry_spec e = {
+        .type = s->type, .enc = s->enc, .tree = true, .word = word, .clock = s->clock, .fields = s->fields};
     return put(tx, k, &e, (struct bytes){"", 0}, keep);
 }
 
@@ -91,10 +93,13 @@ static enum rc free_tree(struct tx *tx, shm_ref root)
 enum rc coll_free(struct tx *tx, const struct shm_entry *e)
 {
     uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
-    if (entry_enc(e) != ENC_SKIPLIST)
-        return free_tree(tx, word);
+    enum rc rc;
+    if (entry_enc(e) != ENC_SKIPLIST) {
+        rc = free_tree(tx, word);
+        return rc ? rc : free_tree(tx, entry_fields(e).order);
+    }
     const struct shm_zset *z = shm_at(word);
-    enum rc rc = free_tree(tx, z->order);
+    rc = free_tree(tx, z->order);
     if (!rc)
         rc = free_tree(tx, z->map);
     if (rc)
@@ -107,6 +112,7 @@ void coll_blocks(const struct shm_entry *e, void (*fn)(void *arg, shm_ref r, uin
     uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
     if (entry_enc(e) != ENC_SKIPLIST) {
         tree_blocks(word, fn, arg);
+        tree_blocks(entry_fields(e).order, fn, arg);
         return;
     }
     const struct shm_zset *z = shm_at(word);
@@ -144,7 +150,7 @@ uint64_t coll_memory(const struct shm_entry *e, uint64_t samples)
 {
     uint64_t word = *entry_word_at((struct shm_entry *)(uintptr_t)e);
     if (entry_enc(e) != ENC_SKIPLIST)
-        return tree_memory(word, samples);
+        return tree_memory(word, samples) + tree_memory(entry_fields(e).order, samples);
     const struct shm_zset *z = shm_at(word);
     return block_bytes(sizeof(*z)) + tree_memory(z->order, samples) + tree_memory(z->map, samples);
 }

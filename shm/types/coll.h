@@ -37,6 +37,7 @@ struct tree coll_tree_read(struct shm_ctx *ctx, const struct shm_entry *e);
 struct coll_shape {
     unsigned type, enc;
     uint32_t clock;
+    struct shm_fields fields; /* of a hash */
 };
 /* Puts a packed collection under the key (items: n bytes of them), or one whose root word is given. The key's expiry
  * stays. What was there is freed, unless keep: then its tree lives on in the new entry. */

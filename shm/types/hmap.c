@@ -4,6 +4,8 @@
  *
  *  head | item item item ... |  free  | ... slot 1 | slot 0 |       slot: hash (2), offset (2)
  *
+ * A pair that expires carries that before its key (node.h), so that leaves without such pairs are none the larger.
+ *
  * Leaves are ordered by hash, their items are not. Bounds between leaves have HMAP_COARSE zero bits at their end, so that a place in
  * hash order can be told without them. */
 #include "shm/types/hmap.h"
@@ -40,7 +42,10 @@ static inline const char *slot_item(const struct shm_node *leaf, unsigned i)
 
 static inline struct hmap_item item_at(const struct hmap *m, const char *p, const char **next)
 {
-    struct hmap_item it = {.key = item_get(p, &p), .value = {NULL, 0}};
+    struct hmap_item it = {.until_ms = 0};
+    if (m->pairs)
+        p = item_until(p, &it.until_ms);
+    it.key = item_get(p, &p);
     if (m->pairs)
         it.value = item_get(p, &p);
     *next = p;
@@ -64,7 +69,7 @@ struct hmap_item hmap_at(const struct hmap *m, uint64_t pos)
 static bool is_key(const struct shm_node *leaf, unsigned i, struct bytes key)
 {
     const char *next;
-    return bytes_equal(item_get(slot_item(leaf, i), &next), key);
+    return bytes_equal(item_get(item_name(slot_item(leaf, i)), &next), key);
 }
 
 #if defined(__SSE2__)
@@ -96,10 +101,14 @@ bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, st
     at->hash = hash_of(m, key);
     tree_find(&m->tree, at->hash, &at->path);
     at->slot = at->path.leaf ? find_in_leaf(at->path.leaf, at->hash, key) : -1;
+    at->until_ms = 0;
     if (at->slot < 0)
         return false;
-    if (value)
-        *value = hmap_item(m, at->path.leaf, (unsigned)at->slot).value;
+    if (value) {
+        struct hmap_item it = hmap_item(m, at->path.leaf, (unsigned)at->slot);
+        *value = it.value;
+        at->until_ms = it.until_ms;
+    }
     return true;
 }
 
@@ -115,15 +124,21 @@ struct piece { /* an item that is to stand in a new leaf; p NULL: the one that i
 struct build {
     struct hmap *m;
     struct bytes key, value; /* of the item that is added */
+    struct bytes raw;        /* p not NULL: both, as they stood in the leaf */
+    int64_t until_ms;
     uint64_t hash;
     struct piece piece[ITEMS_MAX];
     unsigned n;
     size_t bytes; /* all of them, with their slots */
 };
 
-static size_t pair_bytes(const struct hmap *m, struct bytes key, struct bytes value)
+/* That the item which is added takes in a leaf. */
+static size_t new_bytes(const struct build *b)
 {
-    return item_bytes(key.n) + (m->pairs ? item_bytes(value.n) : 0);
+    size_t n = until_bytes(b->until_ms);
+    if (b->raw.p)
+        return n + b->raw.n;
+    return n + item_bytes(b->key.n) + (b->m->pairs ? item_bytes(b->value.n) : 0);
 }
 
 static void take(struct build *b, const char *p, size_t bytes, uint16_t print)
@@ -143,16 +158,18 @@ static void take_leaf(struct build *b, const struct shm_node *leaf, int but)
     }
 }
 
-static void take_new(struct build *b, struct bytes key, struct bytes value, uint64_t hash)
+static void take_new(struct build *b)
 {
-    b->key = key;
-    b->value = value;
-    b->hash = hash;
-    take(b, NULL, pair_bytes(b->m, key, value), (uint16_t)hash);
+    take(b, NULL, new_bytes(b), (uint16_t)b->hash);
 }
 
 static enum rc write_item(struct build *b, char *to, char **end)
 {
+    to = until_put(to, b->until_ms);
+    if (b->raw.p) {
+        *end = mempcpy(to, b->raw.p, b->raw.n);
+        return RC_OK;
+    }
     enum rc rc = item_put(b->m->tree.tx, to, b->key, end);
     return rc || !b->m->pairs ? rc : item_put(b->m->tree.tx, *end, b->value, end);
 }
@@ -302,10 +319,9 @@ static enum rc append(struct hmap *m, struct shm_node *leaf, struct build *b, ui
 /* The old item's own blocks. */
 static enum rc blocks_free(struct hmap *m, const char *item, size_t *bytes)
 {
-    const char *next;
-    struct bytes key = item_get(item, &next);
-    enum rc rc = item_free(&m->tree, item);
-    (void)key;
+    const char *next, *name = item_name(item);
+    enum rc rc = item_free(&m->tree, name);
+    item_get(name, &next);
     if (!rc && m->pairs) {
         rc = item_free(&m->tree, next);
         item_get(next, &next);
@@ -319,7 +335,7 @@ static enum rc grow(struct hmap *m, struct hmap_place *at, struct build *b, bool
 {
     struct shm_node *old = at->path.leaf, *leaf;
     struct tree_child with = {.count = old->n + 1u};
-    size_t slots = SLOT_BYTES * old->n, bytes = pair_bytes(m, b->key, b->value);
+    size_t slots = SLOT_BYTES * old->n, bytes = new_bytes(b);
     char *end;
     *done = !old->spare && old->end + slots + bytes + SLOT_BYTES <= LEAF_MAX;
     if (!*done)
@@ -345,7 +361,7 @@ static enum rc add(struct hmap *m, struct hmap_place *at, struct build *b)
     struct shm_node *leaf = at->path.leaf;
     bool done = false;
     enum rc rc = RC_OK;
-    if (leaf && tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 1)) {
+    if (leaf && tree_leaf_mine(&m->tree, leaf) && has_room(leaf, new_bytes(b), 1)) {
         rc = append(m, leaf, b, slot_of(leaf, leaf->n));
         if (rc)
             return rc;
@@ -358,27 +374,23 @@ static enum rc add(struct hmap *m, struct hmap_place *at, struct build *b)
         return rc;
     if (leaf)
         take_leaf(b, leaf, -1);
-    take_new(b, b->key, b->value, at->hash);
+    take_new(b);
     return put_built(b, &at->path, leaf ? 1 : 0);
 }
 
-static enum rc change(struct hmap *m, struct hmap_place *at, struct build *b)
+/* The item, of so many bytes, gives way to the new one. */
+static enum rc rewrite(struct hmap *m, struct hmap_place *at, struct build *b, size_t was)
 {
     struct shm_node *leaf = at->path.leaf;
-    const char *item = slot_item(leaf, (unsigned)at->slot);
-    size_t was;
-    enum rc rc = blocks_free(m, item, &was);
-    if (rc)
-        return rc;
-    if (tree_leaf_mine(&m->tree, leaf) && pair_bytes(m, b->key, b->value) == was) {
-        char *end, *to = (char *)(uintptr_t)item;
-        rc = tx_log(m->tree.tx, to, was);
+    if (tree_leaf_mine(&m->tree, leaf) && !b->raw.p && new_bytes(b) == was) {
+        char *end, *to = (char *)(uintptr_t)slot_item(leaf, (unsigned)at->slot);
+        enum rc rc = tx_log(m->tree.tx, to, was);
         return rc ? rc : write_item(b, to, &end);
     }
-    if (tree_leaf_mine(&m->tree, leaf) && has_room(leaf, pair_bytes(m, b->key, b->value), 0) &&
+    if (tree_leaf_mine(&m->tree, leaf) && has_room(leaf, new_bytes(b), 0) &&
         leaf->spare + was <= leaf->room / 4) {
         uint32_t *slot = slot_of(leaf, (unsigned)at->slot);
-        rc = tx_log(m->tree.tx, slot, sizeof(*slot));
+        enum rc rc = tx_log(m->tree.tx, slot, sizeof(*slot));
         if (!rc)
             rc = append(m, leaf, b, slot);
         if (!rc)
@@ -386,20 +398,60 @@ static enum rc change(struct hmap *m, struct hmap_place *at, struct build *b)
         return rc;
     }
     take_leaf(b, leaf, at->slot);
-    take_new(b, b->key, b->value, at->hash);
+    take_new(b);
     return put_built(b, &at->path, 1);
+}
+
+static enum rc change(struct hmap *m, struct hmap_place *at, struct build *b)
+{
+    size_t was;
+    enum rc rc = blocks_free(m, slot_item(at->path.leaf, (unsigned)at->slot), &was);
+    return rc ? rc : rewrite(m, at, b, was);
+}
+
+/* (The pieces are not cleared: they are many.) */
+static void build_begin(struct build *b, struct hmap *m, uint64_t hash, int64_t until_ms)
+{
+    b->m = m;
+    b->n = 0;
+    b->bytes = 0;
+    b->raw.p = NULL;
+    b->hash = hash;
+    b->until_ms = until_ms;
+}
+
+enum rc hmap_put_until(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value,
+                       int64_t until_ms)
+{
+    struct build b;
+    build_begin(&b, m, at->hash, until_ms);
+    b.key = key;
+    b.value = value;
+    return at->slot < 0 ? add(m, at, &b) : change(m, at, &b);
 }
 
 enum rc hmap_put(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value)
 {
+    return hmap_put_until(m, at, key, value, 0);
+}
+
+/* Key and value stay what they are, with the blocks that they may have: their bytes move as they stand. */
+enum rc hmap_set_until(struct hmap *m, struct hmap_place *at, int64_t until_ms)
+{
+    struct shm_node *leaf = at->path.leaf;
+    char *item = (char *)(uintptr_t)slot_item(leaf, (unsigned)at->slot);
+    const char *body = item_name(item), *next;
     struct build b;
-    b.m = m;
-    b.n = 0;
-    b.bytes = 0;
-    b.key = key;
-    b.value = value;
-    b.hash = at->hash;
-    return at->slot < 0 ? add(m, at, &b) : change(m, at, &b);
+    if (until_ms && body != item && tree_leaf_mine(&m->tree, leaf)) {
+        enum rc rc = tx_log(m->tree.tx, item, UNTIL_BYTES);
+        if (!rc)
+            until_put(item, until_ms);
+        return rc;
+    }
+    item_at(m, item, &next);
+    build_begin(&b, m, at->hash, until_ms);
+    b.raw = (struct bytes){body, (size_t)(next - body)};
+    return rewrite(m, at, &b, (size_t)(next - item));
 }
 
 /* Bytes that the leaf's items take with their slots. */
@@ -434,9 +486,7 @@ enum rc hmap_del(struct hmap *m, struct hmap_place *at)
         return tree_count_add(&m->tree, &at->path, -1);
     }
     struct build b;
-    b.m = m;
-    b.n = 0;
-    b.bytes = 0;
+    build_begin(&b, m, at->hash, 0);
     take_leaf(&b, leaf, at->slot);
     if (joins)
         take_leaf(&b, next, -1);
@@ -447,7 +497,7 @@ enum rc hmap_del(struct hmap *m, struct hmap_place *at)
 enum rc hmap_leaf_free(struct tree *t, struct shm_node *leaf)
 {
     for (unsigned i = 0; i < leaf->n; i++) {
-        const char *p = slot_item(leaf, i), *next;
+        const char *p = item_name(slot_item(leaf, i)), *next;
         item_get(p, &next);
         enum rc rc = item_free(t, p);
         if (!rc && leaf->form == FORM_HMAP_PAIRS)
@@ -462,7 +512,7 @@ void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref
                       void *arg)
 {
     for (unsigned i = 0; i < leaf->n; i++) {
-        const char *p = slot_item(leaf, i), *next;
+        const char *p = item_name(slot_item(leaf, i)), *next;
         item_get(p, &next);
         item_block(p, fn, arg);
         if (leaf->form == FORM_HMAP_PAIRS)

@@ -23,16 +23,23 @@ struct hmap {
 struct hmap_place {
     struct tree_path path;
     uint64_t hash;
-    int slot; /* -1: it is not there */
+    int slot;         /* -1: it is not there */
+    int64_t until_ms; /* when it expires, 0: never */
 };
 
 struct hmap_item {
     struct bytes key, value;
+    int64_t until_ms; /* of a pair */
 };
 
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value);
 /* Adds the key that was just looked for, or gives it another value. */
 enum rc hmap_put(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value);
+/* The same; the pair expires then (0: never). */
+enum rc hmap_put_until(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value,
+                       int64_t until_ms);
+/* The pair that was just found expires then. */
+enum rc hmap_set_until(struct hmap *m, struct hmap_place *at, int64_t until_ms);
 /* Removes the key that was just found. */
 enum rc hmap_del(struct hmap *m, struct hmap_place *at);
 /* For tree_shed: frees the blocks of the leaf's items. */

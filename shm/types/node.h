@@ -28,9 +28,12 @@ struct shm_node {
 _Static_assert(sizeof(struct shm_node) == 16, "the head that is logged as a whole");
 
 /* An item: its length in one byte up to 250, else 251 and two bytes; 252: 16 bytes follow, place and length of a
- * block that holds it. */
-#define ITEM_TWO 251u
-#define ITEM_FAR 252u
+ * block that holds it. A hash's field may have 253 before it, and six bytes that say when it expires. */
+#define ITEM_TWO    251u
+#define ITEM_FAR    252u
+#define ITEM_UNTIL  253u
+#define UNTIL_BYTES 7u
+#define UNTIL_MAX   ((1ll << 48) - 1)
 
 static inline size_t item_bytes(size_t n) /* that it takes in a node */
 {
@@ -64,6 +67,33 @@ static inline shm_ref item_far(const char *p)
     shm_ref r;
     memcpy(&r, p + 1, sizeof(r));
     return r;
+}
+
+/* A field: *until_ms: when it expires, 0: never. Returns the item that is its name. */
+static inline const char *item_until(const char *p, int64_t *until_ms)
+{
+    *until_ms = 0;
+    if (LIKELY((uint8_t)*p != ITEM_UNTIL))
+        return p;
+    memcpy(until_ms, p + 1, UNTIL_BYTES - 1); /* little endian */
+    return p + UNTIL_BYTES;
+}
+static inline const char *item_name(const char *p)
+{
+    return (uint8_t)*p == ITEM_UNTIL ? p + UNTIL_BYTES : p;
+}
+/* Writes what stands before the name, if anything does. */
+static inline char *until_put(char *to, int64_t until_ms)
+{
+    if (LIKELY(!until_ms))
+        return to;
+    *to = (char)ITEM_UNTIL;
+    memcpy(to + 1, &until_ms, UNTIL_BYTES - 1);
+    return to + UNTIL_BYTES;
+}
+static inline size_t until_bytes(int64_t until_ms)
+{
+    return until_ms ? UNTIL_BYTES : 0;
 }
 
 /* Calls fn for the item's block, if it has one. */

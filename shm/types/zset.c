@@ -191,7 +191,7 @@ static double listpack_score(double score)
 static enum rc put_packed(struct tx *tx, struct key_ref *k, uint32_t clock, const struct zset_pair *pairs,
                           uint64_t n)
 {
-    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, clock};
+    struct coll_shape shape = {.type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = clock};
     char buf[COLL_PACKED_MAX], *p = buf;
     for (uint64_t i = 0; i < n; i++) {
         enum rc rc = item_put(tx, p, pairs[i].member, &p);
@@ -267,7 +267,8 @@ enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l
     size_t longest = 0;
     for (uint64_t i = 0; i < n; i++)
         longest = pairs[i].member.n > longest ? pairs[i].member.n : longest;
-    struct coll_shape shape = {TYPE_ZSET, outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, l->clock};
+    struct coll_shape shape = {
+        .type = TYPE_ZSET, .enc = outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, .clock = l->clock};
     enum rc rc = put_pairs(tx, k, &shape, pairs, n);
     return rc ? rc : key_set_expiry(tx, k, -1);
 }
@@ -275,7 +276,7 @@ enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l
 enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, int64_t expiry_ms,
                   uint32_t clock)
 {
-    struct coll_shape shape = {TYPE_ZSET, entry_enc(from), clock};
+    struct coll_shape shape = {.type = TYPE_ZSET, .enc = entry_enc(from), .clock = clock};
     struct zset z;
     zset_open(tx, from, &z);
     struct zset_pair *pairs = malloc(z.n * sizeof(*pairs));
@@ -363,7 +364,7 @@ static enum rc add_new(struct tx *tx, struct key_ref *k, const struct zset_limit
                        struct zset_add *a, struct hmap_place *m)
 {
     struct zset_pair pair = {a->score, a->member};
-    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, l->clock};
+    struct coll_shape shape = {.type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = l->clock};
     a->did = ZSET_ADDED;
     if (z->map.root)
         return change_trees(tx, k, a, NULL, false, m);
@@ -378,7 +379,7 @@ static enum rc add_over(struct tx *tx, struct key_ref *k, const struct zset_limi
                         struct zset_add *a, struct hmap_place *m)
 {
     double was = zset_pair(at).score, score = a->flags & ZADD_INCR ? a->score + was : a->score;
-    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, l->clock};
+    struct coll_shape shape = {.type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = l->clock};
     if (a->flags & ZADD_NX)
         return RC_OK;
     if (isnan(score))
@@ -430,7 +431,8 @@ enum rc zset_remove_ranks(struct tx *tx, struct key_ref *k, uint64_t from, uint6
     struct zset z;
     struct tree order, map;
     struct order_place at;
-    struct coll_shape shape = {TYPE_ZSET, ENC_LISTPACK, key_entry(k)->meta & 0xffffff};
+    struct coll_shape shape = {
+        .type = TYPE_ZSET, .enc = ENC_LISTPACK, .clock = key_entry(k)->meta & 0xffffff};
     zset_open(tx, key_entry(k), &z);
     to = to > z.n ? z.n : to;
     if (from >= to)

@@ -5,14 +5,12 @@ bytes in all keys.
     bits_both.py --server 'build/skep --workers 2' [--seed N] [--commands N]
 """
 
-import argparse
 import os
-import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import both  # noqa: E402
 import resp  # noqa: E402
-import server  # noqa: E402
 
 BITS, HLLS = (b"a", b"b", b"c", b"d"), (b"h1", b"h2", b"h3", b"h4")
 LONG = 70000  # bytes: beyond what lies in an entry, and beyond what is saved to be undone
@@ -125,23 +123,13 @@ def dumps(ours, redis):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--server", required=True)
-    ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--commands", type=int, default=6000)
-    opts = ap.parse_args()
-    rnd = random.Random(opts.seed)
-    print("bits_both.py --seed", opts.seed)
-    server.install_signal_handlers(100)
-    with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
-        a, b = ours.connect(), redis.connect()
+    opts, rnd = both.options("bits_both.py", __doc__, commands=6000)
+    with both.connected(opts.server) as (a, b):
         for i in range(opts.commands):
             compare(a, b, bit_command(rnd) if rnd.random() < 0.7 else hll_command(rnd))
             if i % 500 == 0:
                 dumps(a, b)
         dumps(a, b)
-        illness = ours.health()
-    sys.exit(illness or ours.bad_end or 0)
 
 
 if __name__ == "__main__":

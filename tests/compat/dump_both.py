@@ -4,14 +4,11 @@
     dump_both.py --server 'build/skep --workers 2' [--seed N]
 """
 
-import argparse
 import os
-import random
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import resp  # noqa: E402
-import server  # noqa: E402
+import both  # noqa: E402
 
 
 def texts(rnd):
@@ -92,24 +89,14 @@ def without_compression(ours, redis):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--server", required=True)
-    ap.add_argument("--seed", type=int, default=1)
-    ap.add_argument("--texts", type=int, default=600)
-    opts = ap.parse_args()
-    rnd = random.Random(opts.seed)
-    print("dump_both.py --seed", opts.seed)
-    server.install_signal_handlers(100)
-    with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
-        a, b = ours.connect(), redis.connect()
+    opts, rnd = both.options("dump_both.py", __doc__, texts=600)
+    with both.connected(opts.server) as (a, b):
         for text in texts(rnd):
             compare(a, b, text)
         for _ in range(opts.texts):
             compare(a, b, made(rnd))
             compare(a, b, narrow(rnd))
         without_compression(a, b)
-        illness = ours.health()
-    sys.exit(illness or ours.bad_end or 0)
 
 
 if __name__ == "__main__":

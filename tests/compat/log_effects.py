@@ -13,6 +13,7 @@ import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 import server  # noqa: E402
+from both import READ  # noqa: E402
 
 KEYS = ["k%d" % i for i in range(12)]
 DBS = 3
@@ -90,15 +91,6 @@ def run(conn, rnd, count):
             continue
         conn.command(*words(rnd, row, now_ms))
     return now_ms
-
-
-READ = {
-    "string": lambda k: ["GET", k],
-    "list": lambda k: ["LRANGE", k, "0", "-1"],
-    "hash": lambda k: ["HGETALL", k],
-    "set": lambda k: ["SMEMBERS", k],
-    "zset": lambda k: ["ZRANGE", k, "0", "-1", "WITHSCORES"],
-}
 
 
 def flat(reply):

@@ -4,14 +4,13 @@
     rdb_files.py --tool build/tests/rdb_file [--seed N]
 """
 
-import argparse
 import os
-import random
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
+import both  # noqa: E402
 import server  # noqa: E402
 
 
@@ -184,13 +183,7 @@ def redis_loads(tool, keys, options, policy):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--tool", required=True)
-    ap.add_argument("--seed", type=int, default=1)
-    opts = ap.parse_args()
-    rnd = random.Random(opts.seed)
-    print("rdb_files.py --seed", opts.seed)
-    server.install_signal_handlers(100)
+    opts, rnd = both.options("rdb_files.py", __doc__, what="tool")
     tool = os.path.abspath(opts.tool)
     redis_writes(tool, rnd)
     redis_writes_unsummed(tool, rnd)

@@ -11,8 +11,8 @@ import re
 import sys
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
-import resp  # noqa: E402
 import server  # noqa: E402
+from both import READ  # noqa: E402
 
 # A row a command. ( | ) one of these, [ ] or nothing, { } several times. $ and a letter is made up:
 #   s l h S z g e  a key that holds a string, list, hash, set, sorted set, places, names of one score;  k any other key;  K a number of keys and the keys of
@@ -345,15 +345,6 @@ def judged(words, r):
     if name in ("GEOSEARCH", "GEORADIUS", "GEORADIUSBYMEMBER") and not {"ASC", "DESC"} & set(words):
         return (kind, len(value)) if "ANY" in words else (kind, tuple(sorted(value)))
     return seen
-
-
-READ = {
-    "string": lambda k: ["GET", k],
-    "list": lambda k: ["LRANGE", k, "0", "-1"],
-    "hash": lambda k: ["HGETALL", k],
-    "set": lambda k: ["SMEMBERS", k],
-    "zset": lambda k: ["ZRANGE", k, "0", "-1", "WITHSCORES"],
-}
 
 
 def state(conn, sorts):

@@ -49,3 +49,27 @@ if(TARGET skep)
                    $<TARGET_FILE:skepctl> --seed 20261121)
   set_tests_properties(compat/log_effects PROPERTIES LABELS compat TIMEOUT 120)
 endif()
+
+if(TARGET skep)
+  add_test(NAME compat/fields_expire
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/fields_expire.py --server "$<TARGET_FILE:skep> --workers 2" --seed 20261121)
+  set_tests_properties(compat/fields_expire PROPERTIES LABELS compat TIMEOUT 120)
+endif()
+
+# Scripts: the state by itself, and in the server.
+add_executable(lua_run ${CMAKE_CURRENT_LIST_DIR}/lua_run.c)
+target_link_libraries(lua_run ${SKEP_LIBS})
+add_test(NAME compat/lua_libraries
+         COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/lua_both.py --tool $<TARGET_FILE:lua_run>)
+set_tests_properties(compat/lua_libraries PROPERTIES LABELS compat TIMEOUT 120)
+if(TARGET skep)
+  add_test(NAME compat/lua_server
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/lua_both.py --server "$<TARGET_FILE:skep> --workers 2")
+  set_tests_properties(compat/lua_server PROPERTIES LABELS compat TIMEOUT 120)
+
+  # Users of scripts, from npm: the time is for installing them.
+  add_test(NAME compat/script_users
+           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/script_users.py --server "$<TARGET_FILE:skep> --workers 2"
+                   --folder ${CMAKE_BINARY_DIR}/script_users)
+  set_tests_properties(compat/script_users PROPERTIES LABELS compat TIMEOUT 300)
+endif()

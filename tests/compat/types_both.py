@@ -5,15 +5,14 @@ the encodings of old versions.
     types_both.py --server 'build/skep --workers 2' [--seed N]
 """
 
-import argparse
 import os
-import random
 import shutil
 import sys
 import time
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "lib"))
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+import both  # noqa: E402
 import old_encodings as old  # noqa: E402
 import server  # noqa: E402
 
@@ -280,22 +279,13 @@ def log(opts, rnd):
 
 
 def main():
-    ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    ap.add_argument("--server", required=True)
-    ap.add_argument("--seed", type=int, default=1)
-    opts = ap.parse_args()
-    rnd = random.Random(opts.seed)
-    print("types_both.py --seed", opts.seed)
-    server.install_signal_handlers(100)
-    with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
-        a, b = ours.connect(), redis.connect()
+    opts, rnd = both.options("types_both.py", __doc__)
+    with both.connected(opts.server) as (a, b):
         fill(b, rnd)
         payloads(a, b)
         old_encodings(a, b, rnd)
         refusals(a, b, rnd)
-        illness = ours.health()
-    illness = illness or ours.bad_end or files(opts, rnd) or log(opts, rnd)
-    sys.exit(illness or 0)
+    sys.exit(files(opts, rnd) or log(opts, rnd) or 0)
 
 
 if __name__ == "__main__":

@@ -173,3 +173,108 @@ void dict_deletes(struct shm_ctx *ctx)
     between();
     dels(ctx, "set", 1);
 }
+
+/* ---- fields that expire ---- */
+
+/* Fields [from, from + n) with a step between them expire at ms and later; 0: they no longer do. */
+static void expires(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n, unsigned step, int64_t ms)
+{
+    static struct work w;
+    static struct dict d;
+    struct dict_place at;
+    hash_open(&d, &w.tx, open_key(&w, ctx, "hash", hash), 1);
+    for (unsigned i = 0; i < n; i++) {
+        struct name f = name_of("f", from + i * step);
+        CHECK(dict_find(&d, NAME_BYTES(f), &at));
+        ok(dict_set_until(&d, &at, NAME_BYTES(f), ms ? ms + i : 0));
+    }
+    ok(dict_end(&d));
+    tx_commit(&w.tx);
+}
+
+static void reaps(struct shm_ctx *ctx, unsigned hash, int64_t now_ms, unsigned max)
+{
+    static struct work w;
+    unsigned removed;
+    ok(hash_reap(&w.tx, open_key(&w, ctx, "hash", hash), now_ms, max, &removed));
+    CHECK(removed);
+    tx_commit(&w.tx);
+}
+
+void fields_ready(struct shm_ctx *ctx)
+{
+    void (*begin)(void) = ks_begin;
+    dicts_ready(ctx);
+    ks_begin = NULL;
+    puts_fields(ctx, 5, 0, 5, 10);
+    puts_fields(ctx, 6, 0, 30, 50);
+    puts_fields(ctx, 7, 0, 200, 20);
+    puts_fields(ctx, 7, 200, 1, 2000);
+    expires(ctx, 5, 0, 2, 3, 1000);
+    expires(ctx, 6, 0, 10, 3, 1000);
+    expires(ctx, 7, 0, 67, 3, 1000);
+    ks_begin = begin;
+}
+
+void fields_expire(struct shm_ctx *ctx)
+{
+    expires(ctx, 0, 1, 1, 1, 500);
+    between();
+    expires(ctx, 1, 1, 2, 7, 500); /* a sequence becomes a map */
+    between();
+    expires(ctx, 2, 300, 2, 1, 500); /* long values move with their fields */
+    between();
+    expires(ctx, 7, 0, 3, 1, 500); /* in place, and not */
+    between();
+    expires(ctx, 0, 1, 1, 1, 0);
+    between();
+    expires(ctx, 2, 300, 2, 1, 0); /* the last that do */
+}
+
+void fields_change(struct shm_ctx *ctx)
+{
+    puts_fields(ctx, 5, 0, 1, 20);
+    between();
+    puts_fields(ctx, 5, 5, 10, 50); /* packed becomes a tree */
+    between();
+    dels_fields(ctx, 6, 0, 4);
+    between();
+    puts_fields(ctx, 6, 30, 20, 3); /* too many for a listpack */
+    between();
+    puts_fields(ctx, 7, 0, 1, 100);
+    between();
+    dels_fields(ctx, 7, 198, 3);
+}
+
+void fields_reaped(struct shm_ctx *ctx)
+{
+    reaps(ctx, 5, 1000, 10);
+    between();
+    reaps(ctx, 6, 2000, 4);
+    between();
+    reaps(ctx, 7, 2000, 40);
+    between();
+    reaps(ctx, 7, 2000, 40); /* none is left that expires */
+    between();
+    expires(ctx, 0, 0, 5, 1, 500);
+    between();
+    reaps(ctx, 0, 600, 10); /* none is left at all */
+}
+
+void fields_copied(struct shm_ctx *ctx)
+{
+    copies(ctx, name_of("hash", 5), name_of("set", 0));
+    between();
+    copies(ctx, name_of("hash", 7), name_of("hash", 6));
+    between();
+    dels(ctx, "hash", 5);
+    between();
+    dels(ctx, "hash", 6);
+}
+
+void fields_brief(struct shm_ctx *ctx)
+{
+    expires(ctx, 7, 3, 1, 1, 500);
+    between();
+    reaps(ctx, 7, 1000, 2);
+}

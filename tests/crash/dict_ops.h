@@ -21,4 +21,14 @@ void dict_shrinks(struct shm_ctx *ctx);  /* in place, and leaves that are joined
 void dict_copies(struct shm_ctx *ctx);   /* onto a key that holds something else */
 void dict_deletes(struct shm_ctx *ctx);  /* whole keys */
 
+/* Besides "hash:0" to "hash:2", "hash:5" to "hash:7" are as those, and every third of their fields expires. */
+void fields_ready(struct shm_ctx *ctx);
+void fields_expire(
+    struct shm_ctx *ctx); /* in hashes without such fields and in those with, until none is left */
+void fields_change(
+    struct shm_ctx *ctx); /* they get other values, and go; more come, and an encoding changes */
+void fields_reaped(struct shm_ctx *ctx); /* some, and all that were left of a hash */
+void fields_copied(struct shm_ctx *ctx); /* and whole keys go */
+void fields_brief(struct shm_ctx *ctx);  /* one of a tree is changed, and two go */
+
 #endif

@@ -356,6 +356,7 @@ static uint64_t mix_dict(uint64_t h, const struct shm_entry *e)
         uint64_t item =
             mix(mix(d.form == DICT_HMAP ? 14695981039346656037ull : h, it.key.p, it.key.n), &it.key.n, 8);
         item = mix(mix(item, it.value.p, it.value.n), &it.value.n, 8);
+        item = mix(item, &it.until_ms, 8);
         sum += item;
         h = d.form == DICT_HMAP ? h : item;
     }

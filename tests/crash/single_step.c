@@ -21,13 +21,13 @@ struct stepped {
     bool bystander; /* lets another process work on before the repair */
 };
 static const struct stepped stepped[] = {
-    {"set-new", false},        {"set-over", true},    {"incr", false},      {"del", true},
-    {"expire-new", true},      {"rename", false},     {"set-range", false}, {"undone", false},
-    {"dozen", true},           {"del-span", false},   {"grow", true},       {"split-root", true},
-    {"split-run", false},      {"table-make", false}, {"mail-send", false}, {"mail-receive", true},
-    {"refill", false},         {"databases", true},   {"drain", false},     {"reclaim", false},
-    {"change-and-free", true}, {"exec", true},        {"exec-gate", false}, {"snap-over", true},
-    {"snap-expire", false},    {"snap-walk", true}};
+    {"set-new", false},        {"set-over", true},    {"incr", false},       {"del", true},
+    {"expire-new", true},      {"rename", false},     {"set-range", false},  {"undone", false},
+    {"dozen", true},           {"del-span", false},   {"grow", true},        {"split-root", true},
+    {"split-run", false},      {"table-make", false}, {"mail-send", false},  {"mail-receive", true},
+    {"refill", false},         {"databases", true},   {"drain", false},      {"reclaim", false},
+    {"change-and-free", true}, {"exec", true},        {"exec-gate", false},  {"snap-over", true},
+    {"snap-expire", false},    {"snap-walk", true},   {"fields-brief", true}};
 
 #define MOST_STEPS 120000u
 /* LOOKS: at a long operation; LONG: of so many instructions, from which on random places are looked at. Sanitizers make

@@ -12,7 +12,7 @@
 #include "shm/format/rdb_out.h"
 #include "shm/library.h"
 #include "shm/repair.h"
-#include "shm/types/coll.h"
+#include "shm/types/dict.h"
 #include "tests/fuzz/fuzz.h"
 
 #include <stdio.h>
@@ -210,6 +210,38 @@ static void items(bool ziplist, unsigned n, bool scores)
     put_blob();
 }
 
+static uint64_t moment(void)
+{
+    return rnd(30) ? 1700000000000ull + rnd(100000) : rnd(2) ? rnd(3) : (uint64_t)rnd(UINT32_MAX) << rnd(33);
+}
+
+/* Fields, values and when they expire. */
+static void threes(unsigned n)
+{
+    static const uint8_t eight = 0xf4, never = 0;
+    char text[64];
+    blob_len = 6;
+    for (unsigned i = 0; i < 3 * n; i++) {
+        if (i % 3 < 2) {
+            listpack_item(text, name(text, i));
+        } else if (rnd(3)) {
+            add(&eight, 1);
+            add_little(moment(), 8);
+            add_little(9, 1);
+        } else {
+            add(&never, 1);
+            add_little(1, 1);
+        }
+    }
+    add_little(255, 1);
+    size_t end = blob_len;
+    blob_len = 0;
+    add_little(end, 4);
+    add_little(3ull * n, 2);
+    blob_len = end;
+    put_blob();
+}
+
 static void intset(void)
 {
     unsigned n = rnd(20), width = 2u << rnd(3);
@@ -283,7 +315,7 @@ static void node(void)
 
 static void expiring(void)
 {
-    length(rnd(1000));
+    length(rnd(3) ? rnd(1000) : rnd(20) ? 0 : moment());
     string();
     string();
 }
@@ -341,6 +373,15 @@ static void parts(void)
     length(0);
 }
 
+static void first_moment(void)
+{
+    uint64_t ms = moment();
+    if (rnd(30))
+        put(&ms, 8);
+    else
+        noise(8);
+}
+
 static void value(unsigned type)
 {
     switch (type) {
@@ -389,15 +430,18 @@ static void value(unsigned type)
         stream(3);
         return;
     case RDB_HASH_EXPIRING:
-        noise(8);
+        first_moment();
         many(expiring, 1);
         return;
     case RDB_HASH_EXPIRING_RC:
         many(expiring, 1);
         return;
     case RDB_HASH_LISTPACK_EXPIRING:
-        noise(8);
-        string();
+        first_moment();
+        threes(rnd(15));
+        return;
+    case RDB_HASH_LISTPACK_EXPIRING_RC:
+        threes(rnd(15));
         return;
     case RDB_MODULE_2:
         length(rnd(1000000));
@@ -503,6 +547,8 @@ static void reader_open(struct reader *r, bool decodes)
     r->rc = rdb_in_open(&r->in, (struct bytes){(char *)r->copy, len}, false);
 }
 
+static uint64_t moments; /* the sum of when the elements expire that were looked at last */
+
 /* How many elements there are, and nothing of them: only that each can be looked at. */
 static enum rc elements(struct rdb_in *in, enum rdb_type type, uint64_t *n)
 {
@@ -510,12 +556,15 @@ static enum rc elements(struct rdb_in *in, enum rdb_type type, uint64_t *n)
     struct rdb_values v;
     struct rdb_element e;
     enum rc rc = rdb_values_open(&v, in, type);
+    moments = 0;
     for (*n = 0; !rc && !(rc = rdb_values_next(&v, &e)); ++*n) {
         for (size_t i = 0; i < e.item.n; i++)
             sink = e.item.p[i];
         for (size_t i = 0; i < e.value.n; i++)
             sink = e.value.p[i];
         CHECK(e.score == e.score);
+        CHECK(e.until_ms >= 0 && e.until_ms <= UNTIL_MAX);
+        moments += (uint64_t)e.until_ms;
     }
     (void)sink;
     CHECK(v.more.cap <= 256 + in->n * LZF_GAIN);
@@ -616,11 +665,12 @@ static void written_again(const struct shm_entry *e, uint64_t wanted)
     struct rdb_out out;
     struct rdb_in in;
     enum rdb_type type;
-    uint64_t n;
+    uint64_t n, were = moments;
     CHECK(!rdb_out_open(&out, 256, NULL, NULL) && !rdb_out_dump(&out, e));
     CHECK(!rdb_in_open_dump(&in, (struct bytes){out.buf, out.len}, &type));
     CHECK(!elements(&in, type, &n));
     CHECKF(n == wanted, "%llu elements became %llu", (unsigned long long)wanted, (unsigned long long)n);
+    CHECKF(moments == were, "elements expire at other moments");
     rdb_in_close(&in);
     rdb_out_close(&out);
 }
@@ -665,7 +715,9 @@ static void read_payload(void)
     struct rdb_string s;
     enum rdb_type type;
     uint8_t footer[10] = {(uint8_t)rnd(13), 0};
-    unsigned wanted = rnd(2) ? some_type() : 1 + rnd(RDB_SET_LISTPACK);
+    unsigned wanted = rnd(2)   ? some_type()
+                      : rnd(6) ? 1 + rnd(RDB_SET_LISTPACK)
+                               : RDB_HASH_EXPIRING_RC + rnd(RDB_TYPE_LIMIT - RDB_HASH_EXPIRING_RC);
     wanted = wanted == 8 || wanted == RDB_MODULE_1 ? RDB_LIST : wanted;
     len = 0;
     byte(wanted);

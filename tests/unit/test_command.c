@@ -146,13 +146,23 @@ static const char *const later[] = {
     "wait",
 };
 
-/* Rows in which we follow Redis 7.2, so 7.0.15 does not know them or knows them otherwise. */
+/* Rows in which we follow Redis 7.2, or 7.4 where fields of hashes expire, so 7.0.15 does not know them or knows them otherwise. */
 static const char *const newer[] = {
     "client|list",     /* history: lib-name and lib-ver */
     "client|no-touch", /* new */
     "client|setinfo",  /* new */
     "command|getkeys", /* its arguments were not documented */
     "command|getkeysandflags",
+    "hexpire", /* new, and those that follow */
+    "hexpireat",
+    "hexpiretime",
+    "hpersist",
+    "hpexpire",
+    "hpexpireat",
+    "hpexpiretime",
+    "hpttl",
+    "hscan", /* NOVALUES */
+    "httl",  /* new */
     "quit",  /* deprecated */
     "zrank", /* WITHSCORE */
     "zrevrank",

@@ -1,5 +1,5 @@
 /* Hashes and sets against a model: every encoding and what it may become, some changes taken back, some while a snapshot shares
- * the nodes; scans while the collection changes. The arena is empty in the end. */
+ * the nodes; fields that expire; scans while the collection changes. The arena is empty in the end. */
 #include "shm/snapshot.h"
 #include "shm/types/hash.h"
 #include "shm/types/set.h"
@@ -12,10 +12,11 @@
 
 #define FIELDS 1500u
 
-static unsigned met[3][8], cuts; /* how often each form and encoding was compared; snapshots */
+static unsigned met[3][9], cuts, reaped; /* how often each form and encoding was compared; snapshots */
 
 struct model { /* value 0: it is not there */
     unsigned value[FIELDS], count;
+    int64_t until_ms[FIELDS]; /* 0: never */
     int64_t expiry_ms;
 };
 
@@ -62,6 +63,7 @@ static void compare_items(const struct dict *d, const struct model *m)
     unsigned n = 0;
     for (unsigned i = 0; i < FIELDS; i++) {
         CHECKF(dict_find(d, field(buf, i), &at) == (m->value[i] != 0), "field %u", i);
+        CHECKF(at.until_ms == m->until_ms[i], "field %u expires at another moment", i);
         if (m->value[i] && d->pairs)
             CHECK(bytes_equal(at.value, value(vbuf, m->value[i])));
     }
@@ -81,6 +83,36 @@ static void compare_items(const struct dict *d, const struct model *m)
     CHECK(dict_find(d, it.key, &at));
 }
 
+static void count_item(void *arg, const struct hmap_item *it)
+{
+    (void)it;
+    ++*(unsigned *)arg;
+}
+
+/* Fields that expire up to some moment are hidden: from a search, a walk, a scan and the count. */
+static void compare_hidden(const struct dict *whole, const struct model *m)
+{
+    static struct dict d;
+    static char buf[2100];
+    struct dict_walk w;
+    struct hmap_item it;
+    struct dict_place at;
+    unsigned shown = 0, walked = 0, scanned = 0;
+    d = *whole;
+    d.now_ms = 1 + chance(1100);
+    for (unsigned i = 0; i < FIELDS; i++) {
+        bool hidden = m->until_ms[i] && m->until_ms[i] <= d.now_ms;
+        CHECK(dict_find(&d, field(buf, i), &at) == (m->value[i] && !hidden));
+        CHECK(at.there == (m->value[i] != 0));
+        shown += m->value[i] && !hidden;
+    }
+    for (dict_walk(&d, &w); dict_next(&w, &it); walked++)
+        CHECK(!it.until_ms || it.until_ms > d.now_ms);
+    dict_walk_end(&w);
+    CHECK(!dict_scan(&d, 0, UINT64_MAX, count_item, &scanned));
+    CHECK(dict_count(&d) == shown && walked == shown && scanned == shown && dict_size(&d) == m->count);
+}
+
 static void compare(struct bytes name, const struct model *m, unsigned type)
 {
     struct tx tx;
@@ -94,6 +126,9 @@ static void compare(struct bytes name, const struct model *m, unsigned type)
         dict_read(&d, &tx, e);
         CHECK(dict_count(&d) == m->count);
         compare_items(&d, m);
+        compare_hidden(&d, m);
+        const char *wrong = d.pairs ? dict_fields_wrong(e) : NULL;
+        CHECKF(!wrong, "%s", wrong);
         met[d.form][d.shape.enc]++;
     }
     tx_abort(&tx);
@@ -101,7 +136,12 @@ static void compare(struct bytes name, const struct model *m, unsigned type)
 
 /* ---- changing ---- */
 
-static enum rc change_hash(struct dict *d, struct model *m, unsigned i, bool del)
+static int64_t some_moment(void)
+{
+    return chance(3) ? 1 + (int64_t)chance(1000) : 0;
+}
+
+static enum rc change_hash(struct dict *d, struct model *m, unsigned i, bool del, bool expires)
 {
     static const struct hash_limits limits = {100, 300};
     static char buf[2100], vbuf[2100];
@@ -109,11 +149,43 @@ static enum rc change_hash(struct dict *d, struct model *m, unsigned i, bool del
     struct bytes f = field(buf, i);
     bool found = dict_find(d, f, &at);
     CHECK(found == (m->value[i] != 0));
+    if (expires && found && chance(3) == 0) {
+        m->until_ms[i] = some_moment();
+        return dict_set_until(d, &at, f, m->until_ms[i]);
+    }
     m->count += (unsigned)!del - found;
     m->value[i] = del ? 0 : 1 + chance(500);
+    m->until_ms[i] = del || !expires ? 0 : some_moment();
     if (del)
         return found ? dict_del(d, &at) : RC_OK;
-    return hash_put(d, &at, &limits, f, value(vbuf, m->value[i]));
+    return hash_put_until(d, &at, &limits, f, value(vbuf, m->value[i]), m->until_ms[i]);
+}
+
+/* Some of the fields that expire up to some moment go. */
+static void reap(struct tx *tx, struct key_ref *k, struct model *m)
+{
+    static char buf[2100];
+    int64_t now_ms = chance(4) ? 1 + (int64_t)chance(200) : 1000;
+    unsigned removed, due = 0, most = chance(2) ? 5 : FIELDS;
+    for (unsigned i = 0; i < FIELDS; i++)
+        due += m->until_ms[i] && m->until_ms[i] <= now_ms;
+    CHECK(!hash_reap(tx, k, now_ms, most, &removed) && removed == (due < most ? due : most));
+    reaped += removed;
+    for (unsigned i = 0; i < FIELDS; i++)
+        if (m->until_ms[i]) {
+            struct dict d;
+            struct dict_place at;
+            if (k->entry)
+                dict_read(&d, tx, key_entry(k));
+            if (k->entry && dict_find(&d, field(buf, i), &at))
+                continue;
+            CHECK(m->until_ms[i] <= now_ms);
+            m->until_ms[i] = 0;
+            m->value[i] = 0;
+            m->count--;
+            removed--;
+        }
+    CHECK(!removed);
 }
 
 static enum rc change_set(struct dict *d, struct model *m, unsigned i, bool del)
@@ -128,7 +200,7 @@ static enum rc change_set(struct dict *d, struct model *m, unsigned i, bool del)
     return rc;
 }
 
-/* kind: 0 a hash, 1 a set, 2 one that is mostly integers */
+/* kind: 0 a hash, 1 a set, 2 one that is mostly integers, 3 a hash whose fields expire */
 static unsigned some_field(unsigned kind, unsigned range)
 {
     unsigned i = 1 + chance(range - 1);
@@ -147,17 +219,22 @@ static void one_step(struct bytes name, unsigned kind, struct model *m, unsigned
     if (!k.entry)
         m->expiry_ms = -1;
     enum rc rc = RC_OK;
-    if (kind)
+    bool set = kind == 1 || kind == 2;
+    if (set)
         rc = set_open(&d, &tx, &k, 0, &limits, BYTES_LIT("1"), 1);
     else
         hash_open(&d, &tx, &k, 0);
     for (unsigned n = 1 + chance(chance(6) ? 3 : 60); n-- && !rc;) {
         unsigned i = some_field(kind, range);
-        rc = (kind ? change_set : change_hash)(&d, m, i, chance(100) < dels);
+        bool del = chance(100) < dels;
+        rc = set ? change_set(&d, m, i, del) : change_hash(&d, m, i, del, kind == 3);
     }
     if (!rc)
         rc = dict_end(&d);
     CHECK(rc == RC_OK && !k.entry == !m->count);
+    if (kind == 3 && k.entry && chance(5) == 0)
+        reap(&tx, &k, m);
+    CHECK(!k.entry == !m->count);
     if (k.entry && chance(20) == 0) {
         m->expiry_ms = chance(2) ? -1 : 1000 + (int64_t)chance(1000);
         CHECK(!key_set_expiry(&tx, &k, m->expiry_ms));
@@ -250,13 +327,13 @@ static void run(unsigned kind, unsigned rounds)
         if (r % 500 == 0)
             arena_sound();
         if (r % 10 == 0)
-            compare(name, &m, kind ? TYPE_SET : TYPE_HASH);
+            compare(name, &m, kind % 3 ? TYPE_SET : TYPE_HASH);
         if (r % 50 == 0) {
             copied = m;
             copy(name, other);
         }
         if (r % 50 == 7)
-            compare(other, &copied, kind ? TYPE_SET : TYPE_HASH);
+            compare(other, &copied, kind % 3 ? TYPE_SET : TYPE_HASH);
     }
 }
 
@@ -314,11 +391,12 @@ int main(void)
 {
     arena_begin(512);
     slot_adopt(&snap_ctx, 2, ROLE_WORKER, 0);
-    for (unsigned kind = 0; kind < 3; kind++)
+    for (unsigned kind = 0; kind < 4; kind++)
         run(kind, 4000);
     scans();
     CHECK(met[DICT_PACKED][ENC_LISTPACK] && met[DICT_PACKED][ENC_INTSET] && met[DICT_SEQ][ENC_LISTPACK]);
     CHECK(met[DICT_HMAP][ENC_INTSET] && met[DICT_HMAP][ENC_HASHTABLE] && cuts > 20);
+    CHECK(met[DICT_PACKED][ENC_LISTPACK_EX] && met[DICT_HMAP][ENC_LISTPACK_EX] && reaped > 1000);
     arena_end();
     return 0;
 }

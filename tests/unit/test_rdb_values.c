@@ -138,9 +138,13 @@ static enum rc read_value(enum rdb_type type, struct bytes b, char out[400])
     struct rdb_element e;
     size_t n = 0;
     enum rc rc = rdb_values_open(&v, &in, type);
-    while (!rc && !(rc = rdb_values_next(&v, &e)))
-        n += (size_t)snprintf(out + n, 400 - n, "%.*s=%.*s/%g,", (int)e.item.n, e.item.p, (int)e.value.n,
+    while (!rc && !(rc = rdb_values_next(&v, &e))) {
+        n += (size_t)snprintf(out + n, 400 - n, "%.*s=%.*s/%g", (int)e.item.n, e.item.p, (int)e.value.n,
                               e.value.p, e.score);
+        if (e.until_ms)
+            n += (size_t)snprintf(out + n, 400 - n, "@%lld", (long long)e.until_ms);
+        n += (size_t)snprintf(out + n, 400 - n, ",");
+    }
     out[n] = 0;
     CHECK(rc != RC_MISSING || in.pos == in.n);
     CHECK((rc == RC_INVALID) == (in.error[0] != 0));
@@ -195,7 +199,48 @@ static void values(void)
     CHECK(read_value(RDB_LIST_QUICKLIST_2, BLOB("\1\3\1a"), text) == RC_INVALID);
     CHECK(read_value(RDB_SET, BLOB("\x3f\1a"), text) == RC_INVALID); /* more than the data can hold */
     CHECK(read_value(RDB_STREAM_LISTPACKS, BLOB(""), text) == RC_NOTYPE);
-    CHECK(read_value(RDB_HASH_EXPIRING, BLOB(""), text) == RC_NOTYPE);
+    CHECK(read_value(RDB_MODULE_2, BLOB(""), text) == RC_NOTYPE);
+}
+
+/* The soonest expiry, then each as the distance from it, plus 1; or each in full; or behind the values of a listpack. */
+static void expiring(void)
+{
+    char text[400];
+    value_is(RDB_HASH_EXPIRING, BLOB("\x10\x27\0\0\0\0\0\0\3\1\1a\xc0\5\0\1b\1c\x41\x02\1d\0"),
+             "a=5/0@10000,b=c/0,d=/0@10257,");
+    value_is(RDB_HASH_EXPIRING_RC, BLOB("\2\x80\0\0\x27\x10\1a\1x\0\1b\1y"), "a=x/0@10000,b=y/0,");
+    value_is(RDB_HASH_LISTPACK_EXPIRING,
+             BLOB("\x10\x27\0\0\0\0\0\0\x19\x19\0\0\0\6\0\x81"
+                  "a\2\x81x\2\xf1\x10\x27\3\x81"
+                  "b\2\x81y\2\0\1\xff"),
+             "a=x/0@10000,b=y/0,");
+    value_is(RDB_HASH_LISTPACK_EXPIRING_RC,
+             BLOB("\x11\x11\0\0\0\3\0\x81"
+                  "a\2\x81x\2\xf1\x10\x27\3\xff"),
+             "a=x/0@10000,");
+    /* The first moment of 1970 is told as the one after: 0 stands for none. */
+    value_is(RDB_HASH_EXPIRING, BLOB("\0\0\0\0\0\0\0\0\1\1\1a\1x"), "a=x/0@1,");
+    /* The last one that there is, and the one behind it. */
+    value_is(RDB_HASH_EXPIRING, BLOB("\xff\xff\xff\xff\xff\xff\0\0\1\1\1a\1x"), "a=x/0@281474976710655,");
+    CHECK(read_value(RDB_HASH_EXPIRING, BLOB("\xff\xff\xff\xff\xff\xff\0\0\1\2\1a\1x"), text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_EXPIRING, BLOB("\0\0\0\0\0\0\1\0\1\0\1a\1x"), text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_EXPIRING, BLOB("\xff\xff\xff\xff\xff\xff\xff\xff\1\1\1a\1x"), text) ==
+          RC_INVALID);
+    CHECK(read_value(RDB_HASH_EXPIRING_RC, BLOB("\1\x81\0\1\0\0\0\0\0\0\1a\1x"), text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_EXPIRING_RC, BLOB("\1\x81\xff\xff\xff\xff\xff\xff\xff\xff\1a\1x"), text) ==
+          RC_INVALID);
+    CHECK(read_value(RDB_HASH_LISTPACK_EXPIRING_RC, /* a negative one */
+                     BLOB("\x10\x10\0\0\0\3\0\x81"
+                          "a\2\x81x\2\xdf\xff\2\xff"),
+                     text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_LISTPACK_EXPIRING_RC, /* no number */
+                     BLOB("\x10\x10\0\0\0\3\0\x81"
+                          "a\2\x81x\2\x81z\2\xff"),
+                     text) == RC_INVALID);
+    CHECK(read_value(RDB_HASH_LISTPACK_EXPIRING_RC, /* none */
+                     BLOB("\x0d\x0d\0\0\0\2\0\x81"
+                          "a\2\x81x\2\xff"),
+                     text) == RC_INVALID);
 }
 
 int main(void)
@@ -204,5 +249,6 @@ int main(void)
     listpacks();
     others();
     values();
+    expiring();
     return 0;
 }

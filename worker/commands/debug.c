@@ -16,6 +16,7 @@
 #include "shm/types/string.h"
 #include "shm/waiters.h"
 #include "shm/wal.h"
+#include "worker/commands/debug_values.h"
 #include "worker/commands/help.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/net/client.h"
@@ -24,16 +25,10 @@ command_fn cmd_debug;
 
 /* ---- looking at a key ---- */
 
-/* Latches the key and looks it up; the caller ends tx. Without a table there is nothing to latch. */
+/* A key that has expired is not there. */
 static enum rc peek(struct call *c, struct tx *tx, struct key_ref *k, struct bytes key)
 {
-    *k = (struct key_ref){.key = key, .db = c->db, .table = db_table(c->ctx->root, c->db)};
-    tx_begin(tx, c->ctx);
-    if (!k->table)
-        return RC_OK;
-    k->hash = key_hash(c->ctx->root, key);
-    key_locate(k);
-    enum rc rc = key_latch(tx, k);
+    enum rc rc = debug_peek(c, tx, k, key);
     if (!rc && k->entry && entry_expiry(key_entry(k)) >= 0 && entry_expiry(key_entry(k)) <= c->now_ms)
         k->entry = 0;
     return rc;
@@ -536,10 +531,18 @@ static void debug_help(struct call *c)
         "    Let this worker fail an assertion.",
         "CRASHPOINT <name> [<count> [<slot>]]",
         "    Kill a process as it passes the named point for the count-th time (test builds).",
+        "DIGEST",
+        "    Tell a digest of all databases, which is redis-server's for the same data.",
+        "DIGEST-VALUE <key> [<key> ...]",
+        "    Tell the digests of values.",
         "ERROR <string>",
         "    Reply with this error.",
         "HTSTATS <dbid>",
         "    Tell the shape of a database's table.",
+        "HTSTATS-KEY <key>",
+        "    Tell the shape of a large set, hash or sorted set.",
+        "LISTPACK <key>",
+        "    Print the items of a small collection on the server's standard output.",
         "LOADAOF",
         "    Empty all databases, and load the log again.",
         "LOG <message>",
@@ -553,6 +556,10 @@ static void debug_help(struct call *c)
         "PROTOCOL <type>",
         "    Reply with a value of this type: string, integer, double, bignum, null, array, set,",
         "    map, attrib, push, verbatim, true or false.",
+        "QUICKLIST <key> [<0|1>]",
+        "    Print the items of a large list on the server's standard output.",
+        "QUICKLIST-PACKED-THRESHOLD <size>",
+        "    Nothing: from which size on an element lies apart is fixed here.",
         "RELOAD [MERGE] [NOFLUSH] [NOSAVE]",
         "    Save the keys, empty all databases, and load the file. NOSAVE loads the file that is there, "
         "NOFLUSH",
@@ -584,8 +591,12 @@ static const struct subcommand {
     {"arena", 3, 3, true, debug_arena},
     {"assert", 2, 2, false, debug_panic},
     {"crashpoint", 3, 5, false, debug_crashpoint},
+    {"digest", 2, 2, true, debug_digest},
+    {"digest-value", 2, INT32_MAX, true, debug_digest_value},
     {"error", 3, 3, false, debug_error},
     {"htstats", 3, 3, true, debug_htstats},
+    {"htstats-key", 3, 3, true, debug_htstats_key},
+    {"listpack", 3, 3, true, debug_listpack},
     {"loadaof", 2, 2, false, debug_loadaof},
     {"log", 3, 3, false, debug_log},
     {"object", 3, 3, false, debug_object},
@@ -593,6 +604,8 @@ static const struct subcommand {
     {"panic", 2, 2, false, debug_panic},
     {"populate", 3, 5, true, debug_populate},
     {"protocol", 3, 3, false, debug_protocol},
+    {"quicklist", 3, 4, true, debug_quicklist},
+    {"quicklist-packed-threshold", 3, 3, false, debug_quicklist_threshold},
     {"reload", 2, INT32_MAX, false, debug_reload},
     {"segfault", 2, 2, false, debug_segfault},
     {"set-active-expire", 3, 3, false, debug_active_expire},
@@ -605,16 +618,10 @@ static const struct subcommand {
     {"client-eviction", 2, INT32_MAX, false, debug_refuse},
     {"config-rewrite-force-all", 2, INT32_MAX, false, debug_refuse},
     {"crash-and-recover", 2, INT32_MAX, false, debug_refuse},
-    {"digest", 2, INT32_MAX, false, debug_refuse},
-    {"digest-value", 2, INT32_MAX, false, debug_refuse},
-    {"htstats-key", 2, INT32_MAX, false, debug_refuse},
     {"leak", 2, INT32_MAX, false, debug_refuse},
-    {"listpack", 2, INT32_MAX, false, debug_refuse},
     {"mallctl", 2, INT32_MAX, false, debug_refuse},
     {"mallctl-str", 2, INT32_MAX, false, debug_refuse},
     {"pause-cron", 2, INT32_MAX, false, debug_refuse},
-    {"quicklist", 2, INT32_MAX, false, debug_refuse},
-    {"quicklist-packed-threshold", 2, INT32_MAX, false, debug_refuse},
     {"replicate", 2, INT32_MAX, false, debug_refuse},
     {"replybuffer", 2, INT32_MAX, false, debug_refuse},
     {"restart", 2, INT32_MAX, false, debug_refuse},

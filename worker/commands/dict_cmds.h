@@ -18,6 +18,12 @@
 #define ERR_COUNT_RANGE                                                                                      \
     "ERR value is out of range, value must between -9223372036854775807 and 9223372036854775807"
 
+/* Up to when fields have expired that are hidden by now (dict.h). */
+static inline int64_t hides_ms(const struct call *c)
+{
+    return c->loading ? 0 : c->now_ms;
+}
+
 /* Is the entry (NULL: none) of this type? If not, the error is written. */
 static inline bool type_fits(struct call *c, const struct shm_entry *e, unsigned type)
 {
@@ -39,6 +45,7 @@ static inline bool dict_arg_read(struct call *c, struct dict *d)
     const struct shm_entry *e = key_entry(call_key(c, 0));
     if (e)
         dict_read(d, c->tx, e);
+    d->now_ms = hides_ms(c);
     return e;
 }
 
@@ -66,7 +73,7 @@ void dict_sample(const struct dict *d, int64_t count, sample_fn *fn, void *arg);
 static inline uint64_t sample_size(const struct dict *d, int64_t count)
 {
     uint64_t n = dict_count(d);
-    return count < 0 ? -(uint64_t)count : (uint64_t)count < n ? (uint64_t)count : n;
+    return !n ? 0 : count < 0 ? -(uint64_t)count : (uint64_t)count < n ? (uint64_t)count : n;
 }
 
 /* HSCAN and SSCAN, of a key that holds this type. */

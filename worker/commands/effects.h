@@ -13,6 +13,11 @@
 enum rc effect_del(struct call *c, struct bytes key);
 enum rc effect_persist(struct call *c, struct bytes key);
 enum rc effect_pexpireat(struct call *c, struct bytes key, int64_t expiry_ms);
+/* Fields of a hash expire then. */
+enum rc effect_hpexpireat(struct call *c, struct bytes key, int64_t until_ms, const struct bytes *field,
+                          unsigned n);
+/* Fields of a hash go. */
+enum rc effect_hdel(struct call *c, struct bytes key, const struct bytes *field, unsigned n);
 /* expiry_ms: -1 none. */
 enum rc effect_set(struct call *c, struct bytes key, struct bytes value, int64_t expiry_ms);
 /* The value changes, the key's expiry stays. */

@@ -128,31 +128,24 @@ void cmd_function_dump(struct call *c)
     rdb_out_close(&out);
 }
 
-/* One more library for fresh; it may not clash with those before it. */
+/* One more library for fresh. Whether their functions clash is seen when all are there. */
 static bool restore_one(struct call *c, struct bytes code, struct library_pack *fresh)
 {
-    struct library_pack one = {0}, both = {0};
     struct library_source s;
-    struct library_clash clash;
+    struct library other;
     char error[LIBRARY_ERROR];
     enum rc rc = library_source_open(&s, code, error);
+    if (!rc && library_find((struct bytes){fresh->p, fresh->n}, s.name, &other)) {
+        reply_clash(c, &(struct library_clash){.name = s.name}, true);
+        rc = RC_EXISTS;
+    }
     if (!rc)
-        rc = library_make(&s, libraries_patience(c), &one, error);
+        rc = library_make(&s, libraries_patience(c), fresh, error);
     if (rc == RC_INVALID)
         reply_errorf(c->reply, "ERR %s", error);
-    if (!rc) {
-        struct library_change ch = {.fresh = {one.p, one.n}};
-        rc = library_merge(&both, (struct bytes){fresh->p, fresh->n}, &ch, 0, &clash);
-        if (rc)
-            reply_clash(c, &clash, true);
-    }
-    if (rc == RC_DEFER || rc == RC_NOMEM)
+    else if (rc && rc != RC_EXISTS)
         call_fail(c, rc);
     library_source_close(&s);
-    free(one.p);
-    free(rc ? both.p : fresh->p);
-    if (!rc)
-        *fresh = both;
     return !rc;
 }
 

@@ -1,6 +1,6 @@
 /* worker/commands/hash.c - commands on hashes. */
-#include "shm/types/hash.h"
-#include "worker/commands/dict_cmds.h"
+#include "worker/commands/effects.h"
+#include "worker/commands/hash_cmds.h"
 #include "worker/dispatch/notify.h"
 
 #include <math.h>
@@ -81,7 +81,7 @@ static void reply_all(struct call *c, enum parts parts)
         return;
     bool there = dict_arg_read(c, &d), more = true;
     uint64_t n = there ? dict_count(&d) : 0;
-    if (items_defer(c, n))
+    if (there && items_defer(c, dict_size(&d)))
         return;
     if (parts == (FIELDS | VALUES))
         reply_map(c->reply, n);
@@ -163,9 +163,11 @@ void cmd_hrandfield(struct call *c)
         return;
     bool there = dict_arg_read(c, &d);
     uint64_t n = there ? sample_size(&d, count) : 0;
-    if (one && !there)
+    if (one && !n)
         reply_null(c->reply);
-    if (items_defer(c, n))
+    /* Where fields are hidden, it takes a walk to know which to choose from. */
+    bool hidden = there && dict_count(&d) != dict_size(&d);
+    if (items_defer(c, hidden ? dict_size(&d) : n))
         return;
     if (!one)
         reply_array(c->reply, s.values && c->reply->resp == 2 ? 2 * n : n);
@@ -175,18 +177,38 @@ void cmd_hrandfield(struct call *c)
 
 /* ---- changing ---- */
 
+void hash_change(struct call *c, struct dict *d)
+{
+    struct key_ref *k = call_key(c, 0);
+    hash_open(d, c->tx, k, call_clock(c, k));
+    d->now_ms = hides_ms(c);
+}
+
+enum rc hash_find(struct call *c, struct dict *d, struct bytes field, struct dict_place *at)
+{
+    if (dict_find(d, field, at) || LIKELY(!at->there))
+        return RC_OK;
+    enum rc rc = hash_reap_field(d, at, field);
+    if (rc)
+        return rc;
+    c->ctx->slot->stats.expired_fields++;
+    call_notify(c, NOTIFY_HASH, "hexpired", d->k);
+    dict_find(d, field, at);
+    return RC_OK;
+}
+
 static enum rc set_field(struct call *c, struct dict *d, struct bytes field, struct bytes value, bool *added)
 {
     struct hash_limits l = limits(c);
     struct dict_place at;
-    *added = !dict_find(d, field, &at);
-    return hash_put(d, &at, &l, field, value);
+    enum rc rc = hash_find(c, d, field, &at);
+    *added = !rc && !at.found;
+    return rc ? rc : hash_put(d, &at, &l, field, value);
 }
 
 /* HSET and HMSET; *added: how many fields are new. False: the reply is written, or the handler fails. */
 static bool set_fields(struct call *c, long long *added)
 {
-    struct key_ref *k = call_key(c, 0);
     struct dict d;
     *added = 0;
     if (c->argc % 2) {
@@ -195,7 +217,7 @@ static bool set_fields(struct call *c, long long *added)
     }
     if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return false;
-    hash_open(&d, c->tx, k, call_clock(c, k));
+    hash_change(c, &d);
     enum rc rc = RC_OK;
     for (int i = 2; i < c->argc && !rc; i += 2) {
         bool is_new;
@@ -235,9 +257,11 @@ void cmd_hsetnx(struct call *c)
     struct dict_place at;
     if (!key_fits(c, TYPE_HASH))
         return;
-    hash_open(&d, c->tx, k, call_clock(c, k));
-    bool found = dict_find(&d, c->argv[2], &at);
-    enum rc rc = found ? RC_OK : hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
+    hash_change(c, &d);
+    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    bool found = at.found;
+    if (!rc && !found)
+        rc = hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
     if (!rc)
         rc = dict_end(&d);
     if (rc) {
@@ -256,14 +280,17 @@ void cmd_hdel(struct call *c)
     struct dict_place at;
     long long n = 0;
     enum rc rc = RC_OK;
+    bool was_there = k->entry;
     if (!key_fits(c, TYPE_HASH) || items_defer(c, (uint64_t)c->argc))
         return;
-    hash_open(&d, c->tx, k, call_clock(c, k));
-    for (int i = 2; i < c->argc && !rc; i++)
-        if (dict_find(&d, c->argv[i], &at)) {
+    hash_change(c, &d);
+    for (int i = 2; i < c->argc && !rc; i++) {
+        rc = hash_find(c, &d, c->argv[i], &at);
+        if (!rc && at.found) {
             rc = dict_del(&d, &at);
             n++;
         }
+    }
     if (!rc)
         rc = dict_end(&d);
     if (rc) {
@@ -271,17 +298,18 @@ void cmd_hdel(struct call *c)
         return;
     }
     if (n)
-        call_notify_taken(c, NOTIFY_HASH, "hdel", k);
+        call_notify(c, NOTIFY_HASH, "hdel", k);
+    hash_changed(c, k, was_there);
     reply_int(c->reply, n);
 }
 
 /* ---- numbers ---- */
 
-/* Sets the field that was looked for to digits. */
+/* Sets the field that was looked for to digits; its expiry stays. */
 static enum rc put_number(struct call *c, struct dict *d, struct dict_place *at, struct bytes digits)
 {
     struct hash_limits l = limits(c);
-    enum rc rc = hash_put(d, at, &l, c->argv[2], digits);
+    enum rc rc = hash_put_until(d, at, &l, c->argv[2], digits, at->until_ms);
     return rc ? rc : dict_end(d);
 }
 
@@ -294,8 +322,9 @@ void cmd_hincrby(struct call *c)
     char text[NUMBER_INT_MAX];
     if (!arg_int64(c, 3, &delta) || !key_fits(c, TYPE_HASH))
         return;
-    hash_open(&d, c->tx, k, call_clock(c, k));
-    if (dict_find(&d, c->argv[2], &at) && !number_to_int64(at.value, &v)) {
+    hash_change(c, &d);
+    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    if (!rc && at.found && !number_to_int64(at.value, &v)) {
         reply_error(c->reply, "ERR hash value is not an integer");
         return;
     }
@@ -303,7 +332,8 @@ void cmd_hincrby(struct call *c)
         reply_error(c->reply, "ERR increment or decrement would overflow");
         return;
     }
-    enum rc rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
+    if (!rc)
+        rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
     if (rc) {
         call_fail(c, rc);
         return;
@@ -330,8 +360,9 @@ void cmd_hincrbyfloat(struct call *c)
     }
     if (!key_fits(c, TYPE_HASH))
         return;
-    hash_open(&d, c->tx, k, call_clock(c, k));
-    if (dict_find(&d, c->argv[2], &at) && !number_to_long_double(at.value, &v)) {
+    hash_change(c, &d);
+    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    if (!rc && at.found && !number_to_long_double(at.value, &v)) {
         reply_error(c->reply, "ERR hash value is not a float");
         return;
     }
@@ -341,9 +372,13 @@ void cmd_hincrbyfloat(struct call *c)
         return;
     }
     struct bytes sum = {text, number_from_long_double(text, v)};
-    enum rc rc = put_number(c, &d, &at, sum);
+    int64_t until_ms = at.until_ms;
+    if (!rc)
+        rc = put_number(c, &d, &at, sum);
     if (!rc)
         rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
+    if (!rc && until_ms)
+        rc = effect_hpexpireat(c, k->key, until_ms, &c->argv[2], 1);
     if (rc) {
         call_fail(c, rc);
         return;

@@ -415,6 +415,7 @@ static void info_stats(struct info *in)
     put_traffic(in);
     PUT_FIXED(in, {"sync_full", "0"}, {"sync_partial_ok", "0"}, {"sync_partial_err", "0"});
     put_u64(in, "expired_keys", s->expired);
+    put_u64(in, "expired_subkeys", s->expired_fields);
     put(in, "expired_stale_perc:%.2f", ratio_of(s->expired_stale, s->expired + s->expired_stale) * 100);
     put_u64(in, "expired_time_cap_reached_count", s->expire_limit_hit);
     put_u64(in, "expire_cycle_cpu_milliseconds", s->active_expire_us / 1000);
@@ -488,9 +489,15 @@ static void info_keyspace(struct info *in)
     for (uint32_t db = 0; db < r->ndbs; db++) {
         const struct shm_table *t = db_table(r, db);
         int64_t keys = t ? table_keys(t) : 0, expires = t ? table_expires(t) : 0;
+        int64_t fields = t ? table_fields(t) : 0;
+        char subexpiry[48] =
+            ""; /* Redis 7.4 tells it; without such fields the line is that of those before */
+        if (fields > 0)
+            snprintf(subexpiry, sizeof(subexpiry), ",subexpiry=%lld", (long long)fields);
         if (keys > 0)
-            put(in, "db%u:keys=%lld,expires=%lld,avg_ttl=%lld", db, (long long)keys,
-                (long long)(expires > 0 ? expires : 0), (long long)(expires > 0 ? t->avg_ttl_ms : 0));
+            put(in, "db%u:keys=%lld,expires=%lld,avg_ttl=%lld%s", db, (long long)keys,
+                (long long)(expires > 0 ? expires : 0), (long long)(expires > 0 ? t->avg_ttl_ms : 0),
+                subexpiry);
     }
 }
 

@@ -100,6 +100,8 @@ void cmd_keys(struct call *c)
 
 /* ---- SCAN ---- */
 
+command_fn cmd_hscan;
+
 struct scan_options {
     uint64_t pos;
     struct scan_args args;
@@ -145,7 +147,12 @@ static bool scan_options(struct call *c, int from, struct scan_args *o, int *typ
     *o = (struct scan_args){.count = 10};
     for (int i = from; i < c->argc && !error; i += 2) {
         bool more = i + 1 < c->argc;
-        if (more && bytes_is(c->argv[i], "count")) {
+        if (bytes_is(c->argv[i], "novalues")) {
+            o->names_only = true;
+            i--;
+            if (c->cmd->run != cmd_hscan)
+                error = "ERR NOVALUES option can only be used in HSCAN";
+        } else if (more && bytes_is(c->argv[i], "count")) {
             if (!number_to_int64(c->argv[i + 1], &o->count))
                 error = ERR_NOT_INT;
             else if (o->count < 1)

@@ -13,6 +13,7 @@
 struct scan_args {
     int64_t count;
     struct bytes pattern; /* p NULL: every item */
+    bool names_only;      /* NOVALUES, which HSCAN alone has */
 };
 bool scan_cursor(struct call *c, int i, uint64_t *cursor);
 /* MATCH and COUNT, from this argument on. */

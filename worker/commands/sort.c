@@ -1,6 +1,6 @@
 /* worker/commands/sort.c - SORT and SORT_RO. What is to be sorted is copied first. Patterns name keys that no plan knows:
  * each is read under a latch of its own, which is tried as always and given back at once. */
-#include "shm/types/dict.h"
+#include "worker/commands/dict_cmds.h"
 #include "shm/types/list.h"
 #include "shm/types/string.h"
 #include "shm/types/zset.h"
@@ -129,6 +129,7 @@ static void value_copy(struct call *c, const struct pattern *p, const struct shm
         struct dict d;
         struct dict_place at;
         dict_read(&d, c->tx, e);
+        d.now_ms = hides_ms(c);
         if (dict_find(&d, p->field, &at))
             *out = copy(at.value);
     }

@@ -305,6 +305,7 @@ static size_t run_batch(struct client *cl, const struct batch *b)
     for (unsigned i = 0; i < b->n && i < ENTRY_AHEAD; i++)
         execute_ahead_entry(&net->ahead[i]);
     ahead_members(cl, b, 0);
+    cl->w->tick = tick_now();
     for (unsigned i = 0; i < b->n; i++) {
         if (i + ENTRY_AHEAD < b->n)
             execute_ahead_entry(&net->ahead[i + ENTRY_AHEAD]);
@@ -314,6 +315,7 @@ static size_t run_batch(struct client *cl, const struct batch *b)
         if (UNLIKELY(cl->w->out.len - mark > OUTPUT_LOOK_BYTES)) {
             output_end(cl, mark);
             mark = cl->batch_mark = output_begin(cl);
+            cl->w->tick = tick_now();
         }
         if (LIKELY(rc == RC_OK) && LIKELY(!(cl->close_after_reply | cl->wait | cl->closed)))
             continue;

@@ -206,7 +206,8 @@ static unsigned letters_make(const struct worker *w, const struct post *post, st
         if (!has_slot(post->to, i) || !slot_lives(slot_at(i)))
             continue;
         struct bytes notes = notes_for(w, post, i);
-        letters[n++] = (struct letter){.to = i, .p = notes.p, .n = notes.n};
+        if (notes.n) /* or all for it were taken back */
+            letters[n++] = (struct letter){.to = i, .p = notes.p, .n = notes.n};
     }
     return n;
 }

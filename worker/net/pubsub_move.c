@@ -156,7 +156,8 @@ static void arrived(struct arrival *a, struct bytes missed)
     struct reply behind = a->behind;
     a->behind = (struct reply){0};
     moves_forget(cl);
-    output_append(cl, missed.p, missed.n);
+    if (missed.n)
+        output_append(cl, missed.p, missed.n);
     if (!cl->closed && behind.len)
         output_append(cl, behind.buf, behind.len);
     reply_free(&behind);

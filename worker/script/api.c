@@ -95,23 +95,6 @@ static int api_pcall(lua_State *L)
     return command(L, false);
 }
 
-/* pcall as Redis has it: of an error that is a table the script gets the words alone. */
-static int base_pcall(lua_State *L)
-{
-    int n = lua_gettop(L);
-    luaL_checkany(L, 1);
-    bool fine = lua_pcall(L, n - 1, LUA_MULTRET, 0) == LUA_OK;
-    if (!fine && lua_istable(L, -1)) {
-        if (lua_getfield(L, -1, "err") == LUA_TSTRING)
-            lua_replace(L, -2);
-        else
-            lua_pop(L, 1);
-    }
-    lua_pushboolean(L, fine);
-    lua_insert(L, 1);
-    return lua_gettop(L);
-}
-
 /* ---- replies made by hand ---- */
 
 static bool one_string(lua_State *L)
@@ -283,8 +266,6 @@ void api_open(lua_State *L, bool eval)
 {
     unsigned major = 0, minor = 0, patch = 0;
     sscanf(REDIS_VERSION, "%u.%u.%u", &major, &minor, &patch);
-    lua_pushcfunction(L, base_pcall);
-    script_set_global(L, "pcall");
     lua_createtable(L, 0, 32);
     luaL_setfuncs(L, functions, 0);
     if (eval)

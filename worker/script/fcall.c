@@ -151,17 +151,28 @@ static struct function *index_find(const struct libraries *ls, struct bytes name
 
 /* ---- compiling ---- */
 
-static void take_refs(lua_State *L, struct lib *l)
+/* The table of the functions, and the library: under pcall, since references take memory. */
+static int take_refs(lua_State *L)
 {
-    for (unsigned i = 0; i < l->n; i++) {
-        lua_getfield(L, -1, l->function[i].name);
-        if (lua_isnil(L, -1))
-            lua_pop(L, 1);
-        else
+    struct lib *l = lua_touserdata(L, 2);
+    for (unsigned i = 0; i < l->n; i++)
+        if (lua_getfield(L, 1, l->function[i].name) != LUA_TNIL)
             l->function[i].program.ref = luaL_ref(L, LUA_REGISTRYINDEX);
-    }
-    lua_pop(L, 1);
+        else
+            lua_pop(L, 1);
     l->compiled = true;
+    return 0;
+}
+
+static enum rc keep_compiled(lua_State *L, struct lib *l)
+{
+    lua_pushcfunction(L, take_refs);
+    lua_insert(L, -2);
+    lua_pushlightuserdata(L, l);
+    if (lua_pcall(L, 2, 0, 0) == LUA_OK)
+        return RC_OK;
+    lua_pop(L, 1);
+    return RC_NOMEM;
 }
 
 static enum rc compile_lib(struct call *c, struct engines *es, struct lib *l, const struct library_copy *now)
@@ -178,9 +189,11 @@ static enum rc compile_lib(struct call *c, struct engines *es, struct lib *l, co
     if (!rc)
         rc = library_load(L, s.body, how, &run, error);
     if (!rc)
-        take_refs(L, l);
-    else if (rc == RC_INVALID)
+        rc = keep_compiled(L, l);
+    if (rc == RC_INVALID)
         reply_errorf(c->reply, "ERR %s", error);
+    if (rc == RC_NOMEM) /* the state is full: the next call begins with an empty one */
+        engine_discard(es, &es->functions);
     l->slow = rc == RC_DEFER;
     free(run.functions.p);
     library_source_close(&s);

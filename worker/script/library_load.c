@@ -5,8 +5,8 @@
 
 #include <stdio.h>
 #include <stdlib.h>
-#include <time.h>
 
+#include "shm/base/clock.h"
 #include "worker/script/library_run.h"
 
 #define STATE_BYTES (256u << 20)
@@ -66,29 +66,20 @@ void library_source_close(struct library_source *s)
 /* ---- running it ---- */
 
 struct patience {
-    uint64_t until_us;
+    int64_t until_us;
     bool over;
 };
 
-static const char patience_key;
-
-static uint64_t clock_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (uint64_t)t.tv_sec * 1000000 + (uint64_t)t.tv_nsec / 1000;
-}
+/* Of what is being loaded. */
+static struct patience *patience_now;
 
 /* At load nothing can catch an error, so this ends it. */
 static void look_at_clock(lua_State *L, lua_Debug *ar)
 {
     (void)ar;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &patience_key);
-    struct patience *p = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (clock_us() < p->until_us)
+    if (mono_us() < patience_now->until_us)
         return;
-    p->over = true;
+    patience_now->over = true;
     lua_pushliteral(L, "FUNCTION LOAD timeout");
     lua_error(L);
 }
@@ -97,9 +88,8 @@ static void be_patient(lua_State *L, struct patience *p, enum load_patience how)
 {
     if (how == LOAD_TO_END)
         return;
-    p->until_us = clock_us() + (how == LOAD_BRIEFLY ? BRIEF_US : AT_LEAST_US);
-    lua_pushlightuserdata(L, p);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &patience_key);
+    p->until_us = mono_us() + (how == LOAD_BRIEFLY ? BRIEF_US : AT_LEAST_US);
+    patience_now = p;
     lua_sethook(L, look_at_clock, LUA_MASKCOUNT, HOOK_STEPS);
 }
 

@@ -6,8 +6,11 @@
 #include "shm/base/log.h"
 #include "worker/script/lua_lib.h"
 
-/* In the registry, by address: what is being loaded, its functions by name, and the globals that it sees. */
-static const char run_key, table_key, api_key;
+/* In the registry, by address: the functions by name of what is being loaded, and the globals that it sees. */
+static const char table_key, api_key;
+
+/* What is being loaded: a process does one after the other. */
+static struct library_run *loading;
 
 /* ---- register_function ---- */
 
@@ -129,10 +132,7 @@ static int register_function(lua_State *L)
 {
     int n = lua_gettop(L);
     uint32_t flags = 0;
-    lua_rawgetp(L, LUA_REGISTRYINDEX, &run_key);
-    struct library_run *run = lua_touserdata(L, -1);
-    lua_pop(L, 1);
-    if (!run)
+    if (!loading)
         refuse(L, "redis.register_function can only be called on FUNCTION LOAD command");
     if (n < 1 || n > 2)
         refuse(L, "wrong number of arguments to redis.register_function");
@@ -140,7 +140,7 @@ static int register_function(lua_State *L)
         flags = named_arguments(L);
     else
         two_arguments(L);
-    add_function(L, run, flags);
+    add_function(L, loading, flags);
     return 0;
 }
 
@@ -233,12 +233,6 @@ static void exchange_globals(lua_State *L)
 
 /* ---- running ---- */
 
-static void note_run(lua_State *L, struct library_run *run)
-{
-    lua_pushlightuserdata(L, run);
-    lua_rawsetp(L, LUA_REGISTRYINDEX, &run_key);
-}
-
 /* The message on the stack, or the table of an error that has its code already, as a sentence. */
 static enum rc failed(lua_State *L, const char *what, const char *code, char error[LIBRARY_ERROR])
 {
@@ -249,12 +243,23 @@ static enum rc failed(lua_State *L, const char *what, const char *code, char err
     return RC_INVALID;
 }
 
-/* The argument is the chunk. What can run out of memory is done here, under pcall. */
+struct attempt {
+    struct bytes body;
+    bool compiled;
+};
+
+/* All of it under pcall, since all of it can run out of memory. */
 static int run_protected(lua_State *L)
 {
+    struct attempt *a = lua_touserdata(L, 1);
+    lua_settop(L, 0);
     lua_createtable(L, 0, 8);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &table_key);
     push_api(L);
+    if (script_compile(L, "@user_function", a->body.p, a->body.n) != LUA_OK)
+        return lua_error(L);
+    a->compiled = true;
+    lua_insert(L, 1);
     exchange_globals(L);
     lua_insert(L, 1); /* the globals, the chunk */
     int status = lua_pcall(L, 0, 0, 0);
@@ -270,17 +275,15 @@ static int run_protected(lua_State *L)
 enum rc library_run(lua_State *L, struct bytes body, struct library_run *run, char error[LIBRARY_ERROR])
 {
     int top = lua_gettop(L);
+    struct attempt a = {.body = body};
     enum rc rc = RC_OK;
-    note_run(L, run);
-    if (script_compile(L, "@user_function", body.p, body.n) != LUA_OK) {
-        rc = failed(L, "Error compiling function", "", error);
-    } else {
-        lua_pushcfunction(L, run_protected);
-        lua_insert(L, -2);
-        if (lua_pcall(L, 1, 1, 0) != LUA_OK)
-            rc = failed(L, "Error registering functions", "ERR ", error);
-    }
-    note_run(L, NULL);
+    loading = run;
+    lua_pushcfunction(L, run_protected);
+    lua_pushlightuserdata(L, &a);
+    if (lua_pcall(L, 1, 1, 0) != LUA_OK)
+        rc = a.compiled ? failed(L, "Error registering functions", "ERR ", error)
+                        : failed(L, "Error compiling function", "", error);
+    loading = NULL;
     if (rc)
         lua_settop(L, top);
     return rc;

@@ -171,9 +171,7 @@ static int b_setmetatable(lua_State *L)
     lib_writable(L, 1);
     if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
         return luaL_error(L, "cannot change a protected metatable");
-    lua_settop(L, 2);
-    if (t == LUA_TTABLE && lib_view(L, 2))
-        lua_replace(L, 2);
+    lua_settop(L, 2); /* a view stays a view: getmetatable gives back what was set */
     set_metatable(L);
     lua_settop(L, 1);
     return 1;
@@ -199,9 +197,10 @@ static int b_next(lua_State *L)
     return 2;
 }
 
+/* The table that both hand back is the view, if it is one. */
 static int b_pairs(lua_State *L)
 {
-    lib_readable(L, 1);
+    luaL_checktype(L, 1, LUA_TTABLE);
     lua_pushcfunction(L, b_next);
     lua_pushvalue(L, 1);
     lua_pushnil(L);
@@ -210,15 +209,15 @@ static int b_pairs(lua_State *L)
 
 static int ipairs_step(lua_State *L)
 {
-    lua_Integer i = lib_integer(L, 2) + 1;
-    luaL_checktype(L, 1, LUA_TTABLE);
+    lua_Integer i = lib_int(L, 2) + 1;
+    lib_readable(L, 1);
     lua_pushnumber(L, (double)i);
     return lua_rawgeti(L, 1, i) == LUA_TNIL ? 0 : 2;
 }
 
 static int b_ipairs(lua_State *L)
 {
-    lib_readable(L, 1);
+    luaL_checktype(L, 1, LUA_TTABLE);
     lua_pushcfunction(L, ipairs_step);
     lua_pushvalue(L, 1);
     lua_pushnumber(L, 0);

@@ -9,6 +9,7 @@
 
 #include "worker/script/lua_lib.h"
 
+/* What a table needs of the stack; the buffer and the copy of the argument are not there in Redis. */
 #define ENOUGH_STACK 3
 
 void cjson_defaults(struct cjson_options *o)
@@ -174,9 +175,11 @@ static void put_object(struct encoder *e, int depth)
 static void put_table(struct encoder *e, int depth)
 {
     lua_State *L = e->L;
-    if (depth > e->o->encode_depth || lua_gettop(L) + ENOUGH_STACK > LIB_RESULTS_MAX ||
+    if (depth > e->o->encode_depth || lua_gettop(L) - 2 + ENOUGH_STACK > LIB_RESULTS_MAX ||
         !lua_checkstack(L, ENOUGH_STACK + 3))
         luaL_error(L, "Cannot serialise, excessive nesting (%d)", depth);
+    if (lib_view(L, -1))
+        lua_replace(L, -2);
     int n = array_length(e);
     if (n > 0)
         put_array(e, n, depth);

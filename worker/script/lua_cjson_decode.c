@@ -224,9 +224,11 @@ static void descend(struct decoder *d, int slots)
 {
     lua_State *L = d->L;
     d->depth++;
-    if (d->depth > d->o->decode_depth || lua_gettop(L) + slots > LIB_RESULTS_MAX ||
+    /* The buffer's place on the stack is not there in Redis. */
+    if (d->depth > d->o->decode_depth || lua_gettop(L) - 1 + slots > LIB_RESULTS_MAX ||
         !lua_checkstack(L, slots + 1))
-        luaL_error(L, "Found too many nested data structures (%d)", d->depth);
+        luaL_error(L, "Found too many nested data structures (%d) at character %d", d->depth,
+                   (int)(d->p - d->text));
     lua_newtable(L);
     next_token(d);
 }

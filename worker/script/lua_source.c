@@ -119,8 +119,8 @@ static void function_begins(struct source *s)
 
 static void block_ends(struct source *s)
 {
-    struct function *f = &s->functions[s->nfunctions - 1];
-    if (s->nfunctions && f->depth == s->depth) {
+    struct function *f = s->nfunctions ? &s->functions[s->nfunctions - 1] : NULL;
+    if (f && f->depth == s->depth) {
         if (f->vararg && f->names_arg) {
             s->edits[f->edit].insert = f->names_dots ? MAKE_NIL : MAKE_TABLE;
             s->inserted += sizeof(MAKE_TABLE);

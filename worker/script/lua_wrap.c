@@ -1,4 +1,4 @@
-/* Six functions inside liblua5.4.a, each called from another of its objects, are replaced at link time
+/* Functions inside liblua5.4.a, each called from another of its objects, are replaced at link time
  * (--wrap, in CMakeLists.txt): what 5.4 does differently from 5.1 and no library function could mend.
  *
  *   luaO_tostring         a number as text: 3.0 is "3"; fourteen digits; also in concatenations
@@ -7,6 +7,7 @@
  *   luaT_trybin*TM        arithmetic on strings, without metamethods that a script would see
  *   luaG_opinterror       blames the operand that 5.1 blames
  *   luaO_push*fstring     the texts of errors
+ *   luaF_newtbcupval      no value of a script is closed: what `<close>` runs, would run while a state is freed
  *   fmod                  5.1 computes a % b as a - floor(a/b)*b, which differs for huge and infinite b
  *
  * These are inner functions of 5.4, so their declarations stand here once more. lua_wrap_check compares what
@@ -52,6 +53,8 @@ enum {
     TAG_SHORT = 0x04,
     TAG_LONG = 0x14,
     TAG_FUNCTION = 0x16,
+    TAG_USERDATA = 0x07,
+    TAG_FALSE = 0x01,
     TAG_COLLECTABLE = 0x40
 };
 enum { EVENT_ADD = 6, EVENT_SUB, EVENT_MUL, EVENT_MOD, EVENT_POW, EVENT_DIV, EVENT_UNM = 18 };
@@ -66,6 +69,7 @@ void luaG_typeerror(lua_State *L, const struct lua_value *v, const char *what);
 void __real_luaK_prefix(void *fs, int op, struct lua_expression *e, int line);
 void __real_luaT_trybinTM(lua_State *L, const struct lua_value *a, const struct lua_value *b,
                           struct lua_value *to, int event);
+void __real_luaF_newtbcupval(lua_State *L, struct lua_value *v);
 const char *__real_luaO_pushvfstring(lua_State *L, const char *format, va_list args);
 
 void __wrap_luaO_tostring(lua_State *L, struct lua_value *v);
@@ -79,6 +83,7 @@ void __wrap_luaT_trybiniTM(lua_State *L, const struct lua_value *a, lua_Integer 
                            struct lua_value *to, int event);
 void __wrap_luaG_opinterror(lua_State *L, const struct lua_value *a, const struct lua_value *b,
                             const char *what);
+void __wrap_luaF_newtbcupval(lua_State *L, struct lua_value *v);
 const char *__wrap_luaO_pushvfstring(lua_State *L, const char *format, va_list args);
 const char *__wrap_luaO_pushfstring(lua_State *L, const char *format, ...);
 double __wrap_fmod(double a, double b);
@@ -216,6 +221,14 @@ void __wrap_luaG_opinterror(lua_State *L, const struct lua_value *a, const struc
 {
     double d;
     luaG_typeerror(L, as_number(a, &d) ? b : a, what);
+}
+
+/* The buffers of C functions are userdata, which scripts have none of. The low four bits of nil's tags are 0. */
+void __wrap_luaF_newtbcupval(lua_State *L, struct lua_value *v)
+{
+    if (v->tag != (TAG_USERDATA | TAG_COLLECTABLE) && v->tag != TAG_FALSE && v->tag & 0x0f)
+        luaL_error(L, "variable got a non-closable value");
+    __real_luaF_newtbcupval(L, v);
 }
 
 double __wrap_fmod(double a, double b)

@@ -40,14 +40,14 @@ void overtime_wrote(struct run *r)
         __atomic_or_fetch(&r->w->ctx.slot->script_kind, SCRIPT_HAS_WRITTEN, __ATOMIC_RELEASE);
 }
 
+/* Redis says SCRIPT KILL of functions, too. */
 static void end_by_order(struct run *r, lua_State *L)
 {
-    const char *who = r->p->flags & PROGRAM_EVAL ? "SCRIPT" : "FUNCTION";
     lua_Debug ar;
-    log_notice("Lua script killed by user with %s KILL.", who);
+    log_notice("Lua script killed by user with SCRIPT KILL.");
     r->killed = true;
     int line = lua_getstack(L, 0, &ar) && lua_getinfo(L, "Sl", &ar) ? ar.currentline : 0;
-    reply_errorf(r->c->reply, "ERR Script killed by user with %s KILL... script: %s, on %s:%d.", who,
+    reply_errorf(r->c->reply, "ERR Script killed by user with SCRIPT KILL... script: %s, on %s:%d.",
                  r->p->name, line ? ar.source : "@user_script", line);
     run_abandon(r, RC_OK);
 }
