@@ -287,7 +287,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
         return RC_DEFER;
     struct call c = call_of(cl, rq, cmd);
     size_t mark = w->out.len;
-    uint64_t from = w->tick; /* reading the clock takes as long as a lookup: once for each command is enough */
+    uint64_t from =
+        w->tick; /* reading the clock takes as long as a lookup: once for each command is enough */
     bool ready = a->located && a->key.db == c.db && cmd == a->cmd && !(cmd->flags & F_SCRIPT);
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
