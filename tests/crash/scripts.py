@@ -137,6 +137,17 @@ def long(program, *_):
         s.end()
 
 
+def ended(program, *_):
+    """SHUTDOWN NOSAVE does not wait for a script without end."""
+    with Skep(program, "--shutdown-timeout", "60") as s:
+        c = s.start()
+        endless = resp.Connection(port=s.server.port)
+        endless.send([b"EVAL", b"redis.call('incr', 'k') while true do end", b"0"])
+        time.sleep(0.3)
+        c.send([b"SHUTDOWN", b"NOSAVE"])
+        s.server.proc.wait(30)
+
+
 def lanes(s):
     from crowd import children_of
     return [pid for pid, title in children_of(s.server.proc.pid).items() if "lane" in title]
@@ -183,4 +194,4 @@ def many(program, *_):
 
 
 if __name__ == "__main__":
-    sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many}, sys.argv))
+    sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many, "ended": ended}, sys.argv))

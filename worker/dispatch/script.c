@@ -154,5 +154,9 @@ enum rc script_call(struct call *c)
             break;
     }
     keyplan_free(&plan);
-    return rc;
+    if (rc != RC_RANGE && rc != RC_MISSING)
+        return rc;
+    reply_error(c->reply, rc == RC_RANGE ? "ERR the script was undone: what it did is too long for the log"
+                                         : "ERR the script was undone: the server is shutting down");
+    return RC_OK;
 }

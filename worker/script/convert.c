@@ -229,6 +229,8 @@ void push_reply(lua_State *L, const char *reply, size_t n)
 
 /* ---- a value becomes a reply ---- */
 
+#define NESTED_MOST 7996 /* values on the stack, as in Redis: each level of a nested table is a call of C's */
+
 /* Type of the table's field, which is pushed if it is of that type. */
 static bool push_field(lua_State *L, const char *name, int type)
 {
@@ -351,7 +353,7 @@ static long long whole(lua_Number v)
 
 static void write_value(lua_State *L, struct reply *r, uint8_t resp)
 {
-    if (!lua_checkstack(L, 5)) {
+    if (lua_gettop(L) > NESTED_MOST || !lua_checkstack(L, 5)) {
         reply_error(r, "ERR reached lua stack limit");
         lua_pop(L, 1);
         return;

@@ -242,8 +242,8 @@ static int run_protected(lua_State *L)
     push_array(L, in->args, in->nargs);
     if (eval)
         script_set_global(L, "ARGV");
-    int status = lua_pcall(L, eval ? 0 : 2, 1, 1);
-    lua_sethook(L, NULL, 0, 0);
+    int status =
+        lua_pcall(L, eval ? 0 : 2, 1, 1); /* the hook stays: a reply's metamethods are the script's, too */
     struct reply *out = r->c->reply;
     uncount(self_worker->engines, L);
     if (status)

@@ -1,10 +1,12 @@
 #include "worker/script/overtime.h"
 #include "shm/base/log.h"
+#include "shm/persist.h"
 #include "worker/dispatch/busy.h"
 #include "worker/worker.h"
 
-#include <stdio.h>
 #include <time.h>
+
+#define GRACE_MS 1000u
 
 static uint64_t mono_ms(void)
 {
@@ -53,7 +55,11 @@ static void end_by_order(struct run *r, lua_State *L)
 void overtime_look(struct run *r, lua_State *L)
 {
     struct shm_slot *s = r->w->ctx.slot;
-    __atomic_store_n(&s->heartbeat_ms, mono_ms(), __ATOMIC_RELAXED);
+    uint64_t now = mono_ms();
+    __atomic_store_n(&s->heartbeat_ms, now, __ATOMIC_RELAXED);
     if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE)))
         end_by_order(r, L);
+    /* Nobody waits for a long script at the end: it is undone, and its client is told. */
+    if (heeds(r->w->ctx.root, HEED_LAST_SAVE) && now - s->script_since_ms > GRACE_MS)
+        run_abandon(r, RC_MISSING);
 }

@@ -136,6 +136,9 @@ GET t
 GET t
 @conn main
 FLUSHALL
+@conn c
+PING
+@conn main
 SET t 1 PX 1000
 @conn c
 GET t
