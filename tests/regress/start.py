@@ -225,7 +225,7 @@ def case_run_as(c):
             with open("/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid), encoding="ascii") as f:
                 family = [s.proc.pid] + [int(p) for p in f.read().split()]
             users = {os.stat("/proc/%d" % p).st_uid for p in family}
-            c.expect("master, worker and slow lanes, and their user", (4, {pwd.getpwnam("nobody").pw_uid}), (len(family), users))
+            c.expect("processes, and the users that they are", (4, {pwd.getpwnam("nobody").pw_uid}), (len(family), users))
 
 
 def case_arena_too_small(c):

@@ -14,6 +14,7 @@
 #include "worker/worker.h"
 
 #include <stdlib.h>
+#include <unistd.h>
 #include <string.h>
 
 #define STATE_BYTES (1ull << 30) /* what a script may come to */
@@ -43,6 +44,8 @@ struct engines *engines_of(struct worker *w)
     es->eval.lost = cache_lost;
     es->scripts = cache_make();
     functions_engine(es);
+    /* Two workers that draw the same numbers would make the same tokens; in Redis there is but one sequence. */
+    script_random_start((uint32_t)w->ctx.root->seed[0] ^ (uint32_t)getpid() * 2654435761u);
     return w->engines = es;
 }
 
