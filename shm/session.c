@@ -56,9 +56,9 @@ enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **
     uint32_t high = sessions_end();
     if (high && claim_in(ctx, *hint % high, high < CLAIM_TRIES ? high : CLAIM_TRIES, high, hint, out))
         return RC_OK;
-    uint32_t fresh = take_fresh(ctx->root);
-    if (fresh < ctx->root->nsessions && claim_at(ctx, fresh, out))
-        return RC_OK;
+    for (uint32_t fresh; (fresh = take_fresh(ctx->root)) < ctx->root->nsessions;)
+        if (claim_at(ctx, fresh, out))
+            return RC_OK; /* else somebody has come by, and was faster */
     return claim_in(ctx, 0, sessions_end(), sessions_end(), hint, out) ? RC_OK : RC_MISSING;
 }
 

@@ -15,3 +15,9 @@ add_executable(threads_track ${CMAKE_CURRENT_LIST_DIR}/threads_track.c ${CMAKE_S
 target_link_libraries(threads_track skep_shm pthread)
 add_test(NAME unit/threads_track COMMAND threads_track)
 set_tests_properties(unit/threads_track PROPERTIES LABELS unit TIMEOUT 120)
+
+# Two workers that accept at the same time.
+add_executable(threads_session ${CMAKE_CURRENT_LIST_DIR}/threads_session.c)
+target_link_libraries(threads_session skep_shm pthread)
+add_test(NAME unit/threads_session COMMAND threads_session)
+set_tests_properties(unit/threads_session PROPERTIES LABELS unit TIMEOUT 120)
