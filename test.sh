@@ -22,7 +22,8 @@ if [ ! -x "$build/skep" ]; then
     exit 1
 fi
 echo "== testing" >&2
-if ! ctest --test-dir "$build" --output-on-failure --no-tests=error -j 2 "$@"; then
+# One more than there are processors: many tests wait for something most of the time.
+if ! ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$(($(nproc) < 4 ? $(nproc) + 1 : 4))" "$@"; then
     echo "test.sh: tests failed; their names stand above, their output in $build/Testing/Temporary/LastTest.log" >&2
     exit 1
 fi

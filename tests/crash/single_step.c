@@ -37,7 +37,7 @@ static const struct stepped stepped[] = {
 #define LONG  3000u
 #define KILLS 2u
 #else
-#define LOOKS 500u
+#define LOOKS 350u
 #define LONG  16000u
 #define KILLS 8u
 #endif
