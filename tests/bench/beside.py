@@ -1,13 +1,14 @@
 #!/usr/bin/env python3
-"""collections.py - what collections cost beside redis-server: reads of ten and of a hundred elements, messages to a hundred
-subscribers, and how long a pushed element takes to a client that waits for it.
+"""beside.py - what collections and scripts cost beside redis-server: reads of ten and of a hundred elements, a script of one
+GET and one SET, messages to a hundred subscribers, how long a pushed element takes to a client that waits for it, and the
+memory of a hundred thousand different scripts.
 
-  collections.py build/skep [--only zrank,publish] [--runs 3] [--port 7321]
+  beside.py build/skep [--only zrank,publish] [--runs 3] [--port 7321]
 
 Run by hand: the figures depend on the machine, and only their ratios say something. The servers take turns, and a figure is
 the median of its runs. CPU figures: one worker, pipelines of 16, on eight connections; the rest: two workers.
 """
-import argparse, os, shlex, signal, socket, statistics, subprocess, tempfile, threading, time
+import argparse, hashlib, os, shlex, signal, socket, statistics, subprocess, tempfile, threading, time
 
 HZ = os.sysconf('SC_CLK_TCK')
 PIPE, CONNS, BATCHES = 16, 8, 64
@@ -69,7 +70,10 @@ def ask(s, data, replies):
 
 # ---- CPU of reads ----
 
+SCRIPT = "local v = redis.call('GET', KEYS[1]) redis.call('SET', KEYS[2], ARGV[1]) return v"
+SHA = hashlib.sha1(SCRIPT.encode()).hexdigest()
 READS = {
+    'evalsha': lambda i: ('EVALSHA', SHA, 2, 'key:%06d' % (i % 100000), 'other:%06d' % (i % 100000), 'x' * 64),
     'zrange': lambda i: ('ZRANGE', 'z', i % 99000, i % 99000 + 9),
     'zrank': lambda i: ('ZRANK', 'z', 'member:%08d' % (i % 100000)),
     'zrangebyscore': lambda i: ('ZRANGEBYSCORE', 'z', i % 99000, '+inf', 'LIMIT', 0, 10),
@@ -79,6 +83,9 @@ READS = {
 
 
 def fill(s):
+    ask(s, encode('SCRIPT', 'LOAD', SCRIPT), 1)
+    for at in range(0, 100000, 1000):
+        ask(s, b''.join(encode('SET', 'key:%06d' % i, 'x' * 64) for i in range(at, at + 1000)), 1000)
     for at in range(0, 100000, 1000):
         ask(s, b''.join(encode('ZADD', 'z', i, 'member:%08d' % i) for i in range(at, at + 1000)), 1000)
     for k in range(1000):
@@ -107,6 +114,25 @@ def read_cost(cmd, port, make):
     cost = (cpu_seconds(srv.proc.pid) - before) / (done * PIPE) * 1e6
     srv.stop()
     return cost
+
+
+# ---- scripts ----
+
+def footprint(pid):
+    """Each shared page counted once."""
+    lines = [line for p in family(pid) for line in open(f'/proc/{p}/smaps_rollup')]
+    return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith('Pss:'))
+
+
+def bodies(cmd, port):
+    """A hundred thousand different EVALs: megabytes more than before."""
+    srv = Server(cmd, port)
+    s, before = srv.connect(), footprint(srv.proc.pid)
+    for at in range(0, 100000, 100):
+        ask(s, b''.join(encode('EVAL', 'return %d' % i, 0) for i in range(at, at + 100)), 100)
+    grown = footprint(srv.proc.pid) - before
+    srv.stop()
+    return grown / 1e6
 
 
 # ---- messages ----
@@ -168,7 +194,7 @@ def main():
     a = ap.parse_args()
     rows = [(n, 1, 'us CPU', lambda c, m=m: read_cost(c, a.port, m)) for n, m in READS.items()]
     rows += [('publish', 2, 'k deliveries/s', lambda c: deliveries(c, a.port)),
-             ('blpop', 2, 'us', lambda c: pushed(c, a.port))]
+             ('blpop', 2, 'us', lambda c: pushed(c, a.port)), ('evals', 2, 'MB', lambda c: bodies(c, a.port))]
     for name, workers, unit, one in rows:
         if a.only and name not in a.only.split(','):
             continue
