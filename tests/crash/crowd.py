@@ -203,6 +203,11 @@ def all_running(connection, n):
     return wait_for("%d workers run" % n, lambda: len(running()) == n and running())
 
 
+def pid_of(s, title):
+    """A process bears its title a moment after it was forked."""
+    return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t.strip("\0 ") == title])[0]
+
+
 def check_arena(connection):
     answer = connection.command("DEBUG", "ARENA", "CHECK", timeout=30)
     if answer.kind == "error":

@@ -7,13 +7,11 @@ import sys
 import threading
 import time
 
-from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, wait_for, workers_of
+from crowd import (
+    Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, pid_of, wait_for, workers_of,
+)
 import resp
 import server
-
-
-def pid_of(s, title):
-    return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t == title])[0]
 
 
 def master(start):

@@ -7,7 +7,7 @@ import signal
 import sys
 import time
 
-from crowd import Failure, check_arena, children_of, main, wait_for
+from crowd import Failure, check_arena, children_of, main, pid_of, wait_for
 import resp
 import server
 
@@ -25,7 +25,7 @@ def expect(c, what, words, kind, value=None):
 
 
 def lane_of(s):
-    return [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: slow lane")][0]
+    return pid_of(s, "skep: slow lane 0")
 
 
 def served(s):
@@ -68,7 +68,7 @@ def whole(start):
 
 def broken(start):
     """The client, the lane or the worker goes while pieces are on their way: the key has one value or the other."""
-    with start("--workers", "2") as s:
+    with start("--workers", "2", "--slow-lanes", "1") as s:
         values = [noise(24 * MB, i) for i in range(2)]
         b = s.connect()
         b.sock.settimeout(60)
@@ -89,7 +89,7 @@ def broken(start):
                 if c.command("PING").value != b"PONG":
                     raise Failure("the connection is out of step")
             elif i % 3 == 2:
-                worker = [p for p, t in children_of(s.proc.pid).items() if t == "skep: worker %d" % (i // 3 % 2)][0]
+                worker = pid_of(s, "skep: worker %d" % (i // 3 % 2))
                 os.kill(worker, signal.SIGKILL)
                 try:
                     c.read(60)

@@ -9,7 +9,7 @@ import socket
 import sys
 import time
 
-from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, wait_for
+from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, pid_of, wait_for
 import resp
 import server
 
@@ -60,10 +60,6 @@ def info(c, name, section="persistence"):
         if line.startswith(name + ":"):
             return line.partition(":")[2]
     return None
-
-
-def pid_of(s, title):
-    return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t.strip("\0 ") == title])[0]
 
 
 def expect(c, wanted, *argv):

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Failure, check_arena, children_of, main, wait_for, workers_of
+from crowd import Failure, check_arena, children_of, main, pid_of, wait_for, workers_of
 import resp
 import server
 
@@ -52,11 +52,11 @@ def hesitant(s):
 
 def broken(start):
     """The lane dies in the middle of a reply: the connection ends, since an error there would be taken for a key."""
-    with start("--workers", "2") as s:
+    with start("--workers", "2", "--slow-lanes", "1") as s:
         b = s.connect()
         b.command("DEBUG", "POPULATE", "300000", "p" * 80)
         c = hesitant(s)
-        lane = [p for p, t in children_of(s.proc.pid).items() if t == "skep: slow lane 0"][0]
+        lane = pid_of(s, "skep: slow lane 0")
         os.kill(lane, signal.SIGKILL)
         time.sleep(0.5)
         try:

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from crowd import Failure, Watch, check_arena, children_of, main, wait_for, workers_of
+from crowd import Failure, Watch, check_arena, children_of, main, pid_of, wait_for, workers_of
 import resp
 import server
 
@@ -137,11 +137,11 @@ def addresses(start):
 
 def refused_late(start):
     """The lane dies while it waits for the answer about a new port: the change is taken back, by the master as well."""
-    with start("--workers", "2") as s:
+    with start("--workers", "2", "--slow-lanes", "1") as s:
         watch = Watch(s)
         c = s.connect()
         old, free = s.port, server.free_port()
-        lane = [p for p, t in children_of(s.proc.pid).items() if t == "skep: slow lane 0"][0]
+        lane = pid_of(s, "skep: slow lane 0")
         with Stopped(s):
             c.send([b"CONFIG", b"SET", b"port", b"%d" % free])
             time.sleep(0.2)
