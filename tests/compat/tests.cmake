@@ -79,3 +79,20 @@ if(TARGET skep)
                    --folder ${CMAKE_BINARY_DIR}/script_users)
   set_tests_properties(compat/script_users PROPERTIES LABELS compat TIMEOUT 300)
 endif()
+
+# What runs scripts in everyday life, from npm; npm/package.json has the exact versions. Where they cannot be installed the
+# first of these fails with words, and the others are not run.
+if(TARGET skep)
+  set(npm ${CMAKE_CURRENT_LIST_DIR}/npm)
+  set(npm_installed ${CMAKE_CURRENT_BINARY_DIR}/npm)
+  add_test(NAME compat/npm_install COMMAND python3 ${npm}/install.py ${npm_installed})
+  set_tests_properties(compat/npm_install PROPERTIES LABELS compat TIMEOUT 300 FIXTURES_SETUP npm COST 900)
+  function(npm_test name)
+    add_test(NAME compat/npm_${name} COMMAND ${compat} ${ARGN} node ${npm}/${name}.js)
+    set_tests_properties(compat/npm_${name} PROPERTIES LABELS compat TIMEOUT 120 FIXTURES_REQUIRED npm
+                         ENVIRONMENT NODE_PATH=${npm_installed}/node_modules)
+  endfunction()
+  foreach(name redlock rate_limiter bullmq_load)
+    npm_test(${name})
+  endforeach()
+endif()
