@@ -92,7 +92,7 @@ if(TARGET skep)
     set_tests_properties(compat/npm_${name} PROPERTIES LABELS compat TIMEOUT 120 FIXTURES_REQUIRED npm
                          ENVIRONMENT NODE_PATH=${npm_installed}/node_modules)
   endfunction()
-  foreach(name redlock rate_limiter bullmq_load)
+  foreach(name bee_queue bullmq_load ioredis rate_limiter redlock)
     npm_test(${name})
   endforeach()
 endif()
