@@ -35,8 +35,9 @@ async function manyJobs() {
   const progress = new Set();
   producer.on('global:completed', (id, result) => completed.set(id, (completed.get(id) ?? []).concat(JSON.parse(result))));
   producer.on('global:progress', (id, at) => progress.add(at));
-  await producer.eclient.subscribe('ready?');
-  await producer.isReady();
+  const c = connect();
+  const channels = ['bull:many:completed', 'bull:many:progress'];
+  await until('subscriptions', async () => String(await c.pubsub('NUMSUB', ...channels)) === channels.join(',1,') + ',1');
   const runs = [];
   for (const consumer of consumers) {
     consumer.process('double', 4, async (job) => {
@@ -100,11 +101,10 @@ async function delayed() {
     order.push(job.data.name);
     assert.ok(Date.now() >= job.timestamp + job.opts.delay || job.data.name === 'promoted', job.data.name + ' came early');
   });
-  await q.add({ name: 'third' }, { delay: 1300 });
-  await q.add({ name: 'first' }, { delay: 400 });
-  await q.add({ name: 'second' }, { delay: 800 });
-  const far = await q.add({ name: 'promoted' }, { delay: 86400000 });
-  const gone = await q.add({ name: 'gone' }, { delay: 86400000 });
+  const delays = { third: 1300, first: 400, second: 800, promoted: 86400000, gone: 86400000 };
+  // All in one transaction: a pause between them would change their order.
+  const added = await q.addBulk(Object.entries(delays).map(([name, delay]) => ({ data: { name }, opts: { delay } })));
+  const [, , , far, gone] = added;
   await reached(q, { completed: 3, delayed: 2 });
   assert.deepEqual(order, ['first', 'second', 'third']);
   await far.promote();

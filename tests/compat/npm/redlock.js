@@ -27,7 +27,8 @@ async function takeAndExtend(a, b, [one, two]) {
   await many.unlock();
   assert.equal(await one.exists('lock:one', 'lock:two', 'lock:three'), 0);
 
-  await a.lock('lock:short', 30);
+  await a.lock('lock:short', LONG_MS);
+  await one.pexpire('lock:short', 30);
   while (await two.exists('lock:short')) await sleep(10);
   await (await b.lock('lock:short', LONG_MS)).unlock();
 }
