@@ -135,7 +135,7 @@ class Server:
                     return None
                 for line in (info.value or b"").decode("latin-1").splitlines():
                     if line.startswith("crashes_repaired:") and line.strip() != "crashes_repaired:%d" % kills:
-                        return "a worker died during the script: " + line
+                        return "the script kills %d workers, and these died: %s" % (kills, line)
                 answer = c.command("DEBUG", "ARENA", "CHECK", timeout=30)
                 if answer.kind == "error" and b"not allowed" not in answer.value:
                     return "DEBUG ARENA CHECK: " + answer.value.decode("latin-1")

@@ -30,6 +30,7 @@ async function killWorkers(c, finished) {
     if (before.length === 0) return; // redis-server has none to kill
     assert.equal(before.length, 2);
     const { pid } = before[n % 2];
+    await sleep(Math.random() * 20); // else it would always be struck when it has just answered us
     process.kill(pid, 'SIGKILL');
     await until('a new worker', async () => {
       const now = await workers(c);
