@@ -22,20 +22,28 @@ function count(counts, id) {
   counts.set(id, (counts.get(id) ?? 0) + 1);
 }
 
-// Kills one worker after the other by the server's own list, each in the middle of the work; a new one takes its place.
+// Steps of a transaction, most of them of bull's scripts here: before the one that makes it count, and after.
+const POINTS = ['TX_BEFORE_COMMIT', 'TX_COMMITTED', 'TX_PUBLISHED', 'TX_UNLOCKED_ONE'];
+
+async function deaths(c) {
+  return Number((await c.info('workers')).match(/crashes_repaired:(\d+)/)[1]);
+}
+
+// One worker after the other dies in the middle of the work: by a signal at any moment, or, where the build has crash points,
+// by itself inside a transaction.
 async function killWorkers(c, finished) {
   for (let n = 0; n < KILLS; n++) {
     await until('progress before kill ' + n, async () => (await finished()) >= ((n + 1) * JOBS) / (KILLS + 2));
-    const before = await workers(c);
-    if (before.length === 0) return; // redis-server has none to kill
-    assert.equal(before.length, 2);
-    const { pid } = before[n % 2];
-    await sleep(Math.random() * 20); // else it would always be struck when it has just answered us
-    process.kill(pid, 'SIGKILL');
-    await until('a new worker', async () => {
-      const now = await workers(c);
-      return now.length === 2 && now.every((w) => w.pid !== pid);
-    });
+    const running = await workers(c);
+    if (running.length === 0) return; // redis-server has none to kill
+    assert.equal(running.length, 2);
+    const point = POINTS[(n >> 1) % POINTS.length];
+    const armed = n % 2 === 1 && (await c.call('DEBUG', 'CRASHPOINT', point, 10).catch(() => false));
+    if (!armed) {
+      await sleep(Math.random() * 20); // else it would always be struck when it has just answered us
+      process.kill(running[(n >> 1) % 2].pid, 'SIGKILL');
+    }
+    await until('the death and a new worker', async () => (await deaths(c)) === n + 1 && (await workers(c)).length === 2);
   }
 }
 
@@ -56,9 +64,11 @@ run('bull, workers killed', async () => {
   c.on('error', () => {});
   const producer = queue(broken);
   const consumers = [queue(broken), queue(broken), queue(broken)];
+  let [closed, stalled] = [0, 0];
   const [runs, local, global] = [new Map(), new Map(), new Map()];
   consumers[0].on('global:completed', (id) => count(global, id));
   for (const consumer of consumers) {
+    consumer.on('stalled', () => stalled++);
     consumer.on('completed', (job) => count(local, job.id));
     consumer.process(3, async (job) => {
       count(runs, job.id);
@@ -67,7 +77,6 @@ run('bull, workers killed', async () => {
     });
   }
   const finished = () => producer.getCompletedCount();
-  let closed = 0;
   for (const q of [producer, ...consumers]) for (const one of q.clients) one.on('close', () => closed++);
   const killer = killWorkers(c, finished);
   // The id is ours: a job whose adding was not answered is added again by the library, and must not become two.
@@ -77,5 +86,5 @@ run('bull, workers killed', async () => {
   await until(states, async () => (await finished()) === JOBS && (await producer.getActiveCount()) === 0);
   await check(producer, runs, [local, global]);
   const again = [...runs.values()].reduce((sum, n) => sum + n - 1, 0);
-  console.log('%d kills, %d connections lost, %d runs repeated', KILLS, closed, again);
+  console.log('%d kills, %d connections lost, %d jobs found stalled, %d runs repeated', KILLS, closed, stalled, again);
 });

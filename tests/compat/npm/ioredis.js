@@ -25,6 +25,10 @@ async function ownCommands([one, two]) {
   await assert.rejects(two.refuse(), { message: 'MINE own words' });
   await assert.rejects(one.tell(3, 'a'), /Number of keys can't be greater than number of args/);
 
+  one.defineCommand('total', { numberOfKeys: 1, lua: "return 'total:' .. redis.call('GET', KEYS[1]) / 1" });
+  assert.equal(await one.total('n'), 'total:11');
+  await assert.rejects(one.call('EVAL', "return redis.call('LPUSH', KEYS[1], 'x')", 1, 'n'), /WRONGTYPE/);
+
   // After SCRIPT FLUSH the library's EVALSHA is answered with NOSCRIPT, and it sends the text.
   await two.script('FLUSH');
   assert.equal(await one.addto('n', 1), 12);
