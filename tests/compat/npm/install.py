@@ -3,7 +3,7 @@
 
     install.py FOLDER
 
-What is there already is left alone. Programs of packages are not run. Where npm or its registry is missing, this fails
+What is there already is left alone. Programs of packages are not run. Where npm or what it fetches from is missing, this fails
 with words: a silent pass would hide that nothing was tried.
 """
 
@@ -37,9 +37,9 @@ def install(folder):
     except FileNotFoundError:
         return "npm is missing: apt-get install npm"
     except subprocess.TimeoutExpired:
-        return "npm ci did not end in %d s: can it reach its registry (npm config get registry; npm ping)?" % LIMIT_S
+        return "npm ci did not end in %d s: can npm reach its packages (npm ping)?" % LIMIT_S
     if done.returncode != 0:
-        words = "npm ci failed with %d: can it reach its registry (npm config get registry; npm ping)? It said:\n%s"
+        words = "npm ci failed with %d: can npm reach its packages (npm ping)? It said:\n%s"
         return words % (done.returncode, done.stderr + done.stdout)
     return None
 
