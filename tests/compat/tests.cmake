@@ -72,12 +72,6 @@ if(TARGET skep)
   add_test(NAME compat/lua_server
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/lua_both.py --server "$<TARGET_FILE:skep> --workers 2")
   set_tests_properties(compat/lua_server PROPERTIES LABELS compat TIMEOUT 120)
-
-  # Users of scripts, from npm: the time is for installing them.
-  add_test(NAME compat/script_users
-           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/script_users.py --server "$<TARGET_FILE:skep> --workers 2"
-                   --folder ${CMAKE_BINARY_DIR}/script_users)
-  set_tests_properties(compat/script_users PROPERTIES LABELS compat TIMEOUT 300)
 endif()
 
 # What runs scripts in everyday life, from npm; npm/package.json has the exact versions. Where they cannot be installed the
