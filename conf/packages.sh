@@ -1,6 +1,8 @@
 # Read by run.sh, test.sh and docker/: which Debian packages are needed, and how they come onto the machine.
 BUILD_PACKAGES="build-essential cmake libev-dev libjemalloc-dev liblua5.4-dev liblz4-dev"
 TEST_PACKAGES="redis-server redis-tools python3 python3-redis libhiredis-dev nodejs node-redis clang-format"
+# Debian's npm is a package of its own; the nodejs of others brings one, and would not stand beside it.
+command -v npm >/dev/null || TEST_PACKAGES="$TEST_PACKAGES npm"
 RUN_PACKAGES="libev4 libjemalloc2 liblz4-1"
 
 # need_packages NAME...: installs those that are missing, and starts no service of theirs.

@@ -11,7 +11,14 @@ try {
 
 async function main() {
   const url = 'redis://127.0.0.1:' + process.env.SKEP_PORT;
-  const c = redis.createClient({ url, name: 'node', socket: { connectTimeout: 20000 } });
+  const scripts = {
+    addto: redis.defineScript({
+      NUMBER_OF_KEYS: 1,
+      SCRIPT: "return redis.call('INCRBY', KEYS[1], ARGV[1])",
+      transformArguments: (key, by) => [key, String(by)],
+    }),
+  };
+  const c = redis.createClient({ url, name: 'node', scripts, socket: { connectTimeout: 20000 } });
   c.on('error', (e) => { console.error(e); process.exit(1); });
   await c.connect();
 
@@ -29,6 +36,16 @@ async function main() {
   const counts = await Promise.all(Array.from({ length: 2000 }, () => c.incr('n')));
   assert.deepEqual(counts, Array.from({ length: 2000 }, (_, i) => i + 1));
 
+  // The library asks by digest, and sends the text when the server does not know it.
+  assert.equal(await c.addto('n', 3), 2003);
+  await c.scriptFlush();
+  assert.equal(await c.addto('n', 3), 2006);
+  assert.deepEqual(await c.multi().addto('n', 1).get('n').exec(), [2007, '2007']);
+  assert.deepEqual(await c.eval('return {KEYS[1], ARGV[1]}', { keys: ['k'], arguments: ['a'] }), ['k', 'a']);
+  const digest = await c.scriptLoad('return 7');
+  assert.deepEqual(await c.scriptExists([digest, 'x']), [true, false]);
+  assert.equal(await c.evalSha(digest), 7);
+
   const wanted = new Set();
   for (let i = 0; i < 300; i++) wanted.add('scan:' + i);
   await c.mSet([...wanted].map((key) => [key, 'v']));
@@ -45,6 +62,7 @@ async function main() {
   await other.select(3);
   await other.set('in3', '1');
   assert.equal(await c.get('in3'), null);
+  assert.equal(await other.addto('n', 2), 2);
   await other.quit();
   assert.match(await c.info('server'), /redis_version:7/);
   assert.equal(await c.flushAll(), 'OK');

@@ -72,10 +72,22 @@ if(TARGET skep)
   add_test(NAME compat/lua_server
            COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/lua_both.py --server "$<TARGET_FILE:skep> --workers 2")
   set_tests_properties(compat/lua_server PROPERTIES LABELS compat TIMEOUT 120)
+endif()
 
-  # Users of scripts, from npm: the time is for installing them.
-  add_test(NAME compat/script_users
-           COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/script_users.py --server "$<TARGET_FILE:skep> --workers 2"
-                   --folder ${CMAKE_BINARY_DIR}/script_users)
-  set_tests_properties(compat/script_users PROPERTIES LABELS compat TIMEOUT 300)
+# What runs scripts in everyday life, from npm; npm/package.json has the exact versions. Where they cannot be installed the
+# first of these fails with words, and the others are not run.
+if(TARGET skep)
+  set(npm ${CMAKE_CURRENT_LIST_DIR}/npm)
+  set(npm_installed ${CMAKE_CURRENT_BINARY_DIR}/npm)
+  add_test(NAME compat/npm_install COMMAND python3 ${npm}/install.py ${npm_installed})
+  set_tests_properties(compat/npm_install PROPERTIES LABELS compat TIMEOUT 300 FIXTURES_SETUP npm COST 900)
+  function(npm_test name)
+    add_test(NAME compat/npm_${name} COMMAND ${compat} ${ARGN} node ${npm}/${name}.js)
+    set_tests_properties(compat/npm_${name} PROPERTIES LABELS compat TIMEOUT 120 FIXTURES_REQUIRED npm
+                         ENVIRONMENT NODE_PATH=${npm_installed}/node_modules)
+  endfunction()
+  foreach(name bee_queue bull bullmq_load ioredis rate_limiter redlock)
+    npm_test(${name})
+  endforeach()
+  npm_test(bull_kill --kills 8)
 endif()
