@@ -14,16 +14,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* How much is tried. By default a part, which still passes every point of every operation: there are a hundred operations.
+/* How much is tried. By default a part, which still passes every point of every operation: there are 150 operations.
  * --all: every third hit and every repairer. A fork takes many times longer under AddressSanitizer: less then. */
 #if defined(__SANITIZE_ADDRESS__)
 static struct {
     unsigned hits_of_repair, repairs_apart, hits_apart;
-} volume = {2, 20, 20};
+} volume = {2, 80, 1000};
 #else
 static struct {
     unsigned hits_of_repair, repairs_apart, hits_apart;
-} volume = {200, 5, 2};
+} volume = {200, 10, 4};
 #endif
 
 static unsigned fired[CP_COUNT];

@@ -38,7 +38,7 @@ static const struct stepped stepped[] = {
 #define KILLS 2u
 #else
 #define LOOKS 350u
-#define LONG  16000u
+#define LONG  6000u
 #define KILLS 8u
 #endif
 
