@@ -188,6 +188,11 @@ void arena_detach(void);            /* tests only */
 uint64_t arena_default_bytes(void); /* what the machine or the cgroup allows */
 uint64_t arena_shape(void);
 
+/* CLIENT PAUSE lasts: nothing changes, and what is over is not removed either. */
+static inline bool root_paused(const struct shm_root *root, int64_t now_ms)
+{
+    return root->pause_mode && root->pause_until_ms > now_ms;
+}
 static inline struct shm_root *arena_root(void)
 {
     return (struct shm_root *)shm_base;

@@ -50,6 +50,11 @@ bool worker_expire(struct worker *w)
     unsigned slice = w->expire_left_us < EXPIRE_SLICE_US ? w->expire_left_us : EXPIRE_SLICE_US;
     int64_t began = mono_us();
     bool limit_hit;
+    /* While clients are paused the keyspace stands still: whoever has paused them may be copying it. */
+    if (root_paused(ctx->root, w->now_ms)) {
+        w->expire_left_us = 0;
+        return false;
+    }
     if (ctx->root->active_expire_off || heeds(ctx->root, HEED_LOADING) || !batch_enter(ctx))
         return w->expire_left_us;
     walk.part = ctx->slot->index;
@@ -91,7 +96,7 @@ void memory_limit(struct worker *w)
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
     unsigned evicted, most = EVICT_STEP + 2 * (unsigned)(now - commands);
     commands = now;
-    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING)) {
+    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING) || root_paused(w->ctx.root, w->now_ms)) {
         w->over_maxmemory = false;
         note_excess(w, false);
         return;

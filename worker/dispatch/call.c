@@ -307,7 +307,7 @@ void call_expire(struct call *c, const struct key_ref *seen)
     struct tx tx;
     tx_begin(&tx, c->ctx);
     key_locate(&k);
-    enum rc rc = key_latch(&tx, &k);
+    enum rc rc = root_paused(c->ctx->root, c->now_ms) ? RC_MISSING : key_latch(&tx, &k);
     if (!rc)
         rc = k.entry && expired(c, key_entry(&k)) ? key_del(&tx, &k, false) : RC_MISSING;
     if (!rc)
