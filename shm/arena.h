@@ -167,9 +167,9 @@ struct shm_ctx {
     struct shm_root *root;
     struct shm_slot *slot;
     uint32_t id; /* the slot's number */
-    /* NULL, or told after a key was removed because of its time or for want of memory. Inside a batch. */
+    /* NULL, or told that a key goes because of its time or for want of memory, before the commit. Inside a batch. */
     void (*gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key);
-    /* Likewise of a hash that has lost fields, before the commit; emptied: and itself, with them. */
+    /* Likewise of a hash that has lost fields; emptied: and itself, with them. */
     void (*fields_gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied);
     uint32_t held_by;       /* slot + 1 of who held the latch that was not had last */
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
@@ -188,6 +188,11 @@ void arena_detach(void);            /* tests only */
 uint64_t arena_default_bytes(void); /* what the machine or the cgroup allows */
 uint64_t arena_shape(void);
 
+/* CLIENT PAUSE lasts: nothing changes, and what is over is not removed either. */
+static inline bool root_paused(const struct shm_root *root, int64_t now_ms)
+{
+    return root->pause_mode && root->pause_until_ms > now_ms;
+}
 static inline struct shm_root *arena_root(void)
 {
     return (struct shm_root *)shm_base;

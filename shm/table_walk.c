@@ -91,7 +91,7 @@ struct purge {
     void *arg;
     unsigned removed, left;
     enum rc rc;
-    struct bytes key[PURGE_TOLD]; /* what went; the entries stay readable until the batch ends */
+    struct bytes key[PURGE_TOLD]; /* what goes: in the entries, which the commit frees */
 };
 
 /* The chain's words stay as they are until the commit, so the walk may go on. */
@@ -135,9 +135,10 @@ enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *wan
         tx_abort(&tx);
         return rc;
     }
-    tx_commit(&tx);
+    /* Now, since the commit cannot fail; behind it another process may write to the entries' blocks. */
     for (unsigned i = 0; ctx->gone && i < p.removed && i < PURGE_TOLD; i++)
         ctx->gone(ctx, db, p.key[i]);
+    tx_commit(&tx);
     *removed += p.removed;
     if (!p.left)
         table_adjust(ctx, t, pos);

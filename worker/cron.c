@@ -50,13 +50,17 @@ bool worker_expire(struct worker *w)
     unsigned slice = w->expire_left_us < EXPIRE_SLICE_US ? w->expire_left_us : EXPIRE_SLICE_US;
     int64_t began = mono_us();
     bool limit_hit;
+    /* While clients are paused the keyspace stands still: whoever has paused them may be copying it. */
+    if (root_paused(ctx->root, w->now_ms)) {
+        w->expire_left_us = 0;
+        return false;
+    }
     if (ctx->root->active_expire_off || heeds(ctx->root, HEED_LOADING) || !batch_enter(ctx))
         return w->expire_left_us;
     walk.part = ctx->slot->index;
     walk.parts = w->cfg->workers > (int64_t)walk.part ? (unsigned)w->cfg->workers : walk.part + 1;
-    bool told = track_used(ctx->root);
-    ctx->gone = told || w->cfg->notify_flags & NOTIFY_EXPIRED ? tell_expired : NULL;
-    ctx->fields_gone = told || w->cfg->notify_flags & (NOTIFY_HASH | NOTIFY_GENERIC) ? tell_fields : NULL;
+    ctx->gone = tell_expired; /* whoever listens: the first client may begin to cache at any moment */
+    ctx->fields_gone = tell_fields;
     ctx->slot->stats.expired += expire_cycle(ctx, &walk, w->now_ms, effort, slice, &limit_hit);
     batch_leave(ctx);
     w->expire_left_us = limit_hit ? w->expire_left_us - slice : 0;
@@ -91,14 +95,14 @@ void memory_limit(struct worker *w)
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
     unsigned evicted, most = EVICT_STEP + 2 * (unsigned)(now - commands);
     commands = now;
-    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING)) {
+    if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING) || root_paused(w->ctx.root, w->now_ms)) {
         w->over_maxmemory = false;
         note_excess(w, false);
         return;
     }
     if (!batch_enter(&w->ctx))
         return;
-    w->ctx.gone = w->cfg->notify_flags & NOTIFY_EVICTED || track_used(w->ctx.root) ? tell_evicted : NULL;
+    w->ctx.gone = tell_evicted;
     enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
     batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;

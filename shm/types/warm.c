@@ -99,11 +99,6 @@ static void all_down(struct way *y, unsigned n)
     }
 }
 
-static inline const uint32_t *slots_end(const struct shm_node *leaf)
-{
-    return (const uint32_t *)(const void *)((const char *)leaf + leaf->room);
-}
-
 /* A map's leaf: its slots, and where the next item goes. */
 READS_RACILY static void fetch_slots(struct way *y)
 {
@@ -126,8 +121,13 @@ READS_RACILY static void fetch_item(struct way *y)
     y->item = NULL;
     if (!n)
         return;
-    const uint32_t *end = slots_end(n);
-    for (unsigned i = 1; i <= n->n && sizeof(uint32_t) * i <= NODE_MAX; i++) {
+    /* Both may be others than they were before: behind the arena's last node nothing is mapped. */
+    size_t room = __atomic_load_n(&n->room, __ATOMIC_RELAXED);
+    unsigned slots = __atomic_load_n(&n->n, __ATOMIC_RELAXED);
+    if (room > NODE_MAX || sizeof(uint32_t) * slots > room)
+        return;
+    const uint32_t *end = (const uint32_t *)(const void *)((const char *)n + room);
+    for (unsigned i = 1; i <= slots; i++) {
         uint32_t slot = end[-(int)i];
         if ((slot & 0xffff) != ((y->key - 1) & 0xffff) || !still(y))
             continue;

@@ -23,7 +23,7 @@ SHORT_MS = 20
 ROWS = """
 HSET K F V F V|HSET K F V|HSETNX K F V|HDEL K F F|HINCRBY K N 3|HINCRBYFLOAT K N 1.5|HINCRBY K N 1|HMSET K F V|HPERSIST K G
 HPEXPIRE K S G|HPEXPIRE K S G|HPEXPIRE K S NX G|HPEXPIRE K L G|HEXPIRE K 5000 G|HPEXPIRE K L XX G|HPEXPIRE K L GT G
-HPEXPIRE K S LT G|HPEXPIREAT K 1 G|HPEXPIREAT K 0 LT G|COPY K K REPLACE|COPY K K DB 1|RENAME K K|MOVE K 1|DEL K|HGETALL K
+PEXPIRE K L|HPEXPIRE K S LT G|HPEXPIREAT K 1 G|HPEXPIREAT K 0 LT G|COPY K K REPLACE|COPY K K DB 1|RENAME K K|MOVE K 1|DEL K|HGETALL K
 """
 ROWS = [row.split() for line in ROWS.strip().splitlines() for row in line.split("|")]
 
@@ -59,6 +59,20 @@ def many(conn, rnd):
     conn.command("HPEXPIRE", key, str(SHORT_MS // 2), "FIELDS", str(len(some)), *some)
 
 
+def lone(conn):
+    """The last field of a hash that expires itself: who writes to it when its time is over keeps the key, and its expiry."""
+    conn.command("DEBUG", "SET-ACTIVE-EXPIRE", "0")
+    rows = ("HSET K f v", "HSETNX K f v", "HINCRBY K f 3", "HINCRBYFLOAT K f 1.5", "HSET K g v f v")
+    for i, row in enumerate(2 * rows):
+        key = "lone%d" % i
+        conn.command("HSET", key, "f", "7" if i < len(rows) else "y" * 600)
+        conn.command("PEXPIRE", key, "5000000")
+        conn.command("HPEXPIRE", key, "1", "FIELDS", "1", "f")
+        time.sleep(0.005)
+        conn.command(*row.replace("K", key).split())
+    conn.command("DEBUG", "SET-ACTIVE-EXPIRE", "1")
+
+
 def payload(conn, rnd):
     got = conn.command("DUMP", rnd.choice(KEYS)).value
     if got is not None:
@@ -89,7 +103,7 @@ def run(conn, rnd, count):
 
 
 def state(conn, moments=True):
-    """The fields of every hash, with their values, and when they expire."""
+    """The fields of every hash, with their values, and when they and it expire."""
     seen = {}
     for db in range(2):
         conn.command("SELECT", str(db))
@@ -101,6 +115,7 @@ def state(conn, moments=True):
                 until = [v.value for v in conn.command("HPEXPIRETIME", key, "FIELDS", str(len(names)), *names).value]
             if names:
                 seen[db, key] = sorted(zip(names, flat[1::2], until))
+                seen[db, key].append(("expires", conn.command("PEXPIRETIME", key).value))
     return seen
 
 
@@ -135,6 +150,7 @@ def main():
     try:
         with server.Server(args.server, ["--appendonly", "yes", "--auto-aof-rewrite-percentage", "0"]) as ours:
             conn = ours.connect()
+            lone(conn)
             run(conn, rnd, args.count)
             time.sleep(2 * SHORT_MS / 1000)
             want = state(conn)
@@ -152,7 +168,7 @@ def main():
             restarted("the dump", args.server, ["--appendonly", "no"], folder, want)
             for db, key in want:
                 conn.command("SELECT", str(db))
-                names = [f for f, _, _ in want[db, key]]
+                names = [row[0] for row in want[db, key][:-1]]
                 conn.command("HPERSIST", key, "FIELDS", str(len(names)), *names)
             conn.command("DEBUG", "SET-ACTIVE-EXPIRE", "1")
             while b"subexpiry" in conn.command("INFO", "keyspace").value:

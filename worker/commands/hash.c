@@ -184,6 +184,12 @@ void hash_change(struct call *c, struct dict *d)
     d->now_ms = hides_ms(c);
 }
 
+static void tell_expired(struct call *c, struct key_ref *k)
+{
+    c->ctx->slot->stats.expired_fields++;
+    call_notify(c, NOTIFY_HASH, "hexpired", k);
+}
+
 enum rc hash_find(struct call *c, struct dict *d, struct bytes field, struct dict_place *at)
 {
     if (dict_find(d, field, at) || LIKELY(!at->there))
@@ -191,17 +197,38 @@ enum rc hash_find(struct call *c, struct dict *d, struct bytes field, struct dic
     enum rc rc = hash_reap_field(d, at, field);
     if (rc)
         return rc;
-    c->ctx->slot->stats.expired_fields++;
-    call_notify(c, NOTIFY_HASH, "hexpired", d->k);
+    tell_expired(c, d->k);
     dict_find(d, field, at);
     return RC_OK;
+}
+
+/* Looks for a field that is to have a value. One that has expired goes first (*expired), which the log is not told, but the value: HDEL
+ * of the last field would take the key from a replay, with the key's own expiry. */
+static enum rc find_to_put(struct call *c, struct dict *d, struct bytes field, struct dict_place *at,
+                           bool *expired)
+{
+    *expired = !dict_find(d, field, at) && at->there;
+    if (LIKELY(!*expired))
+        return RC_OK;
+    enum rc rc = dict_del(d, at);
+    if (rc)
+        return rc;
+    tell_expired(c, d->k);
+    dict_find(d, field, at);
+    return RC_OK;
+}
+
+static enum rc effect_hset(struct call *c, struct bytes field, struct bytes value)
+{
+    return call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), call_key(c, 0)->key, field, value});
 }
 
 static enum rc set_field(struct call *c, struct dict *d, struct bytes field, struct bytes value, bool *added)
 {
     struct hash_limits l = limits(c);
     struct dict_place at;
-    enum rc rc = hash_find(c, d, field, &at);
+    bool expired;
+    enum rc rc = find_to_put(c, d, field, &at, &expired);
     *added = !rc && !at.found;
     return rc ? rc : hash_put(d, &at, &l, field, value);
 }
@@ -258,12 +285,15 @@ void cmd_hsetnx(struct call *c)
     if (!key_fits(c, TYPE_HASH))
         return;
     hash_change(c, &d);
-    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    bool expired;
+    enum rc rc = find_to_put(c, &d, c->argv[2], &at, &expired);
     bool found = at.found;
     if (!rc && !found)
         rc = hash_put(&d, &at, &l, c->argv[2], c->argv[3]);
     if (!rc)
         rc = dict_end(&d);
+    if (!rc && expired)
+        rc = effect_hset(c, c->argv[2], c->argv[3]);
     if (rc) {
         call_fail(c, rc);
         return;
@@ -323,7 +353,8 @@ void cmd_hincrby(struct call *c)
     if (!arg_int64(c, 3, &delta) || !key_fits(c, TYPE_HASH))
         return;
     hash_change(c, &d);
-    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    bool expired;
+    enum rc rc = find_to_put(c, &d, c->argv[2], &at, &expired);
     if (!rc && at.found && !number_to_int64(at.value, &v)) {
         reply_error(c->reply, "ERR hash value is not an integer");
         return;
@@ -332,8 +363,11 @@ void cmd_hincrby(struct call *c)
         reply_error(c->reply, "ERR increment or decrement would overflow");
         return;
     }
+    struct bytes sum = {text, number_from_int64(text, v)};
     if (!rc)
-        rc = put_number(c, &d, &at, (struct bytes){text, number_from_int64(text, v)});
+        rc = put_number(c, &d, &at, sum);
+    if (!rc && expired)
+        rc = effect_hset(c, c->argv[2], sum);
     if (rc) {
         call_fail(c, rc);
         return;
@@ -361,7 +395,8 @@ void cmd_hincrbyfloat(struct call *c)
     if (!key_fits(c, TYPE_HASH))
         return;
     hash_change(c, &d);
-    enum rc rc = hash_find(c, &d, c->argv[2], &at);
+    bool expired;
+    enum rc rc = find_to_put(c, &d, c->argv[2], &at, &expired);
     if (!rc && at.found && !number_to_long_double(at.value, &v)) {
         reply_error(c->reply, "ERR hash value is not a float");
         return;
@@ -376,7 +411,7 @@ void cmd_hincrbyfloat(struct call *c)
     if (!rc)
         rc = put_number(c, &d, &at, sum);
     if (!rc)
-        rc = call_effect(c, 4, (struct bytes[]){BYTES_LIT("HSET"), k->key, c->argv[2], sum});
+        rc = effect_hset(c, c->argv[2], sum);
     if (!rc && until_ms)
         rc = effect_hpexpireat(c, k->key, until_ms, &c->argv[2], 1);
     if (rc) {

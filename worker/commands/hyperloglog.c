@@ -65,7 +65,7 @@ static bool may_cache(const struct call *c, const struct key_ref *k)
     const struct shm_root *root = c->ctx->root;
     if (entry_enc(key_entry(k)) != ENC_RAW || key_pending(k) || heeds(root, ~0u))
         return false;
-    if (root->pause_mode && root->pause_until_ms > c->now_ms)
+    if (root_paused(root, c->now_ms))
         return false;
     return !wal_on(root) || !__atomic_load_n(&persist(root)->wal.fault, __ATOMIC_ACQUIRE);
 }

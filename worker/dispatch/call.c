@@ -301,13 +301,22 @@ void call_adjust(struct shm_ctx *ctx, struct key_ref *k)
         table_adjust(ctx, k->table, k->hash);
 }
 
+/* It goes behind the read that found it missing, and a client that keeps that goes on doing so: also one that hears
+ * nothing of what it has caused. */
+static void note_expiry(struct call *c, const struct key_ref *k)
+{
+    note_change(c, k, true);
+    if (UNLIKELY(c->client && c->client->track) && tracking_keeps(c->client))
+        change_read(c->w, c->client, k->key, k->hash);
+}
+
 void call_expire(struct call *c, const struct key_ref *seen)
 {
     struct key_ref k = *seen;
     struct tx tx;
     tx_begin(&tx, c->ctx);
     key_locate(&k);
-    enum rc rc = key_latch(&tx, &k);
+    enum rc rc = root_paused(c->ctx->root, c->now_ms) ? RC_MISSING : key_latch(&tx, &k);
     if (!rc)
         rc = k.entry && expired(c, key_entry(&k)) ? key_del(&tx, &k, false) : RC_MISSING;
     if (!rc)
@@ -317,7 +326,7 @@ void call_expire(struct call *c, const struct key_ref *seen)
     } else {
         tx_commit(&tx);
         c->ctx->slot->stats.expired++;
-        note_change(c, &k, true);
+        note_expiry(c, &k);
         call_notify_first(c, NOTIFY_EXPIRED, "expired", &k);
     }
     if (seen->stale)

@@ -166,7 +166,7 @@ static bool paused(const struct client *cl, uint32_t flags)
     const struct shm_root *root = cl->w->ctx.root;
     if (heeds(root, HEED_LAST_SAVE) && flags & (F_WRITE | F_MAY_REPLICATE))
         return true;
-    if (LIKELY(!root->pause_mode) || root->pause_until_ms <= cl->w->now_ms)
+    if (LIKELY(!root_paused(root, cl->w->now_ms)))
         return false;
     if (root->pause_mode == 2)
         return true; /* CLIENT UNPAUSE waits, too: as in Redis only the time ends such a pause */

@@ -27,11 +27,11 @@ static void note_change(struct worker *w, struct bytes key, uint64_t hash, uint6
         note(w, &(struct noted){hash, author, key.n, 0, expired ? CHANGE_EXPIRED : CHANGE_MADE}, key.p);
 }
 
-/* Of a transaction or a script in the slow lane that reads as well it is not known what came first. Its client is told in
- * any case. Keys of the hidden databases concern nobody. */
+/* Of a transaction or a script in the slow lane that reads as well it is not known what came first, and what a command there
+ * found expired it has read. Its client is told in any case. Keys of the hidden databases concern nobody. */
 void change_note(struct call *c, const struct key_ref *k, bool expired)
 {
-    bool anonymous = c->anonymous || (c->in_lane && c->in_script);
+    bool anonymous = c->anonymous || (c->in_lane && (c->in_script || expired));
     if (!c->loading && k->db < c->ctx->root->ndbs)
         note_change(c->w, k->key, k->hash, anonymous ? 0 : c->session->id, expired);
 }
