@@ -8,7 +8,7 @@
 void keyplan_again(struct keyplan *p)
 {
     p->n = p->planned = p->found = 0;
-    p->refused = false;
+    p->refused = p->unlatched = false;
 }
 
 void keyplan_free(struct keyplan *p)
@@ -59,6 +59,7 @@ enum rc keyplan_latch(struct keyplan *p, struct tx *tx)
 
 enum rc keyplan_find_again(struct keyplan *p, struct tx *tx)
 {
+    p->unlatched = true;
     for (unsigned i = 0; i < p->n; i++) {
         struct key_ref *k = &p->keys[i];
         k->table = db_table(p->ctx->root, k->db);
@@ -139,7 +140,8 @@ static struct bytes keep_name(struct keyplan *p, struct bytes key, uint64_t hash
     return (struct bytes){g->key, g->n};
 }
 
-/* A bucket that this transaction has latched already is shared: what its keys did may stand in any redo. */
+/* A bucket that this transaction has latched already, or uses without a latch, is shared: what its keys did may stand in
+ * any redo. */
 static void share_bucket(struct keyplan *p, struct key_ref *k)
 {
     for (unsigned i = 0; i < p->n; i++)
@@ -155,10 +157,11 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
     if (!k->table)
         return RC_BUSY; /* to make one takes a transaction: before the next try */
     key_locate(k);
-    if (!latch_mine(&k->bucket->latch, p->ctx->id))
-        return key_latch(tx, k);
-    share_bucket(p, k);
-    return RC_OK;
+    bool shared = p->unlatched || latch_mine(&k->bucket->latch, p->ctx->id);
+    enum rc rc = latch_mine(&k->bucket->latch, p->ctx->id) ? RC_OK : key_latch(tx, k);
+    if (!rc && shared)
+        share_bucket(p, k);
+    return rc;
 }
 
 enum rc keyplan_key(struct keyplan *p, struct tx *tx, struct bytes key, uint32_t db, unsigned *at)

@@ -155,6 +155,7 @@ void script_count(struct call *c)
         st->usec += t->usec;
         st->failed += t->failed;
         st->rejected += t->rejected;
+        c->ctx->slot->stats.commands += t->calls;
     }
     for (unsigned i = 0; i < es->nerrors; i++)
         for (unsigned n = 0; n < es->error[i].count; n++)
