@@ -62,6 +62,8 @@ static int s_reverse(lua_State *L)
     size_t n;
     luaL_Buffer b;
     const char *s = luaL_checklstring(L, 1, &n);
+    size_t work = 0;
+    lib_work(L, &work, n);
     char *to = luaL_buffinitsize(L, &b, n);
     for (size_t i = 0; i < n; i++)
         to[i] = s[n - 1 - i];
@@ -81,7 +83,8 @@ static int s_rep(lua_State *L)
     }
     if (len > (size_t)INT64_MAX / 2 / (size_t)n)
         return luaL_error(L, "not enough memory");
-    size_t total = len * (size_t)n;
+    size_t total = len * (size_t)n, work = 0;
+    lib_work(L, &work, total);
     char *to = luaL_buffinitsize(L, &b, total);
     for (size_t at = 0; at < total; at += len)
         memcpy(to + at, s, len);
