@@ -37,9 +37,10 @@ static int s_sub(lua_State *L)
 
 static int mapped(lua_State *L, int (*map)(int))
 {
-    size_t n;
+    size_t n, work = 0;
     luaL_Buffer b;
     const char *s = luaL_checklstring(L, 1, &n);
+    lib_work(L, &work, n);
     char *to = luaL_buffinitsize(L, &b, n);
     for (size_t i = 0; i < n; i++)
         to[i] = (char)map((unsigned char)s[i]);
@@ -59,10 +60,9 @@ static int s_upper(lua_State *L)
 
 static int s_reverse(lua_State *L)
 {
-    size_t n;
+    size_t n, work = 0;
     luaL_Buffer b;
     const char *s = luaL_checklstring(L, 1, &n);
-    size_t work = 0;
     lib_work(L, &work, n);
     char *to = luaL_buffinitsize(L, &b, n);
     for (size_t i = 0; i < n; i++)

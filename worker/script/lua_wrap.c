@@ -59,7 +59,16 @@ enum {
     TAG_FALSE = 0x01,
     TAG_COLLECTABLE = 0x40
 };
-enum { EVENT_ADD = 6, EVENT_SUB, EVENT_MUL, EVENT_MOD, EVENT_POW, EVENT_DIV, EVENT_UNM = 18, EVENT_CALL = 23 };
+enum {
+    EVENT_ADD = 6,
+    EVENT_SUB,
+    EVENT_MUL,
+    EVENT_MOD,
+    EVENT_POW,
+    EVENT_DIV,
+    EVENT_UNM = 18,
+    EVENT_CALL = 23
+};
 enum { EXPRESSION_FLOAT = 5, OPERATOR_ADD = 0, OPERATOR_LEN = 3 };
 #define RESERVED_GOTO 10 /* its place among the reserved words */
 

@@ -61,7 +61,8 @@ void overtime_look(struct run *r, lua_State *L)
     uint64_t now = mono_ms();
     __atomic_store_n(&s->heartbeat_ms, now, __ATOMIC_RELAXED);
     /* What has begun to write since it was looked at goes on: it would end half done. */
-    if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE) == busy_mark(s->script_since_ms)) && !r->wrote)
+    if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE) == busy_mark(s->script_since_ms)) &&
+        !r->wrote)
         end_by_order(r, L);
     /* Nobody waits for a long script at the end: it is undone, and its client is told. */
     if (heeds(r->w->ctx.root, HEED_LAST_SAVE) && now - s->script_since_ms > GRACE_MS)

@@ -24,3 +24,7 @@ get x
 select 1
 get x
 dbsize
+# Forty thousand late keys in the few buckets of a young table.
+select 2
+eval "for i = 1, 40000 do redis.call('set', 'k' .. i, i) end local n = 0 for i = 1, 40000 do n = n + redis.call('get', 'k' .. i) end return n" 0
+dbsize
