@@ -211,7 +211,7 @@ struct shm_slot {
     uint64_t heartbeat_ms;
     uint64_t busy_since_ms;            /* 0: waiting for events */
     uint64_t script_since_ms;          /* a lane: since when it runs a script; 0: it does not */
-    uint32_t script_kind, script_kill; /* worker/dispatch/busy.h; 1: it is to end */
+    uint32_t script_kind, script_kill; /* worker/dispatch/busy.h; 0, or which one is to end */
     uint64_t lua_bytes;                /* of its Lua states */
     int64_t body_bytes; /* of scripts that it stored less those that it removed: a figure, not undone */
     char script_told[SCRIPT_TOLD]; /* the same: what FUNCTION STATS says of it */

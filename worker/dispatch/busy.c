@@ -24,8 +24,9 @@ void busy_kill(struct call *c, bool eval)
     bool any = false;
     for (uint32_t i = 0; i < c->ctx->root->nslots; i++) {
         struct shm_slot *s = slot_at(i);
+        uint64_t from = since(s);
         uint32_t kind = __atomic_load_n(&s->script_kind, __ATOMIC_ACQUIRE);
-        if (!since(s))
+        if (!from)
             continue;
         if (kind & SCRIPT_HAS_WRITTEN) {
             why = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
@@ -35,7 +36,7 @@ void busy_kill(struct call *c, bool eval)
         } else if (!(kind & (eval ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION))) {
             why = eval ? ERR_BUSY_FUNCTION : ERR_BUSY_SCRIPT;
         } else {
-            __atomic_store_n(&s->script_kill, 1, __ATOMIC_RELEASE);
+            __atomic_store_n(&s->script_kill, busy_mark(from), __ATOMIC_RELEASE);
             any = true;
         }
     }

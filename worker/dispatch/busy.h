@@ -20,6 +20,11 @@
 #define ERR_BUSY_FUNCTION                                                                                    \
     "BUSY Redis is busy running a script. You can only call FUNCTION KILL or SHUTDOWN NOSAVE."
 
+/* What script_kill of a slot says to the script that has run since then, and to none that begins later. */
+static inline uint32_t busy_mark(uint64_t since_ms)
+{
+    return (uint32_t)since_ms | 1u;
+}
 /* SCRIPT KILL (eval) or FUNCTION KILL: ends what runs of this kind, and replies. */
 void busy_kill(struct call *c, bool eval);
 /* Notes in the process's slot what it runs: the function's name, and the command that called it, cut to what has room. */

@@ -292,6 +292,7 @@ static enum rc run_transaction(struct exec *x)
 {
     bool write = x->m->flags & (F_WRITE | F_CACHES | F_SCRIPT);
     size_t posted = post_mark(x->c->w), noted = changes_mark(x->c->w);
+    struct keyspace_counts counted = stats_mark(x->c->ctx);
     struct keyplan *p = &x->plan;
     script_forget(x->c->w);
     enum rc rc = begin(x);
@@ -308,6 +309,7 @@ static enum rc run_transaction(struct exec *x)
     if (rc) {
         post_cut(x->c->w, posted);
         changes_cut(x->c->w, noted);
+        stats_cut(x->c->ctx, counted);
         return rc;
     }
     note_need(x);

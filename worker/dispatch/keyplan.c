@@ -8,7 +8,7 @@
 void keyplan_again(struct keyplan *p)
 {
     p->n = p->planned = p->found = 0;
-    p->refused = false;
+    p->refused = p->shared = false;
 }
 
 void keyplan_free(struct keyplan *p)
@@ -59,6 +59,7 @@ enum rc keyplan_latch(struct keyplan *p, struct tx *tx)
 
 enum rc keyplan_find_again(struct keyplan *p, struct tx *tx)
 {
+    p->shared = true; /* buckets that are not latched, which does not show whose they are */
     for (unsigned i = 0; i < p->n; i++) {
         struct key_ref *k = &p->keys[i];
         k->table = db_table(p->ctx->root, k->db);
@@ -139,14 +140,13 @@ static struct bytes keep_name(struct keyplan *p, struct bytes key, uint64_t hash
     return (struct bytes){g->key, g->n};
 }
 
-/* A bucket that this transaction has latched already is shared: what its keys did may stand in any redo. */
-static void share_bucket(struct keyplan *p, struct key_ref *k)
+/* From now on every key looks for its words in the whole log: a bucket may have several keys, and what each of them did
+ * may stand in any redo. Once for all keys, since thousands of late ones meet in few buckets. */
+static void share_buckets(struct keyplan *p)
 {
-    for (unsigned i = 0; i < p->n; i++)
-        if (p->keys[i].bucket == k->bucket)
-            p->keys[i].redo_from = 0;
-    k->redo_from = 0;
-    key_find(k);
+    for (unsigned i = 0; !p->shared && i < p->n; i++)
+        p->keys[i].redo_from = 0;
+    p->shared = true;
 }
 
 static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
@@ -155,9 +155,16 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
     if (!k->table)
         return RC_BUSY; /* to make one takes a transaction: before the next try */
     key_locate(k);
-    if (!latch_mine(&k->bucket->latch, p->ctx->id))
-        return key_latch(tx, k);
-    share_bucket(p, k);
+    if (latch_mine(&k->bucket->latch, p->ctx->id)) {
+        share_buckets(p);
+        key_find(k);
+    } else {
+        enum rc rc = key_latch(tx, k);
+        if (rc)
+            return rc;
+    }
+    if (p->shared)
+        k->redo_from = 0;
     return RC_OK;
 }
 

@@ -25,6 +25,7 @@ struct keyplan {
     struct keyplan_name *grown; /* every key that came late, in this try or before: planned by the next */
     unsigned ngrown, grown_cap;
     bool refused;   /* a late key was not had: with another try it is planned */
+    bool shared;    /* several keys may have one bucket: each looks at all redos */
     uint32_t *find; /* number of a key + 1 by its hash: open addressing, for plans of many keys */
     unsigned find_cap, found;
 };

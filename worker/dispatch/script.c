@@ -4,6 +4,7 @@
 #include "worker/dispatch/script.h"
 #include "shm/wal.h"
 #include "worker/dispatch/block.h"
+#include "worker/dispatch/stats.h"
 #include "worker/net/pubsub.h"
 #include "worker/net/tracking.h"
 #include "worker/worker.h"
@@ -107,6 +108,7 @@ static enum rc run_in_tx(struct call *c, struct keyplan *p)
 static enum rc attempt(struct call *c, struct keyplan *p)
 {
     size_t mark = c->reply->len, posted = post_mark(c->w), noted = changes_mark(c->w);
+    struct keyspace_counts counted = stats_mark(c->ctx);
     c->rc = RC_OK;
     c->script = NULL;
     script_forget(c->w);
@@ -125,6 +127,7 @@ static enum rc attempt(struct call *c, struct keyplan *p)
         c->reply->len = mark;
         post_cut(c->w, posted);
         changes_cut(c->w, noted);
+        stats_cut(c->ctx, counted);
     }
     return rc;
 }

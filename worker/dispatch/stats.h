@@ -30,6 +30,25 @@ void stats_command(struct call *c, uint64_t usec, bool failed);
 /* An error reply was written, whether a command ran or was refused; line begins with its '-'. */
 void stats_error(struct shm_ctx *ctx, const char *line, size_t n);
 
+/* What a try has counted of keys, to be taken back when it comes to nothing. */
+struct keyspace_counts {
+    uint64_t hits, misses, expired, expired_fields, dirty;
+};
+static inline struct keyspace_counts stats_mark(const struct shm_ctx *ctx)
+{
+    const struct shm_stats *s = &ctx->slot->stats;
+    return (struct keyspace_counts){s->hits, s->misses, s->expired, s->expired_fields, s->dirty};
+}
+static inline void stats_cut(struct shm_ctx *ctx, struct keyspace_counts mark)
+{
+    struct shm_stats *s = &ctx->slot->stats;
+    s->hits = mark.hits;
+    s->misses = mark.misses;
+    s->expired = mark.expired;
+    s->expired_fields = mark.expired_fields;
+    s->dirty = mark.dirty;
+}
+
 /* The histogram's bucket of a time; bucket i holds times up to stats_bucket_ns(i). */
 static inline unsigned stats_bucket(uint64_t usec)
 {

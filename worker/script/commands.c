@@ -200,6 +200,7 @@ static enum rc run_on_databases(struct run *r, struct call *c)
 static void run_select(struct run *r, struct call *c)
 {
     struct shm_session s = *c->session;
+    s.db = r->db; /* where it stays if there is no such database */
     c->session = &s;
     cmd_select(c);
     r->db = s.db;

@@ -155,6 +155,7 @@ void script_count(struct call *c)
         st->usec += t->usec;
         st->failed += t->failed;
         st->rejected += t->rejected;
+        c->ctx->slot->stats.commands += t->calls;
     }
     for (unsigned i = 0; i < es->nerrors; i++)
         for (unsigned n = 0; n < es->error[i].count; n++)
@@ -263,6 +264,7 @@ static void run_begin(struct engines *es, struct call *c, const struct program *
     struct bytes *argv = r->argv;
     int cap = r->argv_cap;
     *r = (struct run){.w = c->w, .c = c, .p = p, .L = p->engine->L, .resp = 2, .db = c->db, .last_error = -1};
+    r->reply_from = c->reply->len;
     r->reply = reply;
     r->argv = argv;
     r->argv_cap = cap;

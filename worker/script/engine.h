@@ -52,6 +52,7 @@ struct run {
     bool reads; /* commands that write are refused */
     bool allow_oom, wrote, over_memory;
     bool killed;
+    size_t reply_from;    /* where its own reply begins */
     uint8_t resp;         /* in which protocol its commands answer */
     uint32_t db;          /* SELECT in a script is the script's own */
     int32_t last_error;   /* in the tally: the last command that answered with an error */

@@ -70,6 +70,16 @@ static inline void lib_add(struct lib_buffer *b, const void *p, size_t n)
 
 /* Long loops in C have no instructions that a hook could count: they call it themselves. */
 void lib_breathe(lua_State *L);
+/* The same, every so many of the steps that are counted in *done. */
+#define LIB_STEPS_A_BREATH 100000
+static inline void lib_work(lua_State *L, size_t *done, size_t steps)
+{
+    *done += steps;
+    if (*done < LIB_STEPS_A_BREATH)
+        return;
+    *done = 0;
+    lib_breathe(L);
+}
 
 /* Number text (lua_number.c). */
 #define NUMBER_TEXT_MAX 32

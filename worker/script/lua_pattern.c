@@ -4,19 +4,18 @@
 
 #include "worker/script/lua_lib.h"
 
-#define CAPTURES_MAX   32
-#define DEPTH_MAX      200 /* calls of match in match */
-#define SPECIALS       "^$*+?.([%-"
-#define OPEN           (-1)
-#define PLACE          (-2)
-#define STEPS_A_BREATH 100000
+#define CAPTURES_MAX 32
+#define DEPTH_MAX    200 /* calls of match in match */
+#define SPECIALS     "^$*+?.([%-"
+#define OPEN         (-1)
+#define PLACE        (-2)
 
 struct matcher {
     lua_State *L;
     const char *from, *to; /* the subject */
     const char *end;       /* of the pattern */
     int level, depth;
-    unsigned steps;
+    size_t steps;
     struct {
         const char *at;
         ptrdiff_t len;
@@ -127,11 +126,12 @@ static bool in_set(int c, const char *p, const char *last)
     return !found;
 }
 
-static bool single(const struct matcher *m, const char *s, const char *p, const char *end)
+static bool single(struct matcher *m, const char *s, const char *p, const char *end)
 {
     int c;
     if (s >= m->to)
         return false;
+    lib_work(m->L, &m->steps, (size_t)(end - p));
     c = (unsigned char)*s;
     switch (*p) {
     case '.':
@@ -154,6 +154,7 @@ static const char *match_balance(struct matcher *m, const char *s, const char *p
     char open = *p, close = p[1];
     int nested = 1;
     while (++s < m->to) {
+        lib_work(m->L, &m->steps, 1);
         if (*s == close) {
             if (--nested == 0)
                 return s + 1;
@@ -214,6 +215,7 @@ static const char *match_again(struct matcher *m, const char *s, int c)
 {
     int i = check_capture(m, c);
     size_t len = (size_t)m->capture[i].len;
+    lib_work(m->L, &m->steps, (size_t)(m->to - s) >= len ? len : 1);
     if ((size_t)(m->to - s) >= len && memcmp(m->capture[i].at, s, len) == 0)
         return s + len;
     return NULL;
@@ -281,10 +283,7 @@ static const char *match_here(struct matcher *m, const char *s, const char *p)
 {
     const char *e = NULL;
     for (bool on = true; on;) {
-        if (++m->steps >= STEPS_A_BREATH) {
-            m->steps = 0;
-            lib_breathe(m->L);
-        }
+        lib_work(m->L, &m->steps, 1);
         if (p == m->end)
             return s;
         if (*p == '(')

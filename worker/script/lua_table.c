@@ -4,8 +4,6 @@
 
 #include "worker/script/lua_lib.h"
 
-#define STEPS_A_BREATH 100000
-
 /* As `#`: the collector of lengths knows nothing of metamethods. */
 static int length(lua_State *L, int index)
 {
@@ -33,7 +31,8 @@ static int t_concat(lua_State *L)
     int64_t i = lib_opt_int(L, 3, 1);
     int64_t last = lua_isnoneornil(L, 4) ? readable(L, 1) : (readable(L, 1), lib_int(L, 4));
     luaL_buffinit(L, &b);
-    for (; i <= last; i++) {
+    for (size_t steps = 0; i <= last; i++) {
+        lib_work(L, &steps, 1 + n / 64);
         lua_rawgeti(L, 1, i);
         if (!lua_isstring(L, -1))
             return luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", luaL_typename(L, -1),
@@ -112,6 +111,7 @@ static int t_maxn(lua_State *L)
 static int t_insert(lua_State *L)
 {
     int64_t end = (int64_t)writable(L, 1) + 1, at = end;
+    size_t steps = 0;
     switch (lua_gettop(L)) {
     case 2:
         break;
@@ -120,6 +120,7 @@ static int t_insert(lua_State *L)
         end = at > end ? at : end;
         lib_writable(L, 1);
         for (int64_t i = end; i > at; i--) {
+            lib_work(L, &steps, 1);
             lua_rawgeti(L, 1, i - 1);
             lua_rawseti(L, 1, i);
         }
@@ -135,11 +136,13 @@ static int t_insert(lua_State *L)
 static int t_remove(lua_State *L)
 {
     int64_t end = writable(L, 1), at = lib_opt_int(L, 2, (int)end);
+    size_t steps = 0;
     if (!(1 <= at && at <= end))
         return 0;
     lib_writable(L, 1);
     lua_rawgeti(L, 1, at);
     for (; at < end; at++) {
+        lib_work(L, &steps, 1);
         lua_rawgeti(L, 1, at + 1);
         lua_rawseti(L, 1, at);
     }
@@ -152,16 +155,13 @@ static int t_remove(lua_State *L)
  * the top when it compares. */
 struct sorting {
     lua_State *L;
-    unsigned steps;
+    size_t steps;
 };
 
 static bool before(struct sorting *s, int a, int b)
 {
     lua_State *L = s->L;
-    if (++s->steps >= STEPS_A_BREATH) {
-        s->steps = 0;
-        lib_breathe(L);
-    }
+    lib_work(L, &s->steps, 1);
     if (lua_isnil(L, 2))
         return lua_compare(L, a, b, LUA_OPLT);
     lua_pushvalue(L, 2);

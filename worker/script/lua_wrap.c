@@ -7,6 +7,8 @@
  *   luaT_trybin*TM        arithmetic on strings, without metamethods that a script would see
  *   luaG_opinterror       blames the operand that 5.1 blames
  *   luaO_push*fstring     the texts of errors
+ *   luaT_gettmbyobj       what is no function is not called in another's place: 5.4 follows a chain of `__call`
+ *   luaS_createlngstrobj  before a concatenation makes a long string, the hook is called
  *   luaF_newtbcupval      no value of a script is closed: what `<close>` runs, would run while a state is freed
  *   fmod                  5.1 computes a % b as a - floor(a/b)*b, which differs for huge and infinite b
  *
@@ -57,7 +59,16 @@ enum {
     TAG_FALSE = 0x01,
     TAG_COLLECTABLE = 0x40
 };
-enum { EVENT_ADD = 6, EVENT_SUB, EVENT_MUL, EVENT_MOD, EVENT_POW, EVENT_DIV, EVENT_UNM = 18 };
+enum {
+    EVENT_ADD = 6,
+    EVENT_SUB,
+    EVENT_MUL,
+    EVENT_MOD,
+    EVENT_POW,
+    EVENT_DIV,
+    EVENT_UNM = 18,
+    EVENT_CALL = 23
+};
 enum { EXPRESSION_FLOAT = 5, OPERATOR_ADD = 0, OPERATOR_LEN = 3 };
 #define RESERVED_GOTO 10 /* its place among the reserved words */
 
@@ -69,6 +80,8 @@ void luaG_typeerror(lua_State *L, const struct lua_value *v, const char *what);
 void __real_luaK_prefix(void *fs, int op, struct lua_expression *e, int line);
 void __real_luaT_trybinTM(lua_State *L, const struct lua_value *a, const struct lua_value *b,
                           struct lua_value *to, int event);
+const struct lua_value *__real_luaT_gettmbyobj(lua_State *L, const struct lua_value *v, int event);
+void *__real_luaS_createlngstrobj(lua_State *L, size_t len);
 void __real_luaF_newtbcupval(lua_State *L, struct lua_value *v);
 const char *__real_luaO_pushvfstring(lua_State *L, const char *format, va_list args);
 
@@ -83,6 +96,8 @@ void __wrap_luaT_trybiniTM(lua_State *L, const struct lua_value *a, lua_Integer 
                            struct lua_value *to, int event);
 void __wrap_luaG_opinterror(lua_State *L, const struct lua_value *a, const struct lua_value *b,
                             const char *what);
+const struct lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const struct lua_value *v, int event);
+void *__wrap_luaS_createlngstrobj(lua_State *L, size_t len);
 void __wrap_luaF_newtbcupval(lua_State *L, struct lua_value *v);
 const char *__wrap_luaO_pushvfstring(lua_State *L, const char *format, va_list args);
 const char *__wrap_luaO_pushfstring(lua_State *L, const char *format, ...);
@@ -223,6 +238,23 @@ void __wrap_luaG_opinterror(lua_State *L, const struct lua_value *a, const struc
     luaG_typeerror(L, as_number(a, &d) ? b : a, what);
 }
 
+/* A table that is its own `__call` would take minutes to fill the stack, in which no hook is called. The low four bits of
+ * every function's tag are those of a C function. */
+const struct lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const struct lua_value *v, int event)
+{
+    static const struct lua_value none;
+    const struct lua_value *found = __real_luaT_gettmbyobj(L, v, event);
+    return event == EVENT_CALL && (found->tag & 0x0f) != (TAG_FUNCTION & 0x0f) ? &none : found;
+}
+
+/* A thousand of them, as many as the hook counts, may copy gigabytes. */
+void *__wrap_luaS_createlngstrobj(lua_State *L, size_t len)
+{
+    if (len >= LIB_STEPS_A_BREATH)
+        lib_breathe(L);
+    return __real_luaS_createlngstrobj(L, len);
+}
+
 /* The buffers of C functions are userdata, which scripts have none of. The low four bits of nil's tags are 0. */
 void __wrap_luaF_newtbcupval(lua_State *L, struct lua_value *v)
 {
@@ -332,8 +364,24 @@ static void check_text(lua_State *L, const char *chunk, const char *wanted)
     lua_pop(L, 1);
 }
 
+/* What is at the top becomes a table with this `__call`. */
+static void make_callable(lua_State *L)
+{
+    lua_createtable(L, 0, 0);
+    lua_createtable(L, 0, 1);
+    lua_pushvalue(L, -3);
+    lua_setfield(L, -2, "__call");
+    lua_setmetatable(L, -2);
+    lua_remove(L, -2);
+}
+
 void lua_wrap_check(lua_State *L)
 {
     free_goto(L);
+    lua_pushcfunction(L, make_arguments);
+    make_callable(L);
+    make_callable(L);
+    CHECK(lua_pcall(L, 0, 0, 0) == LUA_ERRRUN);
+    lua_pop(L, 1);
     check_text(L, "local a = {1, 2, 3} local goto = #a * 1e3 / 1000 return '7' * '6' .. goto", "423");
 }

@@ -44,11 +44,14 @@ void overtime_wrote(struct run *r)
 static void end_by_order(struct run *r, lua_State *L)
 {
     lua_Debug ar;
+    bool known = false;
     log_notice("Lua script killed by user with SCRIPT KILL.");
     r->killed = true;
-    int line = lua_getstack(L, 0, &ar) && lua_getinfo(L, "Sl", &ar) ? ar.currentline : 0;
+    for (int i = 0; !known && lua_getstack(L, i, &ar); i++)
+        known = lua_getinfo(L, "Sl", &ar) && ar.currentline >= 0;
+    r->c->reply->len = r->reply_from; /* it may have been writing what it returned */
     reply_errorf(r->c->reply, "ERR Script killed by user with SCRIPT KILL... script: %s, on %s:%d.",
-                 r->p->name, line ? ar.source : "@user_script", line);
+                 r->p->name, known ? ar.source : "@user_script", known ? ar.currentline : 0);
     run_abandon(r, RC_OK);
 }
 
@@ -57,7 +60,9 @@ void overtime_look(struct run *r, lua_State *L)
     struct shm_slot *s = r->w->ctx.slot;
     uint64_t now = mono_ms();
     __atomic_store_n(&s->heartbeat_ms, now, __ATOMIC_RELAXED);
-    if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE)))
+    /* What has begun to write since it was looked at goes on: it would end half done. */
+    if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE) == busy_mark(s->script_since_ms)) &&
+        !r->wrote)
         end_by_order(r, L);
     /* Nobody waits for a long script at the end: it is undone, and its client is told. */
     if (heeds(r->w->ctx.root, HEED_LAST_SAVE) && now - s->script_since_ms > GRACE_MS)
