@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define FLUSH_TRIES  5000  /* of a millisecond each: somebody who was stopped may stand inside */
 #define LOCK_WAIT_MS 30000 /* the log's writer of a server that ends has so long to write what is left */
 
 static struct loader loader; /* one a process; the signal's handler finds it here */
@@ -164,27 +163,6 @@ static void finish(struct loader *l, double seconds)
 
 /* ---- the process ---- */
 
-/* DEBUG RELOAD and LOADAOF: an empty keyspace first. */
-__attribute__((noreturn)) static void flush_all(struct loader *l)
-{
-    struct shm_ctx *ctx = &l->w.ctx;
-    uint32_t n = ctx->root->ndbs, *dbs = malloc(n * sizeof(*dbs));
-    enum rc rc = RC_BUSY;
-    CHECK(dbs);
-    for (uint32_t i = 0; i < n; i++)
-        dbs[i] = i;
-    for (unsigned tries = 0; rc == RC_BUSY && tries < FLUSH_TRIES; tries++)
-        if (gate_close(ctx, 1000)) {
-            rc = db_flush(ctx, dbs, n);
-            gate_open(ctx);
-        }
-    if (rc)
-        log_warning("The databases could not be emptied: %s",
-                    rc == RC_NOMEM ? "the arena is full" : "other processes stay inside");
-    mags_drain(ctx);
-    _exit(rc ? 1 : 0);
-}
-
 static void start_up(struct loader *l, const struct child_start *start)
 {
     struct worker *w = self_worker = &l->w;
@@ -215,8 +193,6 @@ void loader_main(const struct child_start *start)
     struct loader *l = &loader;
     int64_t from = mono_us();
     start_up(l, start);
-    if (l->index == LOADER_FLUSHES)
-        flush_all(l);
     CHECK(l->n >= 1 && l->n <= LOADERS_MAX && l->index < l->n);
     make_plan(l);
     l->base_lsn = l->lsn = l->segment_end = l->plan.base_lsn;

@@ -14,8 +14,7 @@
 struct script {
     struct program program;
     char sha[SHA1_HEX + 1];
-    bool shared;      /* others find its body in the store */
-    unsigned to_lane; /* so many runs go to the slow lane at once, since one was long */
+    bool shared; /* others find its body in the store */
     struct script *chain, *older, *newer;
 };
 

@@ -1,6 +1,7 @@
 /* A program runs inside pcall inside the transaction of its command. What must end the try (a key that is not had, too long,
  * killed) leaves by longjmp past every pcall of the script's, and the state is thrown away. */
 #include "worker/script/engine.h"
+#include "shm/base/number.h"
 #include "shm/config.h"
 #include "shm/tx.h"
 #include "worker/dispatch/execute.h"
@@ -21,6 +22,12 @@
 #define WORKER_US   1000         /* so long a worker has time for a script */
 #define HOOK_EVERY  1000         /* instructions: some 10 us */
 #define REPLY_KEEP  (64u << 10)
+#define LANE_RUNS   20u /* then a worker tries again whether the program is still long */
+
+struct program_input {
+    const struct bytes *keys, *args;
+    int nkeys, nargs;
+};
 
 /* ---- states ---- */
 
@@ -111,6 +118,25 @@ bool engine_refuses(struct call *c, const struct program *p)
 bool script_reads(const struct call *c, const struct program *p)
 {
     return c->cmd->flags & F_READONLY || (!(p->flags & PROGRAM_COMPAT) && p->flags & PROGRAM_NO_WRITES);
+}
+
+bool engine_keys_fit(struct call *c, int64_t n)
+{
+    if (n > c->argc - 3)
+        reply_error(c->reply, "ERR Number of keys can't be greater than number of args");
+    else if (n < 0)
+        reply_error(c->reply, "ERR Number of keys can't be negative");
+    else
+        return true;
+    return false;
+}
+
+bool engine_to_lane(const struct call *c, struct program *p)
+{
+    if (c->in_lane || !p->to_lane)
+        return false;
+    p->to_lane--;
+    return true;
 }
 
 uint32_t script_row_flags(struct call *c)
@@ -292,7 +318,7 @@ void script_show(struct call *c)
         monitor_line(&engines_of(c->w)->lines, c->now_ms, c->db, c->session->addr, c->cmd, c->argv, c->argc);
 }
 
-enum rc engine_run(struct call *c, struct program *p, const struct program_input *in)
+static enum rc run_program(struct call *c, struct program *p, const struct program_input *in)
 {
     struct engines *es = engines_of(c->w);
     lua_State *L = p->engine->L;
@@ -316,9 +342,21 @@ enum rc engine_run(struct call *c, struct program *p, const struct program_input
         return RC_OK;
     }
     run_end(es);
-    p->to_lane |= es->run.rc == RC_DEFER;
+    if (es->run.rc == RC_DEFER)
+        p->to_lane = LANE_RUNS;
     if (!es->run.killed) /* else the reply says so */
         c->reply->len = mark;
     engine_discard(es, p->engine);
     return es->run.rc;
+}
+
+void engine_run(struct call *c)
+{
+    int64_t n = 0;
+    CHECK(number_to_int64(c->argv[2], &n));
+    struct program_input in = {
+        .keys = c->argv + 3, .nkeys = (int)n, .args = c->argv + 3 + n, .nargs = c->argc - 3 - (int)n};
+    enum rc rc = run_program(c, c->script, &in);
+    if (rc)
+        call_fail(c, rc);
 }

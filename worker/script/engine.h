@@ -38,7 +38,7 @@ struct program {
     const char *name; /* as errors tell it */
     int ref;          /* in the state's registry */
     uint32_t flags;   /* PROGRAM_* */
-    bool to_lane;     /* it has been long before */
+    unsigned to_lane; /* so many runs go to the slow lane at once, since one was long */
 };
 
 /* The program that is running. */
@@ -94,14 +94,14 @@ struct engines *engines_of(struct worker *w);
 lua_State *engine_state(struct engine *e);
 void engine_discard(struct engines *es, struct engine *e);
 
-/* Runs the program in c's transaction and replies. keys and args are what it is given. */
-struct program_input {
-    const struct bytes *keys, *args;
-    int nkeys, nargs;
-};
-enum rc engine_run(struct call *c, struct program *p, const struct program_input *in);
+/* Whether the command's arguments hold n keys; otherwise the reply says why not. */
+bool engine_keys_fit(struct call *c, int64_t n);
 /* What forbids to run it now, said in a reply. False: nothing does. */
 bool engine_refuses(struct call *c, const struct program *p);
+/* Who has been long is not tried in a worker for a while. */
+bool engine_to_lane(const struct call *c, struct program *p);
+/* Runs c->script in c's transaction, with the keys and arguments of the command, and replies. */
+void engine_run(struct call *c);
 
 /* Ends the try: no pcall of the script's comes between. */
 __attribute__((noreturn)) void run_abandon(struct run *r, enum rc rc);

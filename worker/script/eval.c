@@ -16,7 +16,6 @@ command_fn cmd_eval, cmd_evalsha;
 script_ahead_fn eval_ahead, evalsha_ahead;
 
 #define ERR_NOSCRIPT "NOSCRIPT No matching script. Please use EVAL."
-#define LANE_RUNS    20u /* then a worker tries again whether the script is still long */
 
 /* ---- the first line ---- */
 
@@ -177,33 +176,10 @@ static struct script *find_evalsha(struct call *c, enum rc *rc)
 static bool keys_fit(struct call *c)
 {
     int64_t n;
-    if (!arg_int64(c, 2, &n))
-        return false;
-    if (n > c->argc - 3)
-        reply_error(c->reply, "ERR Number of keys can't be greater than number of args");
-    else if (n < 0)
-        reply_error(c->reply, "ERR Number of keys can't be negative");
-    else
-        return true;
-    return false;
+    return arg_int64(c, 2, &n) && engine_keys_fit(c, n);
 }
 
 /* ---- before the transaction ---- */
-
-/* Who has been long is not tried in a worker for a while. */
-static bool belongs_in_lane(struct call *c, struct script *s)
-{
-    if (c->in_lane)
-        return false;
-    if (s->program.to_lane) {
-        s->program.to_lane = false;
-        s->to_lane = LANE_RUNS;
-    }
-    if (!s->to_lane)
-        return false;
-    s->to_lane--;
-    return true;
-}
 
 static enum rc ready(struct call *c, struct script *s, enum rc rc)
 {
@@ -212,7 +188,7 @@ static enum rc ready(struct call *c, struct script *s, enum rc rc)
     c->script = &s->program;
     if (engine_refuses(c, c->script))
         return RC_MISSING;
-    return belongs_in_lane(c, s) ? RC_DEFER : RC_OK;
+    return engine_to_lane(c, c->script) ? RC_DEFER : RC_OK;
 }
 
 enum rc eval_ahead(struct call *c)
@@ -255,13 +231,7 @@ static void run(struct call *c, struct script *(*find)(struct call *, enum rc *)
         if (engine_refuses(c, c->script))
             return;
     }
-    int64_t n = 0;
-    CHECK(number_to_int64(c->argv[2], &n));
-    struct program_input in = {
-        .keys = c->argv + 3, .nkeys = (int)n, .args = c->argv + 3 + n, .nargs = c->argc - 3 - (int)n};
-    rc = engine_run(c, c->script, &in);
-    if (rc)
-        call_fail(c, rc);
+    engine_run(c);
 }
 
 void cmd_eval(struct call *c)

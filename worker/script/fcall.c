@@ -12,13 +12,10 @@
 command_fn cmd_fcall;
 script_ahead_fn fcall_ahead;
 
-#define LANE_RUNS 20u /* then a worker tries again whether the function is still long */
-
 struct function {
     struct program program;
     struct lib *lib;
     char *name; /* ends with a zero byte, as none stands in it */
-    unsigned to_lane;
     struct function *chain;
 };
 
@@ -225,30 +222,10 @@ static enum rc find(struct call *c, struct function **out)
 static bool keys_fit(struct call *c)
 {
     int64_t n;
-    if (!number_to_int64(c->argv[2], &n))
-        reply_error(c->reply, "ERR Bad number of keys provided");
-    else if (n > c->argc - 3)
-        reply_error(c->reply, "ERR Number of keys can't be greater than number of args");
-    else if (n < 0)
-        reply_error(c->reply, "ERR Number of keys can't be negative");
-    else
-        return true;
+    if (number_to_int64(c->argv[2], &n))
+        return engine_keys_fit(c, n);
+    reply_error(c->reply, "ERR Bad number of keys provided");
     return false;
-}
-
-/* Who has been long is not tried in a worker for a while. */
-static bool belongs_in_lane(struct call *c, struct function *f)
-{
-    if (c->in_lane)
-        return false;
-    if (f->program.to_lane) {
-        f->program.to_lane = false;
-        f->to_lane = LANE_RUNS;
-    }
-    if (!f->to_lane)
-        return false;
-    f->to_lane--;
-    return true;
 }
 
 enum rc fcall_ahead(struct call *c)
@@ -260,7 +237,7 @@ enum rc fcall_ahead(struct call *c)
     c->script = &f->program;
     if (!keys_fit(c) || engine_refuses(c, c->script))
         return RC_MISSING;
-    return belongs_in_lane(c, f) ? RC_DEFER : RC_OK;
+    return engine_to_lane(c, c->script) ? RC_DEFER : RC_OK;
 }
 
 void cmd_fcall(struct call *c)
@@ -275,13 +252,7 @@ void cmd_fcall(struct call *c)
         }
         c->script = &f->program;
     }
-    int64_t n = 0;
-    CHECK(number_to_int64(c->argv[2], &n));
-    struct program_input in = {
-        .keys = c->argv + 3, .nkeys = (int)n, .args = c->argv + 3 + n, .nargs = c->argc - 3 - (int)n};
-    enum rc rc = engine_run(c, c->script, &in);
-    if (rc)
-        call_fail(c, rc);
+    engine_run(c);
 }
 
 /* ---- the engine ---- */
