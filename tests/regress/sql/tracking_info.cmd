@@ -13,6 +13,10 @@ INFO clients
 INFO stats
 @conn main
 SET a 1
+# its worker has forgotten the key when the client is told
+@conn c
+PING
+@conn main
 @match tracking_total_keys:2\r\ntracking_total_items:2\r\ntracking_total_prefixes:0
 INFO stats
 @conn d
