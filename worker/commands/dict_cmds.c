@@ -4,6 +4,14 @@
 
 #include <stdlib.h>
 
+void reply_dict_has(struct call *c, unsigned type)
+{
+    struct dict d;
+    struct dict_place at;
+    if (key_fits(c, type))
+        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
+}
+
 /* ---- choosing at random ---- */
 
 /* Where those items stand that are not hidden; NULL: none is hidden. */

@@ -76,6 +76,8 @@ static inline uint64_t sample_size(const struct dict *d, int64_t count)
     return !n ? 0 : count < 0 ? -(uint64_t)count : (uint64_t)count < n ? (uint64_t)count : n;
 }
 
+/* HEXISTS and SISMEMBER. */
+void reply_dict_has(struct call *c, unsigned type);
 /* HSCAN and SSCAN, of a key that holds this type. */
 void reply_dict_scan(struct call *c, unsigned type);
 

@@ -44,10 +44,7 @@ void cmd_hmget(struct call *c)
 
 void cmd_hexists(struct call *c)
 {
-    struct dict d;
-    struct dict_place at;
-    if (key_fits(c, TYPE_HASH))
-        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
+    reply_dict_has(c, TYPE_HASH);
 }
 
 void cmd_hstrlen(struct call *c)

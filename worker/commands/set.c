@@ -9,10 +9,7 @@
 
 void cmd_sismember(struct call *c)
 {
-    struct dict d;
-    struct dict_place at;
-    if (key_fits(c, TYPE_SET))
-        reply_int(c->reply, dict_arg_read(c, &d) && dict_find(&d, c->argv[2], &at));
+    reply_dict_has(c, TYPE_SET);
 }
 
 void cmd_smismember(struct call *c)
