@@ -6,6 +6,8 @@ OBJECT encoding n
 OBJECT ENCODING nosuch
 OBJECT REFCOUNT k
 OBJECT REFCOUNT nosuch
+# whole seconds of a clock that goes on: a second may begin in between
+@match ^[0-2]$
 OBJECT IDLETIME k
 OBJECT IDLETIME nosuch
 OBJECT FREQ k
@@ -23,6 +25,7 @@ OBJECT FREQ
 OBJECT HELP x
 CONFIG SET maxmemory-policy allkeys-lfu
 SET f v
+@match ^[45]$
 OBJECT FREQ f
 OBJECT FREQ nosuch
 OBJECT IDLETIME f
@@ -30,7 +33,9 @@ OBJECT IDLETIME f
 OBJECT FREQ f
 CONFIG SET maxmemory-policy noeviction
 SET g v
+@match ^[0-2]$
 OBJECT IDLETIME g
 OBJECT FREQ g
 TOUCH g
+@match ^[0-2]$
 OBJECT IDLETIME g
