@@ -242,6 +242,10 @@ static void check_slot(struct inspection *c, uint32_t i)
     check_snap_ring(c, i);
     if (s->lane.built)
         mark(c, s->lane.built, "a value built ahead");
+    if (s->keylocks.set)
+        mark(c, s->keylocks.set, "a set of locked keys");
+    if (s->keylocks.n || c->root->keylocked[i / 64] >> i % 64 & 1)
+        fault(c, "slot %u has locked keys", i);
 }
 
 /* ---- what is in use ---- */

@@ -22,6 +22,7 @@
     X(NEST_UNDONE) X(STORE_MOVED) X(TRIM_NOTED) X(GATE_CLOSED) X(RETIRE_TAKEN)                 \
     X(MAIL_SENT) X(MAIL_LOOKED) X(SESSION_CLAIMED) X(SPAN_TAKEN) X(AHEAD_OBTAINED)                     \
     X(WAL_FILLED) X(WAL_FLOOR) X(WAL_DRAWN)                                                   \
+    X(KEYLOCK_ADDED) X(KEYLOCK_SHOWN) X(KEYLOCK_HIDDEN) X(KEYS_PUBLISHING)                     \
     X(SNAP_HANDED) X(SNAP_RING_GROWN) X(SNAP_CUT) X(SNAP_MARKS) X(SNAP_TAKEN)
 /* clang-format on */
 

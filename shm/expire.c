@@ -81,7 +81,7 @@ static bool reap_some(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t no
     k.hash = key_hash(ctx->root, k.key);
     key_locate(&k);
     key_find(&k);
-    rc = hash_reap(&tx, &k, now_ms, FIELDS_ONCE, &removed);
+    rc = key_locked(&tx, &k) ? RC_BUSY : hash_reap(&tx, &k, now_ms, FIELDS_ONCE, &removed);
     if (rc) {
         tx_abort(&tx);
         return false;

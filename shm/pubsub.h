@@ -13,7 +13,6 @@
 
 #define REGISTRY_BUCKETS 16384u
 #define INBOX_MOST       (64ull << 20) /* more than this waits for nobody who is well */
-#define SLOT_WORDS       4u            /* a set of slots: one bit each */
 
 enum topic_kind { TOPIC_CHANNEL, TOPIC_SHARD, TOPIC_PATTERN, TOPIC_KINDS };
 

@@ -180,6 +180,16 @@ struct shm_snap_ring {
     _Alignas(64) uint64_t head, bytes_out;
 };
 
+/* The keys that this slot's transaction has locked (shm/keylock.h). The slot's own, but for wanted. */
+struct shm_keylocks {
+    shm_ref set;    /* a span, 0: none yet */
+    uint64_t view;  /* set, and in its low bits the logarithm of how many words of it are in use */
+    uint64_t n;     /* 0: nothing is locked, whatever the set says */
+    uint64_t wanted; /* a key that somebody was refused: a hint that anybody stores */
+    uint64_t resting;
+    int64_t rests_until_us;
+};
+
 enum slot_state {
     SLOT_FREE = 0,
     SLOT_STARTING,
@@ -247,6 +257,7 @@ struct shm_slot {
     _Alignas(64) struct shm_nest nest;
     _Alignas(64) struct shm_wal_ring wal;
     _Alignas(64) struct shm_snap_ring snap;
+    _Alignas(64) struct shm_keylocks keylocks;
     struct shm_retire retire;
     struct shm_mag mag[SHM_CLASSES];
 };

@@ -1,7 +1,7 @@
 #include "shm/table.h"
 #include "shm/base/hash.h"
 #include "shm/crashpoint.h"
-#include "shm/snapshot.h"
+#include "shm/keylock.h"
 
 #include <stdlib.h>
 
@@ -158,6 +158,8 @@ enum rc key_read_begin(struct key_ref *k, uint32_t *version)
     if (UNLIKELY(latch_owner(v)))
         return RC_BUSY;
     const uint64_t *slot = k->bucket->slot;
+    if (keylocks_any(arena_root()) && keylock_holder(arena_root(), k->db, k->hash, false, SLOT_NOBODY))
+        return RC_BUSY;
     *version = v;
     k->entry = 0;
     for (unsigned m = bucket_match(k->bucket, k->tag); m; m &= m - 1) {
@@ -206,6 +208,21 @@ READS_RACILY enum rc key_read_view(const struct key_ref *k, uint32_t v, struct r
 
 /* ---- latching ---- */
 
+bool key_locked(struct tx *tx, const struct key_ref *k)
+{
+    if (LIKELY(!keylocks_any(tx->ctx->root)))
+        return false;
+    uint32_t holder = keylock_holder(tx->ctx->root, k->db, k->hash, !tx->reads, tx->ctx->id);
+    tx->ctx->held_by = holder ? holder : tx->ctx->held_by;
+    return holder;
+}
+
+static void key_begin(struct key_ref *k)
+{
+    k->locked = k->replaced = k->logged = k->changed = false;
+    key_find(k);
+}
+
 enum rc key_latch(struct tx *tx, struct key_ref *k)
 {
     for (;;) {
@@ -222,9 +239,12 @@ enum rc key_latch(struct tx *tx, struct key_ref *k)
         tx_unlatch_last(tx);
         key_locate(k);
     }
+    if (UNLIKELY(key_locked(tx, k))) {
+        tx_unlatch_last(tx);
+        return RC_BUSY;
+    }
     k->redo_from = UINT32_MAX;
-    k->owned = k->logged = k->changed = false;
-    key_find(k);
+    key_begin(k);
     return RC_OK;
 }
 
@@ -257,9 +277,10 @@ enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index
         key_locate(&k[i]);
         /* The neighbour's bucket is latched: its segment stands, and so does what was found here. */
         if (prev && prev->db == k[i].db && prev->bucket == k[i].bucket) {
+            if (UNLIKELY(key_locked(tx, &k[i])))
+                return RC_BUSY;
             prev->redo_from = k[i].redo_from = 0;
-            k[i].owned = k[i].logged = k[i].changed = false;
-            key_find(&k[i]);
+            key_begin(&k[i]);
             continue;
         }
         rc = key_latch(tx, &k[i]);
@@ -267,169 +288,5 @@ enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index
             return rc;
     }
     STEP(tx->ctx, TX_RESERVED);
-    return RC_OK;
-}
-
-/* ---- changing ---- */
-
-static uint64_t slot_word(const struct key_ref *k, shm_ref entry)
-{
-    return k->tag << 39 | entry >> 3;
-}
-
-/* A word of the key's bucket as the transaction sees it: in memory, while nothing of the bucket is in the log. */
-static inline uint64_t word_now(struct tx *tx, const struct key_ref *k, const uint64_t *at)
-{
-    return LIKELY(tx->lane->nredo == k->redo_from) ? *at : tx_word(tx, at, k->redo_from);
-}
-
-/* Where the transaction sees the key's present entry. Another key's insert may have moved it to a cell. */
-static uint64_t *slot_of(struct tx *tx, const struct key_ref *k)
-{
-    uint64_t want = slot_word(k, k->entry), *slot = k->bucket->slot;
-    if (k->slot && word_now(tx, k, k->slot) == want)
-        return k->slot;
-    for (unsigned n = BUCKET_SLOTS;; n = CELL_SLOTS) {
-        for (unsigned i = 0; i < n; i++)
-            if (word_now(tx, k, &slot[i]) == want)
-                return &slot[i];
-        uint64_t last = word_now(tx, k, &slot[n - 1]);
-        CHECK(last & SLOT_LINK);
-        slot = ((struct shm_cell *)shm_at(SLOT_REF(last)))->slot;
-    }
-}
-
-/* Hangs a fresh cell between the bucket and the rest of its chain. The word that stood in the bucket's last
- * place moves into the cell: an entry to its front, a link to its end. */
-static enum rc cell_add(struct tx *tx, struct key_ref *k, uint64_t *last, uint64_t word)
-{
-    shm_ref r;
-    enum rc rc = tx_alloc(tx, sizeof(struct shm_cell), &r);
-    if (rc)
-        return rc;
-    struct shm_cell *c = shm_at(r);
-    uint64_t was = word_now(tx, k, last);
-    c->slot[0] = word;
-    c->slot[1] = was & SLOT_LINK ? 0 : was;
-    c->slot[2] = 0;
-    c->slot[CELL_SLOTS - 1] = was & SLOT_LINK ? was : 0;
-    k->slot = &c->slot[0];
-    k->overflowed = true;
-    return tx_set_word(tx, last, SLOT_LINK | r >> 3, k->redo_from);
-}
-
-static uint64_t *free_place(struct tx *tx, const struct key_ref *k, uint64_t *slot, unsigned n)
-{
-    for (unsigned i = 0; i < n; i++)
-        if (!word_now(tx, k, &slot[i]))
-            return &slot[i];
-    return NULL;
-}
-
-/* Only the first cell is looked at beside the bucket, so that thousands of keys put into few buckets by one
- * transaction do not each walk the chain. What is free farther back comes to use when the segment grows,
- * which a chain makes it want. */
-static enum rc slot_insert(struct tx *tx, struct key_ref *k, uint64_t word)
-{
-    uint64_t *last = &k->bucket->slot[BUCKET_SLOTS - 1];
-    uint64_t *at = free_place(tx, k, k->bucket->slot, BUCKET_SLOTS);
-    if (UNLIKELY(!at)) {
-        uint64_t w = word_now(tx, k, last);
-        k->overflowed = true;
-        if (w & SLOT_LINK)
-            at = free_place(tx, k, ((struct shm_cell *)shm_at(SLOT_REF(w)))->slot, CELL_SLOTS);
-        if (!at)
-            return cell_add(tx, k, last, word);
-    }
-    k->slot = at;
-    return tx_set_word(tx, at, word, k->redo_from);
-}
-
-static enum rc count_change(struct tx *tx, struct key_ref *k, shm_ref before, shm_ref after)
-{
-    unsigned a = after ? ((struct shm_entry *)shm_at(after))->flags : 0;
-    unsigned b = before ? ((struct shm_entry *)shm_at(before))->flags : 0;
-    int keys = !!after - !!before;
-    if (LIKELY(!keys && !((a ^ b) & (ENTRY_EXPIRES | ENTRY_FIELDS))))
-        return RC_OK;
-    struct tx_count more = {k->table, keys, !!(a & ENTRY_EXPIRES) - !!(b & ENTRY_EXPIRES),
-                            !!(a & ENTRY_FIELDS) - !!(b & ENTRY_FIELDS)};
-    return tx_count_add(tx, &more);
-}
-
-static inline void redo_here(struct tx *tx, struct key_ref *k)
-{
-    if (k->redo_from == UINT32_MAX)
-        k->redo_from = tx->lane->nredo;
-}
-
-/* The entry that k had is no longer the keyspace's: it is freed, or the snapshot's. */
-static enum rc entry_leaves(struct tx *tx, struct key_ref *k, bool keep_value)
-{
-    if (LIKELY(!key_pending(k)))
-        return entry_free(tx, k->entry, !keep_value);
-    CHECK(!keep_value || !(key_entry(k)->flags & ENTRY_BIG)); /* key_renew has said so */
-    return snapshot_hand(tx, k, keep_value);
-}
-
-enum rc key_own(struct tx *tx, struct key_ref *k)
-{
-    shm_ref r;
-    if (LIKELY(!key_pending(k)))
-        return RC_OK;
-    bool shares = key_entry(k)->flags & ENTRY_TREE;
-    enum rc rc = entry_clone(tx, k->entry, k->key, entry_expiry(key_entry(k)), &r);
-    return rc ? rc : key_put(tx, k, r, shares);
-}
-
-enum rc key_renew(struct tx *tx, const struct key_ref *k, struct bytes name, int64_t expiry_ms, shm_ref *out,
-                  bool *moved)
-{
-    *moved = !key_pending(k) || key_entry(k)->flags & ENTRY_TREE; /* a tree is shared with the snapshot */
-    return *moved ? entry_copy(tx, k->entry, name, expiry_ms, out)
-                  : entry_clone(tx, k->entry, name, expiry_ms, out);
-}
-
-enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value)
-{
-    uint64_t word = slot_word(k, entry);
-    enum rc rc;
-    redo_here(tx, k);
-    if (UNLIKELY(table_ahead(k->table, k->hash)))
-        ((struct shm_entry *)shm_at(entry))->flags |= ENTRY_FRESH; /* nobody can see it yet */
-    if (k->entry) {
-        uint64_t *at = slot_of(tx, k);
-        k->slot = at;
-        rc = tx_set_word(tx, at, word, k->redo_from);
-        if (!rc)
-            rc = entry_leaves(tx, k, keep_value);
-    } else {
-        rc = slot_insert(tx, k, word);
-    }
-    if (!rc)
-        rc = count_change(tx, k, k->entry, entry);
-    if (UNLIKELY(rc))
-        return rc;
-    k->born |= !k->entry;
-    k->entry = entry;
-    k->owned = k->logged = true;
-    return RC_OK;
-}
-
-enum rc key_del(struct tx *tx, struct key_ref *k, bool keep_value)
-{
-    if (!k->entry)
-        return RC_MISSING;
-    redo_here(tx, k);
-    enum rc rc = tx_set_word(tx, slot_of(tx, k), 0, k->redo_from);
-    if (!rc)
-        rc = entry_leaves(tx, k, keep_value);
-    if (!rc)
-        rc = count_change(tx, k, k->entry, 0);
-    if (UNLIKELY(rc))
-        return rc;
-    k->entry = 0;
-    k->slot = NULL;
-    k->logged = true;
     return RC_OK;
 }

@@ -175,7 +175,10 @@ struct key_ref {
     uint64_t tag;
     uint32_t redo_from; /* index of the first redo that may concern this bucket */
     uint32_t arg;       /* the caller's number of this key */
-    bool owned;         /* entry was made by this very transaction */
+    shm_ref base;       /* locked: the entry that the table shows */
+    bool locked;        /* by a key lock: the bucket's latch is anybody's */
+    bool replaced;      /* locked: entry is this transaction's own, or gone, and base leaves when it is published */
+    bool base_keep;     /* its value does not leave with it */
     bool logged;        /* the transaction has changed this key */
     bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
     bool born;       /* a key where there was none: NOTIFY_NEW is to be told */
@@ -229,12 +232,24 @@ enum rc key_latch(struct tx *tx, struct key_ref *k);
 /* Latches the buckets of all keys in lock order and looks all entries up. Keys that are named twice
  * share one struct: k is sorted, and index[i] tells where the i-th key (arg i) is now. */
 enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index);
+/* Behind keys_latch or key_latch, for a transaction that lasts: the keys are locked, and the latches let go. Until
+ * keys_publish, which must come before the commit, the keys' words in their buckets stay as they are. tx->locks is set
+ * from here on. Where there is no memory for that the latches stay. RC_BUSY: one of the keys rests (keylock.h). */
+enum rc keys_lock(struct tx *tx, struct key_ref *k, unsigned n);
+/* One more, which has been latched as the last. */
+enum rc key_lock_late(struct tx *tx, struct key_ref *k);
+/* Latches the buckets of what the transaction has replaced, wherever they are by now, and notes their new words. Waits
+ * for those who hold them, who wait for nothing. Does nothing when tx->locks is not set. */
+enum rc keys_publish(struct tx *tx, struct key_ref *k, unsigned n);
 void key_find(struct key_ref *k); /* the caller holds the latch */
+/* With the bucket latched: has another process locked the key (and not only its neighbours)? */
+bool key_locked(struct tx *tx, const struct key_ref *k);
 
-/* Is the hash's place ahead of a snapshot's walk? Believe it only while holding the bucket's latch. */
+/* Is the hash's place ahead of a snapshot's walk? While the bucket is latched the answer holds. While only the key is
+ * locked "no" holds, since the next cut needs the gate, and "yes" may become "no". */
 static inline bool table_ahead(const struct shm_table *t, uint64_t hash)
 {
-    uint64_t from = __atomic_load_n(&t->snap_from, __ATOMIC_RELAXED);
+    uint64_t from = __atomic_load_n(&t->snap_from, __ATOMIC_ACQUIRE);
     return UNLIKELY(from) && hash >= from - 1;
 }
 /* Has a snapshot still to show k's entry? Then it must stay as it is, and its value too: nothing of them is

@@ -104,6 +104,10 @@ static void purge_one(void *arg, const struct shm_entry *e)
     }
     struct key_ref k = {.key = entry_key(e), .table = p->at->table, .db = p->at->db};
     k.hash = key_hash(p->tx->ctx->root, k.key);
+    if (key_locked(p->tx, &k)) {
+        p->left++;
+        return;
+    }
     key_locate(&k);
     CHECK(k.bucket == p->at->bucket);
     key_find(&k);

@@ -1,5 +1,6 @@
 #include "shm/tx.h"
 #include "shm/crashpoint.h"
+#include "shm/keylock.h"
 #include "shm/nest.h"
 #include "shm/table.h"
 
@@ -53,7 +54,8 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->used_delta = 0;
     tx->ncount = 0;
     tx->indexed = 0;
-    tx->spilled = tx->trees = tx->dbs = false;
+    tx->spilled = tx->trees = tx->dbs = tx->reads = tx->locks = false;
+    tx->buried = tx->buried_last = 0;
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;
@@ -411,6 +413,7 @@ static bool in_slots(const struct shm_root *root, shm_ref at)
 
 enum rc tx_expose(struct tx *tx)
 {
+    DCHECK(!tx->locks);
     for (; tx->ncount; tx->ncount--) {
         enum rc rc = count_spill(tx, &tx->count[tx->ncount - 1]);
         if (rc)
@@ -523,6 +526,7 @@ static void unlock_noted(struct shm_ctx *ctx, const uint64_t *lock)
         STEP(ctx, TX_UNLOCKED_ONE);
     }
     STEP(ctx, TX_UNLOCKED);
+    keylock_end(ctx);
     /* The lists may lie in a store that lane_close gives back: they must not be read again. */
     lane->nlock = 0;
     lane_close(ctx);

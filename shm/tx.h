@@ -39,6 +39,8 @@ struct tx {
     uint32_t cap; /* entries that each list has room for */
     uint64_t undo_cap;
     int64_t used_delta;
+    bool reads;   /* it changes no key: its locks are shared, and it is content with keys that others read */
+    bool locks;   /* keys are locked, not latched (keys_lock) */
     bool trees;   /* the latch of the dead trees is held */
     bool dbs;     /* that of the databases is held */
     bool spilled; /* some counters are redo words already */
@@ -46,6 +48,7 @@ struct tx {
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
     struct tx_wal wal;
+    shm_ref buried, buried_last; /* while keys are locked: trees to be freed, not yet among the others */
     uint32_t handed, handed_redo; /* entries given to the snapshot, and the redo that moves the ring's tail */
 };
 

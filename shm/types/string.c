@@ -350,7 +350,8 @@ enum rc string_append(struct tx *tx, struct key_ref *k, struct bytes more, uint3
     struct shm_entry *e = key_entry(k);
     size_t len = string_length(e), total = len + more.n;
     *length = total;
-    if (entry_enc(e) != ENC_INT && total <= INLINE_MAX && !(e->flags & ENTRY_BIG)) {
+    /* While only the key is locked, the head's flags may be another's to change (the snapshotter's mark). */
+    if (entry_enc(e) != ENC_INT && total <= INLINE_MAX && !(e->flags & ENTRY_BIG) && !k->locked) {
         size_t was = entry_bytes_total(e);
         if (block_bytes(was) == block_bytes(was + more.n)) {
             clock_store(e, clock);

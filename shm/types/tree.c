@@ -448,22 +448,45 @@ enum rc tree_free_leaf(struct tx *tx, shm_ref leaf)
     return rc ? rc : tree_node_drop(&t, shm_at(leaf));
 }
 
+enum rc trees_latch(struct tx *tx)
+{
+    enum rc rc = tx->trees ? RC_OK : tx_latch(tx, &tx->ctx->root->trees_latch);
+    tx->trees |= !rc;
+    return rc;
+}
+
+/* A transaction that lasts gathers its dead trees, and takes the latch that all share when it ends. */
+static enum rc bury_later(struct tx *tx, shm_ref root)
+{
+    shm_ref block;
+    enum rc rc = tx_alloc(tx, sizeof(struct shm_dead_tree), &block);
+    if (rc)
+        return rc;
+    *(struct shm_dead_tree *)shm_at(block) = (struct shm_dead_tree){.next = tx->buried, .root = root};
+    tx->buried_last = tx->buried_last ? tx->buried_last : block;
+    tx->buried = block;
+    return RC_OK;
+}
+
 enum rc tree_bury(struct tx *tx, shm_ref root)
 {
-    struct shm_root *r = tx->ctx->root;
-    shm_ref block;
     if (!root)
         return RC_OK;
-    enum rc rc = tx->trees ? RC_OK : tx_latch(tx, &r->trees_latch);
-    if (rc)
-        return rc;
-    tx->trees = true;
-    rc = tx_alloc(tx, sizeof(struct shm_dead_tree), &block);
-    if (rc)
-        return rc;
-    *(struct shm_dead_tree *)shm_at(block) =
-        (struct shm_dead_tree){.next = tx_word(tx, &r->dead_trees, 0), .root = root};
-    return tx_set_word(tx, &r->dead_trees, block, 0);
+    enum rc rc = tx->locks ? RC_OK : trees_latch(tx);
+    if (!rc)
+        rc = bury_later(tx, root);
+    return rc || tx->locks ? rc : trees_bury(tx);
+}
+
+enum rc trees_bury(struct tx *tx)
+{
+    shm_ref first = tx->buried;
+    uint64_t *dead = &tx->ctx->root->dead_trees;
+    if (!first)
+        return RC_OK;
+    ((struct shm_dead_tree *)shm_at(tx->buried_last))->next = tx_word(tx, dead, 0);
+    tx->buried = tx->buried_last = 0;
+    return tx_set_word(tx, dead, first, 0);
 }
 
 /* A snapshot may still need what has been buried: nothing is freed while one goes on. */

@@ -98,8 +98,11 @@ struct shm_dead_tree {
     uint64_t root;
     uint64_t spare;
 };
-/* The tree at this root leaves with the transaction. */
+/* The tree at this root leaves with the transaction. One that locks its keys has gathered its dead trees until it calls
+ * trees_bury, behind trees_latch, at its end. */
 enum rc tree_bury(struct tx *tx, shm_ref root);
+enum rc trees_latch(struct tx *tx);
+enum rc trees_bury(struct tx *tx);
 /* The tree is one leaf, and nobody else's: it is freed at once. */
 enum rc tree_free_leaf(struct tx *tx, shm_ref leaf);
 /* Frees some of what was buried, about max leaves. True: there is more. Outside of batches. */

@@ -19,6 +19,7 @@ enum crash_how {
     SNAP_ALL = 2,  /* while it runs a snapshot has still to show everything */
     SNAP_HALF = 4, /* half of the first database */
     SNAP_ANY = SNAP_ALL | SNAP_HALF,
+    LOCKS = 8, /* it locks its keys instead of holding latches */
 };
 
 struct crash_op {

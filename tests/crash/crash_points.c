@@ -85,12 +85,23 @@ static bool killed(void (*fn)(void *arg), void *arg, const char *what)
     return false;
 }
 
+/* While keys are locked others use their buckets, and change them. */
+static void others_meanwhile(void)
+{
+    ks_locks = false;
+    bystander_run();
+    ks_locks = true;
+}
+
 static void run_op(void *arg)
 {
+    const struct crash_op *op = arg;
     struct shm_ctx ctx;
     slot_adopt(&ctx, VICTIM, ROLE_WORKER, 0);
     CHECK(batch_enter(&ctx));
-    ((const struct crash_op *)arg)->run(&ctx);
+    ks_locks = op->how & LOCKS;
+    ks_locked = others_meanwhile;
+    op->run(&ctx);
     batch_leave(&ctx);
     allowed->points |= crash_points_seen;
 }

@@ -26,7 +26,7 @@ static void puts_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsig
         ok(hash_put(&d, &at, &hash_limits, NAME_BYTES(f), (struct bytes){value, bytes}));
     }
     ok(dict_end(&d));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void dels_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned n)
@@ -41,7 +41,7 @@ static void dels_fields(struct shm_ctx *ctx, unsigned hash, unsigned from, unsig
         ok(dict_del(&d, &at));
     }
     ok(dict_end(&d));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 /* "m:17", or the number alone. */
@@ -62,14 +62,14 @@ static void adds(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n, b
     for (unsigned i = 0; i < n; i++)
         ok(set_add(&d, &set_limits, member(&m, number, from + i), &added));
     ok(dict_end(&d));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void dels(struct shm_ctx *ctx, const char *prefix, unsigned i)
 {
     static struct work w;
     ok(key_del(&w.tx, open_key(&w, ctx, prefix, i), false));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void copies(struct shm_ctx *ctx, struct name from, struct name to)
@@ -77,7 +77,7 @@ static void copies(struct shm_ctx *ctx, struct name from, struct name to)
     static struct work w;
     struct key_ref *k = ks_open(&w, ctx, from, to);
     ok(dict_copy(&w.tx, key_entry(k), &w.k[w.at[1]], 1));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 void dicts_ready(struct shm_ctx *ctx)
@@ -189,7 +189,7 @@ static void expires(struct shm_ctx *ctx, unsigned hash, unsigned from, unsigned 
         ok(dict_set_until(&d, &at, NAME_BYTES(f), ms ? ms + i : 0));
     }
     ok(dict_end(&d));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void reaps(struct shm_ctx *ctx, unsigned hash, int64_t now_ms, unsigned max)
@@ -198,7 +198,7 @@ static void reaps(struct shm_ctx *ctx, unsigned hash, int64_t now_ms, unsigned m
     unsigned removed;
     ok(hash_reap(&w.tx, open_key(&w, ctx, "hash", hash), now_ms, max, &removed));
     CHECK(removed);
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 void fields_ready(struct shm_ctx *ctx)

@@ -41,6 +41,8 @@ static void begin(struct shm_ctx *ctx, struct exec *x)
     }
     tx_begin(&x->tx, ctx);
     ok(keys_latch(&x->tx, x->k, KEYS, x->at));
+    if (ks_locks)
+        ok(keys_lock(&x->tx, x->k, KEYS));
 }
 
 /* As the log is told of a command. */
@@ -104,7 +106,16 @@ void exec_keys(struct shm_ctx *ctx)
     changes(&x);
     incr(&x, 0);
     del(&x, 2);
-    tx_commit(&x.tx);
+    ok(ks_end(&x.tx, x.k, KEYS, RC_OK));
+}
+
+void exec_undone(struct shm_ctx *ctx)
+{
+    struct exec x;
+    begin(ctx, &x);
+    changes(&x);
+    ok(keys_publish(&x.tx, x.k, KEYS));
+    tx_abort(&x.tx);
 }
 
 /* As keyplan.c latches what a script names: on the spot, or with those that share its bucket. */
@@ -118,8 +129,34 @@ static void latch_late(struct exec *x, struct key_ref *k, const struct key_ref *
     CHECK(with->bucket == k->bucket);
     ((struct key_ref *)(uintptr_t)with)->redo_from = 0;
     k->redo_from = 0;
-    k->owned = k->logged = k->changed = false;
+    k->locked = k->replaced = k->logged = k->changed = false;
     key_find(k);
+}
+
+/* The same where keys are locked: another slot tries in vain to change one of them meanwhile. */
+void script_locks(struct shm_ctx *ctx)
+{
+    struct exec x;
+    struct shm_ctx other;
+    struct name apart[2] = {name_of("apart", 1), name_of("k", 11)};
+    struct key_ref all[KEYS + 2];
+    begin(ctx, &x);
+    ok(keys_lock(&x.tx, x.k, KEYS));
+    incr(&x, 0);
+    set(&x, 1, 40);
+    slot_ctx(&other, BYSTANDER);
+    CHECK(ks_set(&other, 0, key(&x, 1)->key, BYTES_LIT("refused"), -1) == RC_BUSY);
+    for (unsigned i = 0; i < 2; i++) {
+        struct key_ref *k = &all[KEYS + i];
+        *k = ks_ref(ctx, 0, NAME_BYTES(apart[i]));
+        key_locate(k);
+        ok(key_latch(&x.tx, k));
+        ok(key_lock_late(&x.tx, k));
+        ok(string_set_integer(&x.tx, k, 7, 0));
+    }
+    CHECK(ks_set(&other, 0, all[KEYS].key, BYTES_LIT("refused"), -1) == RC_BUSY);
+    memcpy(all, x.k, sizeof(x.k));
+    ok(ks_end(&x.tx, all, KEYS + 2, RC_OK));
 }
 
 /* A key that is not there, in the bucket of another. */
@@ -163,7 +200,6 @@ static void find_again(struct shm_ctx *ctx, struct exec *x)
         if (!k->table)
             ok(db_make_in(&x->tx, k->db, &k->table));
         k->redo_from = 0;
-        k->owned = false;
         key_locate(k);
         key_find(k);
     }

@@ -16,6 +16,8 @@ void exec_ready(struct shm_ctx *ctx); /* the log is on, databases 0 to 2 have ta
 void exec_keys(struct shm_ctx *ctx);
 /* A script's: further keys are latched while the first have been changed, one of them in a bucket that is latched. */
 void script_keys(struct shm_ctx *ctx);
+void script_locks(struct shm_ctx *ctx); /* keys that are locked, two of them late */
+void exec_undone(struct shm_ctx *ctx);  /* undone when all is ready for the commit */
 /* Behind the closed gate: changes, FLUSHDB of two databases, a key in one of them, SWAPDB, another key. */
 void exec_gate(struct shm_ctx *ctx);
 void exec_gate_undone(struct shm_ctx *ctx); /* the same, and nothing of it in the end */

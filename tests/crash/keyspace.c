@@ -27,6 +27,8 @@ void fill(char *to, size_t n, unsigned seed)
 }
 
 void (*ks_begin)(void);
+bool ks_locks;
+void (*ks_locked)(void);
 
 static void begin(struct tx *tx, struct shm_ctx *ctx)
 {
@@ -54,8 +56,22 @@ struct key_ref *ks_open(struct work *w, struct shm_ctx *ctx, struct name a, stru
         w->k[i].arg = i;
     }
     begin(&w->tx, ctx);
+    w->n = n;
     CHECK(!keys_latch(&w->tx, w->k, n, w->at));
+    CHECK(!ks_locks || !keys_lock(&w->tx, w->k, n));
     return &w->k[w->at[0]];
+}
+
+enum rc ks_end(struct tx *tx, struct key_ref *k, unsigned n, enum rc rc)
+{
+    if (!rc && tx->locks && ks_locked)
+        ks_locked();
+    return tx_end(tx, rc ? rc : keys_publish(tx, k, n));
+}
+
+void ks_commit(struct work *w)
+{
+    CHECK(!ks_end(&w->tx, w->k, w->n, RC_OK));
 }
 
 /* While the log is on, the operations tell it what they do, as commands would. */
@@ -72,6 +88,8 @@ static enum rc open_key(struct tx *tx, struct shm_ctx *ctx, struct key_ref *k, u
         return RC_MISSING;
     begin(tx, ctx);
     enum rc rc = key_latch(tx, k);
+    if (!rc && ks_locks)
+        rc = keys_lock(tx, k, 1);
     if (rc)
         tx_abort(tx);
     return rc;
@@ -113,7 +131,7 @@ enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes 
     rc = value_new(&tx, key, value, expiry_ms, &e);
     if (!rc)
         rc = key_put(&tx, &k, e, false);
-    return tx_end(&tx, rc ? rc : tell_set(&tx, &k, value));
+    return ks_end(&tx, &k, 1, rc ? rc : tell_set(&tx, &k, value));
 }
 
 static enum rc int_new(struct tx *tx, struct bytes key, int64_t v, shm_ref *e)
@@ -131,7 +149,7 @@ enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v
     if (rc)
         return rc;
     rc = int_new(&tx, key, v, &e);
-    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+    return ks_end(&tx, &k, 1, rc ? rc : key_put(&tx, &k, e, false));
 }
 
 enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, int64_t *out)
@@ -143,14 +161,14 @@ enum rc ks_incr(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t by, 
     if (rc)
         return rc;
     if (k.entry && (rc = key_own(&tx, &k)))
-        return tx_end(&tx, rc);
+        return ks_end(&tx, &k, 1, rc);
     if (k.entry && entry_enc(key_entry(&k)) == ENC_INT) {
         *out = entry_int(key_entry(&k)) + by;
-        return tx_end(&tx, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
+        return ks_end(&tx, &k, 1, tx_redo(&tx, entry_word_at(key_entry(&k)), (uint64_t)*out));
     }
     *out = by;
     rc = int_new(&tx, key, by, &e);
-    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, false));
+    return ks_end(&tx, &k, 1, rc ? rc : key_put(&tx, &k, e, false));
 }
 
 enum rc ks_del(struct shm_ctx *ctx, uint32_t db, struct bytes key)
@@ -161,7 +179,7 @@ enum rc ks_del(struct shm_ctx *ctx, uint32_t db, struct bytes key)
     if (rc)
         return rc;
     rc = key_del(&tx, &k, false);
-    return tx_end(&tx, rc ? rc : tx_effect_del(&tx, db, key, k.hash));
+    return ks_end(&tx, &k, 1, rc ? rc : tx_effect_del(&tx, db, key, k.hash));
 }
 
 enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t expiry_ms)
@@ -174,15 +192,15 @@ enum rc ks_expire(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t ex
     if (rc)
         return rc;
     if (!k.entry)
-        return tx_end(&tx, RC_MISSING);
+        return ks_end(&tx, &k, 1, RC_MISSING);
     if (expiry_ms >= 0 && key_entry(&k)->flags & ENTRY_EXPIRES) {
         rc = key_own(&tx, &k);
         if (!rc)
             rc = tx_redo(&tx, (uint64_t *)entry_expiry_at(key_entry(&k)), (uint64_t)expiry_ms);
-        return tx_end(&tx, rc);
+        return ks_end(&tx, &k, 1, rc);
     }
     rc = key_renew(&tx, &k, key, expiry_ms, &e, &moved);
-    return tx_end(&tx, rc ? rc : key_put(&tx, &k, e, moved));
+    return ks_end(&tx, &k, 1, rc ? rc : key_put(&tx, &k, e, moved));
 }
 
 enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct bytes to)
@@ -198,16 +216,16 @@ enum rc ks_rename(struct shm_ctx *ctx, uint32_t db, struct bytes from, struct by
     begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, 2, at);
     if (rc)
-        return tx_end(&tx, rc);
+        return ks_end(&tx, k, 2, rc);
     struct key_ref *a = &k[at[0]], *b = &k[at[1]];
     if (!a->entry)
-        return tx_end(&tx, RC_MISSING);
+        return ks_end(&tx, k, 2, RC_MISSING);
     rc = key_renew(&tx, a, to, entry_expiry(key_entry(a)), &e, &moved);
     if (!rc)
         rc = key_del(&tx, a, moved);
     if (!rc)
         rc = key_put(&tx, b, e, false);
-    return tx_end(&tx, rc);
+    return ks_end(&tx, k, 2, rc);
 }
 
 enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t at, struct bytes part)
@@ -218,15 +236,15 @@ enum rc ks_set_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, size_t 
     if (rc)
         return rc;
     if (!k.entry)
-        return tx_end(&tx, RC_MISSING);
+        return ks_end(&tx, &k, 1, RC_MISSING);
     rc = key_own(&tx, &k);
     if (rc)
-        return tx_end(&tx, rc);
+        return ks_end(&tx, &k, 1, rc);
     char *p = (char *)entry_bytes(key_entry(&k)).p + at;
     rc = tx_log(&tx, p, part.n);
     for (size_t i = 0; !rc && i < part.n; i++) /* byte by byte: a death may come in the middle */
         ((volatile char *)p)[i] = part.p[i];
-    return tx_end(&tx, rc);
+    return ks_end(&tx, &k, 1, rc);
 }
 
 enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes more)
@@ -237,7 +255,7 @@ enum rc ks_append(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byt
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return tx_end(&tx, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
+    return ks_end(&tx, &k, 1, k.entry ? string_append(&tx, &k, more, 0, &length) : RC_MISSING);
 }
 
 enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value)
@@ -247,7 +265,7 @@ enum rc ks_write(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct byte
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return tx_end(&tx, string_set(&tx, &k, value, -1, 0));
+    return ks_end(&tx, &k, 1, string_set(&tx, &k, value, -1, 0));
 }
 
 enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint64_t offset, struct bytes part)
@@ -258,7 +276,7 @@ enum rc ks_write_range(struct shm_ctx *ctx, uint32_t db, struct bytes key, uint6
     enum rc rc = open_key(&tx, ctx, &k, db, key);
     if (rc)
         return rc;
-    return tx_end(&tx, string_set_range(&tx, &k, offset, part, 0, &length));
+    return ks_end(&tx, &k, 1, string_set_range(&tx, &k, offset, part, 0, &length));
 }
 
 static enum rc many_one(struct tx *tx, const struct ks_many *m, struct key_ref *k, char *value)
@@ -290,9 +308,11 @@ enum rc ks_many(struct shm_ctx *ctx, const struct ks_many *m)
     }
     begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, m->n, at);
+    if (!rc && ks_locks)
+        rc = keys_lock(&tx, k, m->n);
     for (unsigned i = 0; i < m->n && !rc; i++)
         rc = many_one(&tx, m, &k[at[i]], value);
-    rc = tx_end(&tx, rc ? rc : m->give_up ? RC_INVALID : RC_OK);
+    rc = ks_end(&tx, k, m->n, rc ? rc : m->give_up ? RC_INVALID : RC_OK);
     free(names);
     free(k);
     free(at);

@@ -23,6 +23,10 @@ void fill(char *to, size_t n, unsigned seed);
 
 /* Called, if not NULL, when all that only the test needs is ready and the transaction begins. */
 extern void (*ks_begin)(void);
+/* The transactions lock their keys instead of holding latches; then, if not NULL, ks_locked is called while nothing but
+ * the keys is held. */
+extern bool ks_locks;
+extern void (*ks_locked)(void);
 
 struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key); /* the table must exist */
 
@@ -32,9 +36,13 @@ struct work {
     struct name name[2];
     struct key_ref k[2];
     uint32_t at[2];
+    unsigned n;
 };
 /* Latches them and answers the first; b may be the same as a. */
 struct key_ref *ks_open(struct work *w, struct shm_ctx *ctx, struct name a, struct name b);
+void ks_commit(struct work *w);
+/* Commits the transaction on these n keys if rc is RC_OK, as commands do. */
+enum rc ks_end(struct tx *tx, struct key_ref *k, unsigned n, enum rc rc);
 
 enum rc ks_set(struct shm_ctx *ctx, uint32_t db, struct bytes key, struct bytes value, int64_t expiry_ms);
 enum rc ks_set_int(struct shm_ctx *ctx, uint32_t db, struct bytes key, int64_t v);

@@ -19,7 +19,7 @@ static struct key_ref *open_lists(struct work *w, struct shm_ctx *ctx, unsigned 
 static void end(struct work *w, enum rc rc)
 {
     CHECKF(rc == RC_OK, "an operation of the test came back with %d", rc);
-    tx_commit(&w->tx);
+    ks_commit(w);
 }
 
 /* Pushes items whose bytes follow from their number. */

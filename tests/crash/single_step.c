@@ -64,6 +64,7 @@ static void child(const struct crash_op *op)
     slot_adopt(&ctx, VICTIM, ROLE_WORKER, 0);
     CHECK(batch_enter(&ctx));
     ks_begin = stop_once;
+    ks_locks = op->how & LOCKS;
     if (!(op->how & CALLS))
         stop_once();
     op->run(&ctx);

@@ -29,7 +29,7 @@ static void adds(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n, s
         struct zset_add a = {.member = member(buf, i, bytes), .score = score + (i * 37 % 101)};
         ok(zset_add(&w.tx, k, &limits, &a));
     }
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void removes(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n, size_t bytes)
@@ -42,7 +42,7 @@ static void removes(struct shm_ctx *ctx, unsigned set, unsigned from, unsigned n
         ok(zset_remove(&w.tx, k, member(buf, i, bytes), &found));
         CHECK(found);
     }
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void removes_ranks(struct shm_ctx *ctx, unsigned set, uint64_t from, uint64_t to)
@@ -50,7 +50,7 @@ static void removes_ranks(struct shm_ctx *ctx, unsigned set, uint64_t from, uint
     struct work w;
     struct key_ref *k = open_keys(&w, ctx, set, set);
     ok(zset_remove_ranks(&w.tx, k, from, to));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 static void copies(struct shm_ctx *ctx, unsigned from, unsigned to)
@@ -58,7 +58,7 @@ static void copies(struct shm_ctx *ctx, unsigned from, unsigned to)
     struct work w;
     struct key_ref *k = open_keys(&w, ctx, from, to);
     ok(zset_copy(&w.tx, key_entry(k), &w.k[w.at[1]], 4711, 1));
-    tx_commit(&w.tx);
+    ks_commit(&w);
 }
 
 void zsets_ready(struct shm_ctx *ctx)

@@ -17,6 +17,7 @@ enum rc debug_peek(struct call *c, struct tx *tx, struct key_ref *k, struct byte
 {
     *k = (struct key_ref){.key = key, .db = c->db, .table = db_table(c->ctx->root, c->db)};
     tx_begin(tx, c->ctx);
+    tx->reads = true;
     if (!k->table)
         return RC_OK;
     k->hash = key_hash(c->ctx->root, key);
@@ -140,22 +141,42 @@ void debug_digest_value(struct call *c)
 
 struct dataset {
     struct tx tx; /* for readers, which want its context */
+    uint32_t db;
     struct digest sum;
+    bool locked; /* a key that a transaction is changing was met */
 };
 
 static void digest_entry(void *arg, const struct shm_entry *e)
 {
     struct dataset *s = arg;
     struct digest d = {{0}};
+    struct key_ref k = {.db = s->db, .hash = key_hash(s->tx.ctx->root, entry_key(e))};
+    s->locked |= key_locked(&s->tx, &k);
+    if (s->locked)
+        return;
     digest_mix(&d, entry_key(e));
     digest_value(&s->tx, e, &d);
     digest_xor(&s->sum, (struct bytes){(const char *)d.b, SHA1_BYTES});
 }
 
+/* A bucket whose keys a transaction is changing is looked at again later. */
+static void digest_bucket(struct dataset *s, struct shm_table *t, uint64_t *pos)
+{
+    struct digest before = s->sum;
+    uint64_t next;
+    s->locked = false;
+    if (table_visit(s->tx.ctx, t, *pos, digest_entry, s, &next) || s->locked) {
+        s->sum = before;
+        sched_yield();
+        return;
+    }
+    *pos = next;
+}
+
 /* Of one moment only while nobody writes: buckets are latched one by one. */
 void debug_digest(struct call *c)
 {
-    struct dataset s = {.tx.ctx = c->ctx};
+    struct dataset s = {.tx.ctx = c->ctx, .tx.reads = true};
     for (uint32_t db = 0; db < c->ctx->root->ndbs; db++) {
         uint64_t pos = 0;
         const struct shm_table *there = db_table(c->ctx->root, db);
@@ -166,8 +187,8 @@ void debug_digest(struct call *c)
             struct shm_table *t = db_table(c->ctx->root, db);
             if (!t)
                 break;
-            if (table_visit(c->ctx, t, pos, digest_entry, &s, &pos))
-                sched_yield();
+            s.db = db;
+            digest_bucket(&s, t, &pos);
             call_breathe(c);
         } while (pos);
     }

@@ -26,6 +26,8 @@ enum rc block_keys_ahead(struct tx *tx, const struct key_ref *keys, unsigned n, 
             return rc;
         if (waiters_first(root, k->db, k->hash, entry_type(e)))
             return RC_BUSY;
+        if (tx->locks)
+            tx_unlatch_last(tx); /* nobody can join for a key that is locked */
     }
     return RC_OK;
 }

@@ -23,7 +23,7 @@ command_fn cmd_get;
 
 void call_breathe(struct call *c)
 {
-    if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec)
+    if (!c->in_lane || c->cmd->flags & F_GATE || c->in_exec || (c->tx && c->tx->locks && !c->tx->reads))
         return;
     c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
     batch_leave(c->ctx);
@@ -314,6 +314,9 @@ void call_expire(struct call *c, const struct key_ref *seen)
 {
     struct key_ref k = *seen;
     struct tx tx;
+    k.table = db_table(c->ctx->root, k.db); /* a handler that breathes may have lost the one before */
+    if (!k.table)
+        return;
     tx_begin(&tx, c->ctx);
     key_locate(&k);
     enum rc rc = root_paused(c->ctx->root, c->now_ms) ? RC_MISSING : key_latch(&tx, &k);
@@ -333,11 +336,17 @@ void call_expire(struct call *c, const struct key_ref *seen)
         note_miss(c, &k);
 }
 
+/* What lasts locks its keys. Behind the closed gate there is nobody to hold up. */
+bool call_lasts(const struct call *c)
+{
+    return c->in_lane && !c->w->gated && !c->loading;
+}
+
 static enum rc latch_keys(struct call *c)
 {
-    if (c->nkeys == 1)
-        return key_latch(c->tx, c->keys);
-    return keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
+    c->tx->reads = !(c->cmd->flags & (F_WRITE | F_CACHES));
+    enum rc rc = c->nkeys == 1 ? key_latch(c->tx, c->keys) : keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
+    return !rc && UNLIKELY(call_lasts(c)) ? keys_lock(c->tx, c->keys, c->nkeys) : rc;
 }
 
 /* ---- the log ---- */
@@ -418,6 +427,8 @@ static enum rc run_latched(struct call *c)
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = call_step(c, &stale);
+    if (!rc && write)
+        rc = keys_publish(&tx, c->keys, c->nkeys);
     if (rc || !write)
         tx_abort(&tx);
     else

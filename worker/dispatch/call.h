@@ -106,6 +106,7 @@ enum rc call_run_pieces(struct call *c);
  * shared by all commands that name them; *stale: one that has expired is hidden. Afterwards k->changed tells for each
  * key whether any command has changed it, and call_adjust lets its table follow when the transaction is over. */
 int call_wants(const struct call *c, struct key_want *out, int max);
+bool call_lasts(const struct call *c); /* its keys are to be locked */
 enum rc call_step(struct call *c, bool *stale);
 void call_adjust(struct shm_ctx *ctx, struct key_ref *k);
 /* Removes an expired key that was hidden, in a transaction of its own. */

@@ -199,7 +199,8 @@ static enum rc begin(struct exec *x)
     if (rc)
         return rc;
     tx_begin(&x->tx, x->c->ctx);
-    rc = keyplan_latch(&x->plan, &x->tx);
+    x->tx.reads = !(x->m->flags & (F_WRITE | F_CACHES | F_SCRIPT));
+    rc = keyplan_latch(&x->plan, &x->tx, call_lasts(x->c));
     if (!rc)
         rc = compare_watched(x);
     if (rc)
@@ -302,6 +303,8 @@ static enum rc run_transaction(struct exec *x)
         rc = block_keys_ahead(&x->tx, p->keys, p->n, x->c->now_ms);
     if (!rc)
         rc = run_all(x);
+    if (!rc && write)
+        rc = keys_publish(&x->tx, p->keys, p->n);
     if (rc || !write)
         tx_abort(&x->tx);
     else

@@ -7,7 +7,7 @@
 
 void keyplan_again(struct keyplan *p)
 {
-    p->n = p->planned = p->found = 0;
+    p->n = p->found = 0;
     p->refused = p->shared = false;
 }
 
@@ -51,10 +51,10 @@ enum rc keyplan_tables(struct keyplan *p)
     return RC_OK;
 }
 
-enum rc keyplan_latch(struct keyplan *p, struct tx *tx)
+enum rc keyplan_latch(struct keyplan *p, struct tx *tx, bool lasts)
 {
-    p->planned = p->n;
-    return p->n ? keys_latch(tx, p->keys, p->n, p->index) : RC_OK;
+    enum rc rc = p->n ? keys_latch(tx, p->keys, p->n, p->index) : RC_OK;
+    return rc || !lasts ? rc : keys_lock(tx, p->keys, p->n);
 }
 
 enum rc keyplan_find_again(struct keyplan *p, struct tx *tx)
@@ -67,7 +67,6 @@ enum rc keyplan_find_again(struct keyplan *p, struct tx *tx)
         if (rc)
             return rc;
         k->redo_from = 0;
-        k->owned = false;
         key_locate(k);
         key_find(k);
     }
@@ -165,7 +164,7 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
     }
     if (p->shared)
         k->redo_from = 0;
-    return RC_OK;
+    return tx->locks ? key_lock_late(tx, k) : RC_OK;
 }
 
 enum rc keyplan_key(struct keyplan *p, struct tx *tx, struct bytes key, uint32_t db, unsigned *at)

@@ -21,7 +21,7 @@ struct keyplan {
     struct shm_ctx *ctx;
     struct key_ref *keys; /* planned ones, sorted when they are latched; behind them late ones */
     uint32_t *index;      /* where the i-th planned key is now */
-    unsigned n, planned, cap;
+    unsigned n, cap;
     struct keyplan_name *grown; /* every key that came late, in this try or before: planned by the next */
     unsigned ngrown, grown_cap;
     bool refused;   /* a late key was not had: with another try it is planned */
@@ -38,7 +38,7 @@ void keyplan_add(struct keyplan *p, struct bytes key, uint64_t hash, uint32_t db
 void keyplan_add_grown(struct keyplan *p);
 /* Makes the tables that are missing: before tx_begin. */
 enum rc keyplan_tables(struct keyplan *p);
-enum rc keyplan_latch(struct keyplan *p, struct tx *tx);
+enum rc keyplan_latch(struct keyplan *p, struct tx *tx, bool lasts); /* lasts: they are locked */
 /* After FLUSHALL and its like within tx: other tables, whose latches need not be taken, since the gate is closed. */
 enum rc keyplan_find_again(struct keyplan *p, struct tx *tx);
 /* The key's number in the plan; a key that is not in it is latched on the spot. RC_BUSY: it could not be. */

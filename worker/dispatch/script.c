@@ -87,11 +87,14 @@ static enum rc run_in_tx(struct call *c, struct keyplan *p)
     c->tx = &tx;
     c->removes = !reads;
     c->beyond = 0;
-    enum rc rc = keyplan_latch(p, &tx);
+    tx.reads = reads;
+    enum rc rc = keyplan_latch(p, &tx, call_lasts(c));
     if (!rc && (!reads || !c->ctx->root->pause_mode))
         rc = block_keys_ahead(&tx, p->keys, p->n, c->now_ms);
     if (!rc)
         rc = script_step(c, p, &stale);
+    if (!rc && !reads)
+        rc = keys_publish(&tx, p->keys, p->n);
     if (rc || reads)
         tx_abort(&tx);
     else
