@@ -37,7 +37,7 @@ static inline shm_ref shm_ref_of(const void *p)
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
 #define SHM_SLOTS_MAX      250u
-#define SLOT_WORDS         4u /* a set of slots: one bit each */
+#define SLOT_WORDS         4u              /* a set of slots: one bit each */
 #define SHM_DBS_MAX        ((1 << 24) - 2) /* what a record of the log, and of a snapshot's ring, has room for */
 #define SHM_CLASSES        103u
 #define SHM_CONFIG_BYTES   262144u
@@ -120,12 +120,12 @@ struct shm_root {
     shm_ref track;               /* struct shm_track */
     shm_ref extra;               /* a page for the master's own persistent state (upgrade) */
     struct shm_class classes[SHM_CLASSES];
-    _Alignas(64) uint64_t gate;             /* 0: open; otherwise the closer's slot + 1 */
-    _Alignas(64) uint64_t epoch;            /* grows with every retirement */
+    _Alignas(64) uint64_t gate;                  /* 0: open; otherwise the closer's slot + 1 */
+    _Alignas(64) uint64_t epoch;                 /* grows with every retirement */
     _Alignas(64) uint64_t keylocked[SLOT_WORDS]; /* slots that have locked keys (shm/keylock.h) */
-    _Alignas(64) struct shm_latch db_latch; /* databases' words and the graveyard (rank 0) */
-    shm_ref graveyard;                      /* tables that were cut off and wait to be freed */
-    struct shm_latch trees_latch;           /* the list of trees to be freed; taken last, for a moment */
+    _Alignas(64) struct shm_latch db_latch;      /* databases' words and the graveyard (rank 0) */
+    shm_ref graveyard;                           /* tables that were cut off and wait to be freed */
+    struct shm_latch trees_latch;                /* the list of trees to be freed; taken last, for a moment */
     shm_ref dead_trees;
     uint64_t boot_time_ms;
     uint64_t session_ids;                          /* the next client id */

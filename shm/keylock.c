@@ -3,8 +3,8 @@
 #include "shm/crashpoint.h"
 #include "shm/slab.h"
 
-#define BITS_LEAST 10u                /* a set of 1024 words */
-#define VIEW_BITS  63ull              /* a span's place is a multiple of much more */
+#define BITS_LEAST 10u               /* a set of 1024 words */
+#define VIEW_BITS  63ull             /* a span's place is a multiple of much more */
 #define KEEP_BYTES (16 * UNIT_BYTES) /* a larger set goes back when it is empty */
 
 /* The key's own word, or the free one where its search ends. view: place and size in one word, so that whoever reads a set

@@ -182,9 +182,9 @@ struct shm_snap_ring {
 
 /* The keys that this slot's transaction has locked (shm/keylock.h). The slot's own, but for wanted. */
 struct shm_keylocks {
-    shm_ref set;    /* a span, 0: none yet */
-    uint64_t view;  /* set, and in its low bits the logarithm of how many words of it are in use */
-    uint64_t n;     /* 0: nothing is locked, whatever the set says */
+    shm_ref set;     /* a span, 0: none yet */
+    uint64_t view;   /* set, and in its low bits the logarithm of how many words of it are in use */
+    uint64_t n;      /* 0: nothing is locked, whatever the set says */
     uint64_t wanted; /* a key that somebody was refused: a hint that anybody stores */
     uint64_t resting;
     int64_t rests_until_us;

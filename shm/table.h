@@ -177,9 +177,10 @@ struct key_ref {
     uint32_t arg;       /* the caller's number of this key */
     shm_ref base;       /* locked: the entry that the table shows */
     bool locked;        /* by a key lock: the bucket's latch is anybody's */
-    bool replaced;      /* locked: entry is this transaction's own, or gone, and base leaves when it is published */
-    bool base_keep;     /* its value does not leave with it */
-    bool logged;        /* the transaction has changed this key */
+    bool
+        replaced; /* locked: entry is this transaction's own, or gone, and base leaves when it is published */
+    bool base_keep;  /* its value does not leave with it */
+    bool logged;     /* the transaction has changed this key */
     bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
     bool born;       /* a key where there was none: NOTIFY_NEW is to be told */
     bool stale;      /* it has expired and is hidden */

@@ -144,7 +144,7 @@ static enum rc key_value(struct call *c, const struct pattern *p, struct bytes n
     k.hash = key_hash(c->ctx->root, name);
     key_locate(&k);
     bool ours = latch_mine(&k.bucket->latch, c->ctx->id); /* a key of the plan lies there, too */
-    enum rc rc = ours ? RC_OK : key_latch(c->tx, &k);
+    enum rc rc = !ours ? key_latch(c->tx, &k) : key_locked(c->tx, &k) ? RC_BUSY : RC_OK;
     if (rc)
         return rc;
     if (ours)

@@ -345,7 +345,8 @@ bool call_lasts(const struct call *c)
 static enum rc latch_keys(struct call *c)
 {
     c->tx->reads = !(c->cmd->flags & (F_WRITE | F_CACHES));
-    enum rc rc = c->nkeys == 1 ? key_latch(c->tx, c->keys) : keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
+    enum rc rc =
+        c->nkeys == 1 ? key_latch(c->tx, c->keys) : keys_latch(c->tx, c->keys, c->nkeys, c->key_index);
     return !rc && UNLIKELY(call_lasts(c)) ? keys_lock(c->tx, c->keys, c->nkeys) : rc;
 }
 

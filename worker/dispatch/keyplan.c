@@ -155,6 +155,8 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
         return RC_BUSY; /* to make one takes a transaction: before the next try */
     key_locate(k);
     if (latch_mine(&k->bucket->latch, p->ctx->id)) {
+        if (key_locked(tx, k))
+            return RC_BUSY;
         share_buckets(p);
         key_find(k);
     } else {
