@@ -40,7 +40,8 @@ uint32_t keylock_holder(const struct shm_root *r, uint32_t db, uint64_t hash, bo
             struct shm_keylocks *l = &slot_at(slot)->keylocks;
             if (slot == self || !refuses(l, word))
                 continue;
-            __atomic_store_n(&l->wanted, word | 1, __ATOMIC_RELAXED);
+            if (self == SLOT_NOBODY || slot_at(self)->role != ROLE_LANE)
+                __atomic_store_n(&l->wanted, word | 1, __ATOMIC_RELAXED);
             return slot + 1;
         }
     return 0;

@@ -10,15 +10,15 @@
  * (the slow lane) therefore latches its buckets only to lock its keys, and again to commit. In between the latch is
  * anybody's, and who has it asks here whether the key that he came for is locked.
  *
- * A lock is shared or exclusive, as the transaction reads or writes. Whoever is refused leaves his wish behind. When
- * the lock is given back such a key rests for a moment: no other transaction locks it, so that those who come for
- * nanoseconds, and look every millisecond, get their turn between two that last. */
+ * A lock is shared or exclusive, as the transaction reads or writes. A worker that is refused leaves its wish behind. When
+ * the lock is given back such a key rests for a moment: nobody locks it, so that those who come for nanoseconds, and
+ * look every millisecond, get their turn between two that last. */
 #ifndef SKEP_KEYLOCK_H
 #define SKEP_KEYLOCK_H
 
 #include "shm/slot.h"
 
-#define KEYLOCK_REST_US 2500 /* more than two looks of a parked client */
+#define KEYLOCK_REST_US 1500 /* more than the time between two looks of a parked client */
 
 /* Bit 0: exclusive. 63 bits of the hash name the key: of two keys with the same ones, one waits for the other. */
 static inline uint64_t keylock_word(uint32_t db, uint64_t hash, bool exclusive)

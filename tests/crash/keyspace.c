@@ -27,7 +27,7 @@ void fill(char *to, size_t n, unsigned seed)
 }
 
 void (*ks_begin)(void);
-bool ks_locks;
+_Thread_local bool ks_locks;
 void (*ks_locked)(void);
 
 static void begin(struct tx *tx, struct shm_ctx *ctx)

@@ -25,7 +25,7 @@ void fill(char *to, size_t n, unsigned seed);
 extern void (*ks_begin)(void);
 /* The transactions lock their keys instead of holding latches; then, if not NULL, ks_locked is called while nothing but
  * the keys is held. */
-extern bool ks_locks;
+extern _Thread_local bool ks_locks;
 extern void (*ks_locked)(void);
 
 struct key_ref ks_ref(struct shm_ctx *ctx, uint32_t db, struct bytes key); /* the table must exist */

@@ -201,6 +201,7 @@ static void flush(struct shm_ctx *ctx, uint64_t r)
 static void one(struct shm_ctx *ctx, unsigned me, struct ledger *l)
 {
     uint64_t r = xorshift(&l->random);
+    ks_locks = r >> 60 & 1;
     switch (r >> 56 & 7) {
     case 0:
         change_group(ctx, me, l, r);

@@ -202,8 +202,12 @@ static void change_collection(struct shm_ctx *ctx, uint32_t db, unsigned r)
     struct tx tx;
     tx_begin(&tx, ctx);
     enum rc rc = key_latch(&tx, &k);
+    if (!rc && ks_locks)
+        rc = keys_lock(&tx, &k, 1);
     for (unsigned i = 0; i < 1 + r / 7 % 3 && !rc; i++)
         rc = change_one(&tx, &k, coll, r / 16 + i * 7919);
+    if (!rc)
+        rc = keys_publish(&tx, &k, 1);
     if (rc || r % 13 == 0)
         tx_abort(&tx);
     else
@@ -238,9 +242,11 @@ static void copy_collection(struct shm_ctx *ctx, uint32_t db, unsigned r)
     }
     tx_begin(&tx, ctx);
     enum rc rc = keys_latch(&tx, k, 2, at);
+    if (!rc && ks_locks)
+        rc = keys_lock(&tx, k, 2);
     if (!rc)
         rc = k[at[0]].entry ? copy_one(&tx, &k[at[0]], &k[at[1]]) : RC_MISSING;
-    tx_end(&tx, rc);
+    ks_end(&tx, k, 2, rc);
 }
 
 /* ---- whole databases, and all kinds ---- */
@@ -298,6 +304,7 @@ static void one(struct shm_ctx *ctx, unsigned r, unsigned kind)
     struct ks_many m = {.db = db, .prefix = "k", .first = r % KEYS, .n = 30, .numbers = r & 1, .seed = r};
     struct shm_table *t;
     int64_t now;
+    ks_locks = r >> 9 & 1;
     if (!db_table(ctx->root, db) && db_table_make(ctx, db, &t))
         return;
     switch (kind % 24) {

@@ -102,6 +102,7 @@ static void one(struct shm_ctx *ctx, unsigned r)
     struct name a = name_of("k", r % KEYS), b = name_of("k", r / 3 % KEYS);
     struct ks_many m = {.prefix = "k", .first = r % KEYS, .n = 9, .numbers = true, .seed = 3 * (r & 1023)};
     m.give_up = r & 64;
+    ks_locks = r >> 24 & 1;
     switch (r >> 20 & 15) {
     case 0:
         ks_rename(ctx, 0, NAME_BYTES(a), NAME_BYTES(b));
