@@ -433,7 +433,8 @@ static void note_one(void *arg, const struct shm_entry *e)
 
 /* No log has it: a death here leaves some entries pending that need not be, and who replaces them hands them over
  * to those who discard. Behind the walk there is never a mark, since it goes before the position moves. */
-static void unmark_one(void *arg, const struct shm_entry *e)
+/* A transaction that has only locked the key may read the other flags of this byte meanwhile. */
+READS_RACILY static void unmark_one(void *arg, const struct shm_entry *e)
 {
     uint8_t *flags = (uint8_t *)(uintptr_t)&e->flags;
     if (UNLIKELY(*flags & ENTRY_FRESH) && in_range(arg, e))

@@ -23,8 +23,6 @@
 #define NODE_WORDS   (1u << NODE_BITS)
 
 /* Interest: tells everyone who touches the bucket that there is more to see. */
-#define INTEREST_KEYLOCK 1u
-#define INTEREST_WAITER  2u
 #define INTEREST_WATCHED 4u
 
 /* A slot is one word: the entry's place in 8-byte units (38 bits), a link mark, 25 bits of the hash.

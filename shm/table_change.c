@@ -161,7 +161,7 @@ static enum rc replace_latched(struct tx *tx, struct key_ref *k, uint64_t word, 
 
 enum rc key_put(struct tx *tx, struct key_ref *k, shm_ref entry, bool keep_value)
 {
-    if (UNLIKELY(k->table->snap_from))
+    if (UNLIKELY(__atomic_load_n(&k->table->snap_from, __ATOMIC_RELAXED)))
         mark_fresh(k, entry);
     enum rc rc = UNLIKELY(k->locked) ? replace_locked(tx, k, keep_value)
                                      : replace_latched(tx, k, slot_word(k, entry), keep_value);
