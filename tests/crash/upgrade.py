@@ -45,7 +45,7 @@ def replaced(watch, before, n):
         workers = [w for w in workers_of(watch)[0] if w["state"] == "running"]
         return len(workers) == n and not {w["pid"] for w in workers} & before
 
-    wait_for("all workers are new", new, 20)
+    wait_for("all workers are new", new)
 
 
 def finish(s, watch, crowd):
