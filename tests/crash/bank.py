@@ -10,7 +10,7 @@ import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from crowd import WAIT_S, all_running, check_arena, children_of, wait_for, workers_of  # noqa: E402
+from crowd import WAIT_S, all_running, check_arena, children_of, renew, wait_for, workers_of  # noqa: E402
 from loading import Failed, expect, main  # noqa: E402
 from recovery import Skep  # noqa: E402
 import resp  # noqa: E402
@@ -193,12 +193,6 @@ def counted(program, *args):
         print("%d additions, %d connections broken" % (done, broken))
 
 
-def replaced(s):
-    old = set(children_of(s.server.proc.pid))
-    os.kill(s.server.proc.pid, signal.SIGHUP)
-    wait_for("all are replaced", lambda: not old & set(children_of(s.server.proc.pid)))
-
-
 def moved(program, *_):
     """A client that changes its worker keeps what it has queued and what it watches."""
     with Skep(program) as s:
@@ -213,13 +207,13 @@ def moved(program, *_):
             queued.command(*argv)
         dirty.command("MULTI")
         dirty.command("NOSUCH")
-        replaced(s)
-        replaced(s)
+        renew(s.server.proc.pid)
+        renew(s.server.proc.pid)
         c.command("SET", "v", "2")
         for one in (watching, spoiled):
             one.command("MULTI")
             one.command("GET", "w")
-        replaced(s)
+        renew(s.server.proc.pid)
         expect("what was queued", ["OK", "100000", ""], [v.value.decode() for v in queued.command("EXEC").value])
         expect("what was watched and not changed", [b"1"], [v.value for v in watching.command("EXEC").value])
         expect("what was watched and changed", None, spoiled.command("EXEC").value)

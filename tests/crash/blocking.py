@@ -200,9 +200,9 @@ def moved(start):
             wait_for("it waits", lambda: b"blocked_clients:%d\r" % (i + 1) in c.command("INFO", "clients").value)
         timed = s.connect()
         timed.send([b"BLPOP", b"other", b"2"])
-        before = {w["pid"] for w in all_running(watch, 2)}
+        before = [w["pid"] for w in all_running(watch, 2)]
         os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("new workers", lambda: not before & {w["pid"] for w in all_running(watch, 2)})
+        all_running(watch, 2, *before)
         for i, w in enumerate(waiting):
             c.command("RPUSH", "k", "%d" % i)
             if w.read().value[1].value != b"%d" % i:

@@ -236,6 +236,13 @@ def all_running(connection, n, *dead):
     return wait_for("%d workers run" % n, running)
 
 
+def renew(master):
+    """SIGHUP: all its processes are replaced."""
+    old = set(children_of(master))
+    os.kill(master, signal.SIGHUP)
+    wait_for("all are replaced", lambda: not old & set(children_of(master)))
+
+
 def pid_of(s, title):
     """A process bears its title a moment after it was forked."""
     return wait_for(title, lambda: [p for p, t in children_of(s.proc.pid).items() if t.strip("\0 ") == title])[0]

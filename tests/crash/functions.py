@@ -148,10 +148,9 @@ def replaced(start):
         all_running(watch, 2)
         kept = some_changes(s, 10)
         for sig in (signal.SIGHUP, signal.SIGUSR2):
-            old = {w["pid"] for w in workers_of(watch)[0]}
+            old = [w["pid"] for w in workers_of(watch)[0]]
             os.kill(s.proc.pid, sig)
-            wait_for("all are new", lambda old=old: not old & {w["pid"] for w in workers_of(watch)[0]})
-            all_running(watch, 2)
+            all_running(watch, 2, *old)
             for i in range(4):
                 c = s.connect()
                 expect("in the new workers", kept, listed(c))

@@ -3,7 +3,6 @@
 of it."""
 
 import os
-import shutil
 import signal
 import socket
 import sys

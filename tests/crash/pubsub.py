@@ -232,14 +232,9 @@ class Feed:
 
 
 def roll(s, watch):
-    before = {w["pid"] for w in workers_of(watch)[0]}
+    before = [w["pid"] for w in workers_of(watch)[0]]
     os.kill(s.proc.pid, signal.SIGHUP)
-
-    def new():
-        now = [w for w in workers_of(watch)[0] if w["state"] == "running"]
-        return len(now) == 2 and not before & {w["pid"] for w in now}
-
-    wait_for("all workers are new", new)
+    all_running(watch, 2, *before)
 
 
 def gone(watch):

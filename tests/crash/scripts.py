@@ -6,12 +6,11 @@ import os
 import random
 import signal
 import sys
-import threading
 import time
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from bank import ACCOUNTS, TOTAL, Client, everybody_works, kill_some, open_accounts, replaced, total  # noqa: E402
-from crowd import check_arena, children_of, wait_for  # noqa: E402
+from bank import ACCOUNTS, TOTAL, Client, everybody_works, kill_some, open_accounts, total  # noqa: E402
+from crowd import check_arena, children_of, renew, wait_for  # noqa: E402
 from loading import Failed, expect, main  # noqa: E402
 from recovery import WAIT_S, Skep  # noqa: E402
 import resp  # noqa: E402
@@ -164,7 +163,7 @@ def moved(program, *_):
         sha = c.command("SCRIPT", "LOAD", "return 'loaded'").value.decode()
         c.command("EVAL", "return 'evaluated'", "0")
         other = c.command("EVAL", "return redis.sha1hex(ARGV[1])", "0", "return 'evaluated'").value.decode()
-        replaced(s)
+        renew(s.server.proc.pid)
         expect("what was loaded", b"loaded", c.command("EVALSHA", sha, "0").value)
         expect("what was evaluated", b"evaluated", c.command("EVALSHA", other, "0").value)
         check_arena(c)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import WAIT_S, Failure, check_arena, children_of, main, pid_of, wait_for, workers_of
+from crowd import Failure, check_arena, main, pid_of, renew, wait_for, workers_of
 import resp
 import server
 
@@ -77,10 +77,7 @@ def moved(start):
         b.command("DEBUG", "POPULATE", "300000", "p" * 80)
         c = hesitant(s)
         c.send([b"ECHO", b"behind it"])
-        old = set(children_of(s.proc.pid))
-        os.kill(s.proc.pid, signal.SIGHUP)
-        # For whom it would wait, it waits 10 s, and closes him then.
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)))
+        renew(s.proc.pid)  # for whom it would wait, it waits 10 s, and closes him then
         answer = c.read()
         if len(answer.value) != 300000 or len(set(m.value for m in answer.value)) != 300000:
             raise Failure("%d keys" % len(answer.value))
@@ -123,9 +120,7 @@ def full(start):
                 raise Failure("%s needs memory that is not there" % words[0])
         if c.command("INFO").kind != "bulk" or len(c.command("GET", "k0").value) != 1000000:
             raise Failure("reading does not work")
-        old = set(children_of(s.proc.pid))
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)))
+        renew(s.proc.pid)
         steps = (("EXISTS", n, n + 1), ("DEL", 1000, 1000), ("UNLINK", 300, 0), ("TOUCH", n, n - 1000), ("DEL", n, n - 1000))
         for word, keys, wanted in steps:
             answer = c.command(word, "k0", "none", *["k%d" % k for k in range(keys)])

@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from crowd import WAIT_S, Failure, Watch, check_arena, children_of, main, on_another, pid_of, wait_for, worker_of, workers_of
+from crowd import WAIT_S, Failure, Watch, check_arena, children_of, main, on_another, pid_of, renew, wait_for, worker_of, workers_of
 import resp
 import server
 
@@ -187,9 +187,7 @@ def asleep(start):
         c.send([b"DEBUG", b"SLEEP", b"2"])
         c.send([b"ECHO", b"behind it"])
         b.command("PING")
-        old = set(children_of(s.proc.pid))
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)))
+        renew(s.proc.pid)
         if c.read().value != b"OK" or time.monotonic() - began < 2:
             raise Failure("it did not sleep on")
         if c.read().value != b"behind it":
@@ -225,9 +223,7 @@ def watched_moving(start):
         m, b = s.connect(), s.connect()
         m.command("MONITOR")
         for i in range(3):
-            old = set(children_of(s.proc.pid))
-            os.kill(s.proc.pid, signal.SIGHUP)
-            wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)))
+            renew(s.proc.pid)
             b.command("ECHO", "%d" % i)
             if echoed(m) != i:
                 raise Failure("another line")

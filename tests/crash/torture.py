@@ -17,7 +17,7 @@ import time
 
 from crowd import WAIT_S, Failure, check_arena, children_of, exists, kill, wait_for
 from ledger import Keeper, Reader
-from persist import Lasting, info
+from persist import Lasting
 import resp
 import server
 

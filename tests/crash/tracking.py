@@ -232,10 +232,10 @@ def moved(start):
         source.command("CLIENT", "TRACKING", "ON", "REDIRECT", target.expect("CLIENT", "ID").value)
         info = [x.ask("CLIENT", "TRACKINGINFO") for x in caches]
         load(s, caches, 0.2)
-        before = {w["pid"] for w in all_running(watch, 2)}
+        before = [w["pid"] for w in all_running(watch, 2)]
         os.kill(s.proc.pid, signal.SIGHUP)
         load(s, caches, 0.5)
-        wait_for("new workers", lambda: not before & {w["pid"] for w in all_running(watch, 2)})
+        all_running(watch, 2, *before)
         nothing_stale(caches, s, "moved")
         if any(x.lost or not x.dropped for x in caches):
             raise Failure("lost %r, dropped %r" % ([x.lost for x in caches], [x.dropped for x in caches]))
