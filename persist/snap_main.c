@@ -265,11 +265,12 @@ static bool cut(struct snapper *s)
 /* ---- the walk ---- */
 
 /* rdb-key-save-delay: so many microseconds for each key; a negative number: one for every so many keys. What is
- * handed over meanwhile is taken without delay, or all writers would have it. */
+ * handed over meanwhile is taken without delay, or all writers would have it. CONFIG SET ends a delay. */
 static void delay(struct snapper *s, struct snapshot *shot, uint64_t keys)
 {
     int64_t us = s->cfg->rdb_key_save_delay;
-    for (us = us < 0 ? rand() % -us == 0 : us * (int64_t)keys; us > 0 && shot->fn && !called_off;) {
+    us = us < 0 ? rand() % -us == 0 : us * (int64_t)keys;
+    while (us > 0 && s->cfg->rdb_key_save_delay && shot->fn && !called_off) {
         unsigned piece = us < DELAY_PIECE_US ? (unsigned)us : DELAY_PIECE_US;
         nap_us(piece);
         us -= piece;

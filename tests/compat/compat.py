@@ -19,11 +19,10 @@ import server  # noqa: E402
 def main():
     ap = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     ap.add_argument("--server", required=True)
-    ap.add_argument("--limit", type=int, default=100, help="seconds for everything")
     ap.add_argument("--kills", type=int, default=0)
     ap.add_argument("program", nargs=argparse.REMAINDER)
     opts = ap.parse_args()
-    server.install_signal_handlers(opts.limit)
+    server.install_signal_handlers()
     with server.Server(opts.server) as srv:
         env = dict(os.environ, SKEP_PORT=str(srv.port), KILLS=str(opts.kills))
         client = subprocess.Popen(opts.program, env=env)

@@ -652,7 +652,8 @@ class Side:
 
 
 def blocked(side, n):
-    for _ in range(2000):
+    end = time.monotonic() + server.WAIT_S
+    while time.monotonic() < end:
         if b"blocked_clients:%d\r" % n in side.main.command("INFO", "clients").value:
             return
         time.sleep(0.005)
@@ -707,7 +708,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--server", required=True)
     args = parser.parse_args()
-    server.install_signal_handlers(110)
+    server.install_signal_handlers()
     with server.Server("redis-server") as redis, server.Server(args.server) as ours:
         sides = Side(redis), Side(ours)
         dump = None

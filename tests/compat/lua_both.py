@@ -88,7 +88,7 @@ def cleaned(text):
 
 
 def ask_server(connection, script):
-    reply = connection.command("EVAL", script.encode("latin-1"), "0", timeout=60)
+    reply = connection.command("EVAL", script.encode("latin-1"), "0")
     kind = "error" if reply.kind == "error" else "ok"
     text = reply.value if isinstance(reply.value, bytes) else repr(reply.value).encode()
     return kind + " " + cleaned(text.decode("latin-1"))
@@ -135,7 +135,7 @@ def main():
     ap.add_argument("--server")
     ap.add_argument("corpus", nargs="*")
     opts = ap.parse_args()
-    server.install_signal_handlers(110)
+    server.install_signal_handlers()
     corpus = list(read_corpus(opts.corpus or sorted(glob.glob(os.path.join(HERE, "lua_corpus", "*.txt")))))
     illness = None
     with server.Server("redis-server") as theirs:

@@ -469,7 +469,7 @@ def main():
         both = Both(ours.connect(), redis.connect(), rnd, any(r[0] == "SORT" for r in rows))
         now_ms = int(both.redis.command("TIME").value[0].value) * 1000
         print("%d keys agree" % run(both, Maker(rnd, now_ms), rows, args.commands, args.every))
-        answer = both.ours.command("DEBUG", "ARENA", "CHECK", timeout=30)
+        answer = both.ours.command("DEBUG", "ARENA", "CHECK")
         if answer.kind == "error":
             raise SystemExit("DEBUG ARENA CHECK: %r" % answer.value)
 

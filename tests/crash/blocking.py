@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Failure, Watch, all_running, check_arena, main, wait_for
+from crowd import WAIT_S, Failure, Watch, all_running, check_arena, main, wait_for
 import resp
 import server
 
@@ -26,9 +26,9 @@ class Consumer(threading.Thread):
     def pop(self, c):
         keys = ("q1", "q2") if self.n % 2 else ("q2", "q1")
         if self.n % 4 < 2:
-            r = c.command(("BLPOP", "BZPOPMIN")[self.ordered], *keys, "0", timeout=60)
+            r = c.command(("BLPOP", "BZPOPMIN")[self.ordered], *keys, "0")
             return r.value[1].value
-        r = c.command(*(("BLMPOP", "BZMPOP")[self.ordered], "0", "2", *keys, ("LEFT", "MIN")[self.ordered]), timeout=60)
+        r = c.command(*(("BLMPOP", "BZMPOP")[self.ordered], "0", "2", *keys, ("LEFT", "MIN")[self.ordered]))
         item = r.value[1].value[0]
         return item.value[0].value if self.ordered else item.value
 
@@ -85,7 +85,7 @@ def run_crowd(s, seconds, ordered, disturb=None):
     if disturb:
         disturb()
     for p in producers:
-        p.join(60)
+        p.join(WAIT_S)
     c = Watch(s)
 
     def drained():
@@ -95,7 +95,7 @@ def run_crowd(s, seconds, ordered, disturb=None):
     for i in range(CONSUMERS):
         push(c, ordered, "q1", "stop %d" % i)
     for t in consumers:
-        t.join(30)
+        t.join(WAIT_S)
     for t in consumers + producers:
         if t.error:
             raise t.error
@@ -133,10 +133,12 @@ def killed(start, ordered=False):
         watch = Watch(s)
 
         def disturb():
+            dead = []
             for i in range(6):
                 time.sleep(0.3)
-                os.kill(all_running(watch, 2)[i % 2]["pid"], signal.SIGKILL)
-            all_running(watch, 2)
+                dead.append(all_running(watch, 2, *dead)[i % 2]["pid"])
+                os.kill(dead[-1], signal.SIGKILL)
+            all_running(watch, 2, *dead)
 
         judge(*run_crowd(s, 3, ordered, disturb))
 
@@ -164,12 +166,13 @@ def order(start):
                 waiting.append(w)
             for i, w in enumerate(waiting[: 8 if round_ else 4]):
                 c.command("RPUSH", "k", "%d" % i)
-                if w.read(10).value[1].value != b"%d" % i:
+                if w.read().value[1].value != b"%d" % i:
                     raise Failure("not the first one was served")
             if round_:
                 continue
-            os.kill(all_running(watch, 2)[0]["pid"], signal.SIGKILL)
-            all_running(watch, 2)
+            victim = all_running(watch, 2)[0]["pid"]
+            os.kill(victim, signal.SIGKILL)
+            all_running(watch, 2, victim)
             c.close()
             c = s.connect()
             alive = []
@@ -181,7 +184,7 @@ def order(start):
                     pass
             for i, w in enumerate(alive):
                 c.command("RPUSH", "k", "%d" % i)
-                if w.read(10).value[1].value != b"%d" % i:
+                if w.read().value[1].value != b"%d" % i:
                     raise Failure("not the first of those who are left was served")
         check_arena(c)
 
@@ -197,14 +200,14 @@ def moved(start):
             wait_for("it waits", lambda: b"blocked_clients:%d\r" % (i + 1) in c.command("INFO", "clients").value)
         timed = s.connect()
         timed.send([b"BLPOP", b"other", b"2"])
-        before = {w["pid"] for w in all_running(watch, 2)}
+        before = [w["pid"] for w in all_running(watch, 2)]
         os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("new workers", lambda: not before & {w["pid"] for w in all_running(watch, 2)})
+        all_running(watch, 2, *before)
         for i, w in enumerate(waiting):
             c.command("RPUSH", "k", "%d" % i)
-            if w.read(10).value[1].value != b"%d" % i:
+            if w.read().value[1].value != b"%d" % i:
                 raise Failure("the order was lost")
-        if timed.read(10).kind != "nullarray":
+        if timed.read().kind != "nullarray":
             raise Failure("the time-out brought something else")
         check_arena(c)
 

@@ -70,7 +70,7 @@ static bool killed(void (*fn)(void *arg), void *arg, const char *what)
     pid_t pid = fork();
     CHECK(pid >= 0);
     if (!pid) {
-        alarm(30);
+        alarm(120);
         fn(arg);
         _exit(0);
     }

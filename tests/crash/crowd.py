@@ -1,6 +1,7 @@
 """Clients under load that keep a ledger: each knows what was acknowledged, and notices a lost or doubled reply."""
 
 import os
+import signal
 import socket
 import sys
 import threading
@@ -9,6 +10,8 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(os.path.dirname(HERE), "lib"))
 import resp  # noqa: E402
+import server  # noqa: E402
+from server import WAIT_S  # noqa: E402
 
 
 class Failure(Exception):
@@ -45,7 +48,7 @@ class Client(threading.Thread):
                 self.sock.close()
 
     def _connect(self):
-        self.sock = socket.create_connection(("127.0.0.1", self.port), 15)
+        self.sock = socket.create_connection(("127.0.0.1", self.port), WAIT_S)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.file = self.sock.makefile("rb")
 
@@ -64,7 +67,7 @@ class Client(threading.Thread):
 
     def _recover(self):
         self.reconnects += 1
-        end = time.monotonic() + 15
+        end = time.monotonic() + WAIT_S
         while True:
             try:
                 self.sock.close()
@@ -105,7 +108,7 @@ class Crowd:
         for c in self.clients:
             c.stopping = True
         for c in self.clients:
-            c.join(30)
+            c.join(WAIT_S)
         if raising:
             self.alive()
             if any(c.is_alive() for c in self.clients):
@@ -133,7 +136,8 @@ class Watch:
         self.connection = server.connect()
 
     def command(self, *argv, **kw):
-        for _ in range(20):
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
             try:
                 return self.connection.command(*argv, **kw)
             except (OSError, resp.Closed):
@@ -156,6 +160,33 @@ def workers_of(connection):
         elif colon:
             counters[name] = int(rest)
     return workers, counters
+
+
+def worker_of(c, watch):
+    """The pid of the worker that serves this connection: the one whose count of commands rises with it."""
+    before = {w["pid"]: int(w["commands"]) for w in workers_of(watch)[0]}
+    for _ in range(10):
+        c.command("PING")
+    return wait_for("its worker", lambda: [
+        w["pid"] for w in workers_of(watch)[0] if int(w["commands"]) >= before.get(w["pid"], 0) + 10])[0]
+
+
+def on_another(s, pid, watch):
+    """A connection that another worker serves."""
+    while True:
+        c = s.connect()
+        if worker_of(c, watch) != pid:
+            return c
+        c.close()
+
+
+def kill(pid, sig=signal.SIGKILL):
+    """False: it has gone already."""
+    try:
+        os.kill(pid, sig)
+        return True
+    except ProcessLookupError:
+        return False
 
 
 def children_of(pid):
@@ -185,7 +216,7 @@ def exists(pid):
         return False
 
 
-def wait_for(what, condition, limit_s=10.0):
+def wait_for(what, condition, limit_s=WAIT_S):
     end = time.monotonic() + limit_s
     while time.monotonic() < end:
         got = condition()
@@ -195,12 +226,21 @@ def wait_for(what, condition, limit_s=10.0):
     raise Failure("waited %.0f s in vain: %s" % (limit_s, what))
 
 
-def all_running(connection, n):
-    def running():
-        workers, _ = workers_of(connection)
-        return [w for w in workers if w["state"] == "running"]
+def all_running(connection, n, *dead):
+    """The workers, when n run; of the dead, which are still taken for running until somebody has noticed, none is left."""
 
-    return wait_for("%d workers run" % n, lambda: len(running()) == n and running())
+    def running():
+        found = [w for w in workers_of(connection)[0] if w["state"] == "running"]
+        return len(found) == n and not {w["pid"] for w in found} & set(dead) and found
+
+    return wait_for("%d workers run" % n, running)
+
+
+def renew(master):
+    """SIGHUP: all its processes are replaced."""
+    old = set(children_of(master))
+    os.kill(master, signal.SIGHUP)
+    wait_for("all are replaced", lambda: not old & set(children_of(master)))
 
 
 def pid_of(s, title):
@@ -209,7 +249,7 @@ def pid_of(s, title):
 
 
 def check_arena(connection):
-    answer = connection.command("DEBUG", "ARENA", "CHECK", timeout=30)
+    answer = connection.command("DEBUG", "ARENA", "CHECK")
     if answer.kind == "error":
         raise Failure("DEBUG ARENA CHECK: " + answer.value.decode("latin-1"))
 
@@ -217,9 +257,7 @@ def check_arena(connection):
 def main(scenarios, server_class):
     """NAME SERVER [OTHER BINARIES...]: runs one scenario; exit code 0 or a sentence and 1."""
     name, command, rest = sys.argv[1], sys.argv[2], sys.argv[3:]
-    import server
-
-    server.install_signal_handlers(110)
+    server.install_signal_handlers()
     try:
         scenarios[name](lambda *extra: server_class(command, extra), *rest)
     except Failure as e:

@@ -8,7 +8,8 @@ import threading
 import time
 
 from crowd import (
-    Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, pid_of, wait_for, workers_of,
+    WAIT_S, Crowd, Failure, Watch, all_running, check_arena, children_of, exists, kill, main, pid_of, wait_for,
+    worker_of, workers_of,
 )
 import resp
 import server
@@ -25,8 +26,8 @@ def master(start):
         os.kill(s.proc.pid, signal.SIGKILL)
         for c in crowd.clients:
             c.stopping, c.may_lose = True, False
-        wait_for("all children end", lambda: not any(exists(p) for p in children), 5)
-        s.proc.wait(5)
+        wait_for("all children end", lambda: not any(exists(p) for p in children))
+        s.proc.wait(WAIT_S)
         crowd.stop(raising=False)
 
 
@@ -43,7 +44,7 @@ def lane(start):
             if b.command("PING").kind != "status":
                 raise Failure("a bystander got no PONG")
             try:
-                a.read(10)
+                a.read()
             except resp.Closed:  # half of the reply was sent already: it cannot become an error
                 a = s.connect()
             wait_for("a new slow lane", lambda: old not in children_of(s.proc.pid))
@@ -60,17 +61,14 @@ def repairer(start):
             for _ in range(6):
                 victim = all_running(watch, 2)[0]["pid"]
                 known = set(children_of(s.proc.pid))
-                os.kill(victim, signal.SIGKILL)
+                kill(victim)
                 end = time.monotonic() + 0.05
                 path = "/proc/%d/task/%d/children" % (s.proc.pid, s.proc.pid)
                 while time.monotonic() < end:
                     with open(path) as f:
                         new = [int(p) for p in f.read().split() if int(p) not in known]
                     if new:
-                        try:
-                            os.kill(new[0], signal.SIGKILL)
-                        except ProcessLookupError:
-                            pass  # it has done its work
+                        kill(new[0])  # unless it has done its work
                         break
                 time.sleep(0.2)
                 crowd.alive()
@@ -84,15 +82,15 @@ def repairer(start):
 
 def hangs(start):
     """A stopped worker is killed by the watchdog; its idle clients go on with another."""
-    with start("--workers", "2", "--worker-watchdog-ms", "400") as s:
+    with start("--workers", "2", "--worker-watchdog-ms", "2000") as s:
         clients = [s.connect() for _ in range(8)]
-        for c in clients:
-            c.command("PING")
         victim = all_running(clients[0], 2)[0]["pid"]
-        time.sleep(0.2)  # all are idle by then, also the one whose reply has just come
+        # Of the one that is answered last nobody knows whether its worker has done with it: let it be none of ours.
+        for c in clients + [s.connect() for _ in range(30)]:
+            c.command("PING")
         os.kill(victim, signal.SIGSTOP)
         for c in clients:
-            if c.command("PING", timeout=15).kind != "status":
+            if c.command("PING").kind != "status":
                 raise Failure("no PONG")
         wait_for("the stopped worker ends", lambda: not exists(victim))
         all_running(clients[0], 2)
@@ -102,7 +100,8 @@ def backoff(start):
     """A worker that keeps dying is started less and less often; meanwhile every new connection is served."""
     with start("--workers", "2") as s:
         watch = Watch(s)
-        post = [w for w in all_running(watch, 2) if not int(w["clients"])][0]["index"]
+        mine = worker_of(watch, watch)
+        post = [w for w in all_running(watch, 2) if w["pid"] != mine][0]["index"]
         title = "skep: worker %d" % post
         stop = threading.Event()
 
@@ -110,33 +109,30 @@ def backoff(start):
             while not stop.is_set():
                 for pid, t in children_of(s.proc.pid).items():
                     if t == title:
-                        os.kill(pid, signal.SIGKILL)
+                        kill(pid)
                 time.sleep(0.02)
 
         killer = threading.Thread(target=kill_all, daemon=True)
         killer.start()
         try:
+            began, served = time.monotonic(), 0
             time.sleep(1)
-            served = 0
-            end = time.monotonic() + 4
-            while time.monotonic() < end:
+            while time.monotonic() < began + 5 or (served < 20 and time.monotonic() < began + WAIT_S):
                 c = s.connect()
                 try:
-                    served += c.command("PING", timeout=10).kind == "status"
+                    served += c.command("PING").kind == "status"
                 except resp.Closed:
                     pass  # it was the dying one's
                 c.close()
                 time.sleep(0.02)
         finally:
             stop.set()
-            killer.join(5)
+            killer.join(WAIT_S)
+        took = time.monotonic() - began
         _, counters = workers_of(watch)
-        if counters["crashes_repaired"] > 40 or served < 20:
-            raise Failure("%d restarts in 5 s, %d connections served" % (counters["crashes_repaired"], served))
-        all_running_again = wait_for(
-            "worker %d is back" % post, lambda: any(w["index"] == post for w in all_running(watch, 2)), 15
-        )
-        assert all_running_again
+        if counters["crashes_repaired"] > 8 * took or served < 20:
+            raise Failure("%d restarts in %.0f s, %d connections served" % (counters["crashes_repaired"], took, served))
+        wait_for("worker %d is back" % post, lambda: any(w["index"] == post for w in all_running(watch, 2)))
 
 
 def rebuild(start):
@@ -144,9 +140,10 @@ def rebuild(start):
     with start("--workers", "2", "--crash-policy", "rebuild") as s:
         c = Watch(s)
         c.command("SET", "a", "1")
-        victim = [w for w in all_running(c, 2) if not int(w["clients"])][0]["pid"]
+        mine = worker_of(c, c)
+        victim = [w for w in all_running(c, 2) if w["pid"] != mine][0]["pid"]
         os.kill(victim, signal.SIGKILL)
-        wait_for("its replacement runs", lambda: victim not in [w["pid"] for w in all_running(c, 2)])
+        all_running(c, 2, victim)
         if c.command("GET", "a").value != b"1":
             raise Failure("SIGKILL cost a key")
         os.kill(all_running(c, 2)[0]["pid"], signal.SIGABRT)  # sanitizers turn SIGSEGV into an exit code

@@ -33,7 +33,7 @@ class Counter:
         self.c, self.key, self.acked, self.most = c, key, 0, 0
 
     def step(self):
-        answer = self.c.command("INCR", self.key, timeout=30)
+        answer = self.c.command("INCR", self.key)
         if answer.kind == "error":
             if not answer.value.startswith(b"MISCONF Errors writing to the AOF file: "):
                 raise Failure("%r" % answer.value)
@@ -72,7 +72,7 @@ def refuses_and_heals(start, shim, policy, *rules):
                 raise Failure("INFO does not tell of it")
             expect(reader, '"1"', "GET", "quiet")  # what nothing that waits for the disk has touched
             s.disk.works()
-            wait_for("writes are taken again", counter.step, 30)
+            wait_for("writes are taken again", counter.step)
             expect(reader, "+PONG", "PING")
             for _ in range(20):
                 if not counter.step():

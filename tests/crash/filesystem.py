@@ -59,7 +59,7 @@ class Ledger:
         self.c, self.value, self.acked = c, "v" * bytes_each, 0
 
     def step(self):
-        answer = self.c.command("SET", "key:%d" % self.acked, self.value, timeout=30)
+        answer = self.c.command("SET", "key:%d" % self.acked, self.value)
         if answer.kind == "error":
             if not answer.value.startswith(b"MISCONF"):
                 raise Failure("%r" % answer.value)
@@ -94,7 +94,7 @@ def full(start):
         refused(reader, "PING")
         expect(reader, ":%d" % len(ledger.value), "STRLEN", "key:0")
         os.unlink(s.path("filler"))
-        wait_for("writes are taken again", ledger.step, 30)
+        wait_for("writes are taken again", ledger.step)
         for _ in range(5):
             if not ledger.step():
                 raise Failure("a write is refused though there is room")

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 
-from crowd import Failure, Watch, all_running, check_arena, main, wait_for, workers_of
+from crowd import WAIT_S, Failure, Watch, all_running, check_arena, main, wait_for, workers_of
 from persist import Lasting
 import resp
 import server
@@ -20,14 +20,14 @@ def code(name, functions, says=1):
 
 
 def call(c, function, *args):
-    r = c.command("FCALL", function, "1", *args, timeout=60)
+    r = c.command("FCALL", function, "1", *args)
     if r.kind == "error":
         raise Failure("FCALL %s: %s" % (function, r.value))
     return r.value
 
 
 def loaded(c, *argv):
-    r = c.command("FUNCTION", "LOAD", *argv, timeout=60)
+    r = c.command("FUNCTION", "LOAD", *argv)
     if r.kind == "error":
         raise Failure("FUNCTION LOAD: %s" % r.value)
 
@@ -35,7 +35,7 @@ def loaded(c, *argv):
 def listed(c):
     """{library: its code}, sound in itself: what is listed of a library is what its code says."""
     out = {}
-    for lib in c.command("FUNCTION", "LIST", "WITHCODE", timeout=60).value:
+    for lib in c.command("FUNCTION", "LIST", "WITHCODE").value:
         fields = dict(zip([x.value for x in lib.value[::2]], lib.value[1::2]))
         name, text = fields[b"library_name"].value, fields[b"library_code"].value
         functions = sorted(f.value[1].value for f in fields[b"functions"].value)
@@ -81,7 +81,7 @@ def lasting(start):
             s.end(signal.SIGKILL)
             s.again()
             expect("from the log", kept, listed(s.connect()))
-            expect("SAVE", b"OK", s.connect().command("SAVE", timeout=30).value)
+            expect("SAVE", b"OK", s.connect().command("SAVE").value)
             s.end(signal.SIGKILL)
             s.again()
             expect("from its base", kept, listed(s.connect()))
@@ -92,7 +92,7 @@ def lasting(start):
             expect("from the base and what follows", kept, listed(s.connect()))
     with start("--workers", "2") as s:
         kept = some_changes(s, 15)
-        expect("SAVE", b"OK", s.connect().command("SAVE", timeout=30).value)
+        expect("SAVE", b"OK", s.connect().command("SAVE").value)
         loaded(s.connect(), code("too_late", ["too_late"]))
         s.end(signal.SIGKILL)
         s.again()
@@ -105,11 +105,11 @@ def reload(start):
         c = s.connect()
         kept = some_changes(s, 10)
         for how in (("RELOAD",), ("LOADAOF",), ("RELOAD", "NOFLUSH", "MERGE"), ("RELOAD",)):
-            expect("DEBUG %r" % (how,), b"OK", c.command("DEBUG", *how, timeout=60).value)
+            expect("DEBUG %r" % (how,), b"OK", c.command("DEBUG", *how).value)
             expect("after %r" % (how,), kept, listed(s.connect()))
-        c.command("SAVE", timeout=30)
+        c.command("SAVE")
         loaded(c, code("not_saved", ["not_saved"]))
-        expect("NOSAVE", b"OK", c.command("DEBUG", "RELOAD", "NOSAVE", timeout=60).value)
+        expect("NOSAVE", b"OK", c.command("DEBUG", "RELOAD", "NOSAVE").value)
         expect("after NOSAVE", kept, listed(s.connect()))
         s.end()
         s.again()
@@ -130,7 +130,7 @@ def both_ways(start):
         expect("here", kept, listed(s.connect()))
         for c in (ours, theirs):
             c.command("SET", "key", "value")
-            expect("SAVE", b"OK", c.command("SAVE", timeout=30).value)
+            expect("SAVE", b"OK", c.command("SAVE").value)
         shutil.copy(s.path("dump.rdb"), os.path.join(r.dir, "dump.rdb"))
         expect("DEBUG RELOAD there", b"OK", theirs.command("DEBUG", "RELOAD", "NOSAVE").value)
         expect("from our file", kept, listed(theirs))
@@ -148,10 +148,9 @@ def replaced(start):
         all_running(watch, 2)
         kept = some_changes(s, 10)
         for sig in (signal.SIGHUP, signal.SIGUSR2):
-            old = {w["pid"] for w in workers_of(watch)[0]}
+            old = [w["pid"] for w in workers_of(watch)[0]]
             os.kill(s.proc.pid, sig)
-            wait_for("all are new", lambda old=old: not old & {w["pid"] for w in workers_of(watch)[0]}, 30)
-            all_running(watch, 2)
+            all_running(watch, 2, *old)
             for i in range(4):
                 c = s.connect()
                 expect("in the new workers", kept, listed(c))
@@ -188,7 +187,7 @@ class Loader(threading.Thread):
             self.maybe = after
             try:
                 c = c or self.s.connect()
-                r = c.command(*argv, timeout=30)
+                r = c.command(*argv)
                 if r.kind == "error" and not r.value.startswith(b"ERR The process that ran"):
                     self.failed = "%r: %r" % (argv[:3], r.value)
                 elif r.kind != "error":
@@ -229,14 +228,14 @@ def killed(start):
         rnd = random.Random(5)
         for n in range(6):
             time.sleep(0.15)
-            pids = [w["pid"] for w in workers_of(watch)[0] if w["state"] == "running"]
-            os.kill(rnd.choice(pids), signal.SIGKILL)
-            all_running(watch, 2)
+            victim = rnd.choice(all_running(watch, 2))["pid"]
+            os.kill(victim, signal.SIGKILL)
+            all_running(watch, 2, victim)
         for t in loaders:
             t.stopping = True
         wanted = {}
         for t in loaders:
-            t.join(30)
+            t.join(WAIT_S)
             if t.failed or t.is_alive():
                 raise Failure(t.failed or "a client does not come back")
             wanted.update(t.known)
@@ -264,7 +263,7 @@ class Caller(threading.Thread):
             self.sent += 1
             try:
                 c = c or self.s.connect()
-                r = c.command("FCALL", "version", "1", "counter", timeout=30)
+                r = c.command("FCALL", "version", "1", "counter")
             except (OSError, resp.Closed):
                 c = None
                 continue
@@ -307,7 +306,7 @@ def called(start):
         for t in callers:
             t.stopping = True
         for t in callers:
-            t.join(30)
+            t.join(WAIT_S)
             if t.failed or t.is_alive():
                 raise Failure(t.failed or "a client does not come back")
         count = int(watch.command("GET", "counter").value)

@@ -72,7 +72,7 @@ def each_call(start, shim, command, status, error):
             if answer.kind == "error":
                 raise Failure("call %d: %r" % (n, answer.value))
             expect(c, '"<%06d>"' % marks.n, "GET", "mark")
-            wait_for("call %d: it ends" % n, lambda: idle(c), 30)
+            wait_for("call %d: it ends" % n, lambda: idle(c))
             s.disk.works()
             ok = info(c, status) == "ok"
             if error == "KILL" and os.path.exists(fired) and ok and command == "BGSAVE":
@@ -97,7 +97,7 @@ def next_ones(s, c, marks, n, command, status):
     """The next one works; and all of them killed, a start finds everything."""
     if n % 2:
         c.command(command)
-        wait_for("the next one", lambda: idle(c) and info(c, status) == "ok", 30)
+        wait_for("the next one", lambda: idle(c) and info(c, status) == "ok")
         marks.check_dump(command == "BGSAVE")
     s.end(signal.SIGKILL)
     s.again()

@@ -73,7 +73,7 @@ def crowded(program):
 
 def usage(program):
     """What the file says of the keys' use."""
-    with Redis("--maxmemory-policy", "allkeys-lfu") as r, Folder(program) as f:
+    with Redis("--maxmemory-policy", "allkeys-lfu", "--lfu-decay-time", 0) as r, Folder(program) as f:
         r.do("SET", "used", "1")
         for _ in range(300):
             r.do("GET", "used")

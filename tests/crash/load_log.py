@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from loading import Failed, Folder, Redis, command, expect, main, read  # noqa: E402
+from loading import Folder, Redis, command, expect, main, read  # noqa: E402
 
 LOG = 0x5EED
 ON = ("appendonly", "yes")

@@ -19,7 +19,7 @@ def noise(n, seed):
 
 
 def expect(c, what, words, kind, value=None):
-    answer = c.command(*words, timeout=60)
+    answer = c.command(*words)
     if answer.kind != kind or (value is not None and answer.value != value):
         raise Failure("%s: %s %r" % (what, answer.kind, (answer.value or b"")[:80]))
 
@@ -52,7 +52,7 @@ def whole(start):
         for words, _ in asked:
             c.send(words)
         for words, wanted in asked:
-            got = c.read(60)
+            got = c.read()
             if got.value != wanted:
                 raise Failure("%r: %r" % (words[:2], got.value[:80]))
         # One whole request in two writes, the second with others behind it.
@@ -60,7 +60,7 @@ def whole(start):
         c.send_raw(wire[:100])
         time.sleep(0.05)
         c.send_raw(wire[100:] + b"STRLEN a\r\nDEL a x y z t\r\n")
-        answers = [c.read(60).value for _ in range(3)]
+        answers = [c.read().value for _ in range(3)]
         if answers != [b"OK", b"%d" % len(a), b"5"]:
             raise Failure("behind a long request: %r" % answers)
         check_arena(c)
@@ -83,7 +83,7 @@ def broken(start):
             time.sleep(0.004 * (i % 4))
             if i % 3 == 1:
                 os.kill(lane_of(s), signal.SIGKILL)
-                answer = c.read(60)
+                answer = c.read()
                 if answer.value != b"OK" and not answer.value.startswith(b"ERR the process that ran this command"):
                     raise Failure("after the lane's death: %r" % answer.value)
                 if c.command("PING").value != b"PONG":
@@ -92,13 +92,13 @@ def broken(start):
                 worker = pid_of(s, "skep: worker %d" % (i // 3 % 2))
                 os.kill(worker, signal.SIGKILL)
                 try:
-                    c.read(60)
+                    c.read()
                 except resp.Closed:
                     pass
             c.close()
             wait_for("all run", lambda: served(s))
             b = s.connect()
-            got = b.command("GET", "k", timeout=60)
+            got = b.command("GET", "k")
             if got.value not in values:
                 raise Failure("a value that nobody has set, of %d bytes" % len(got.value or b""))
         expect(b, "DEL", ("DEL", "k"), "int", b"1")

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 
-from crowd import Failure, check_arena, main, wait_for
+from crowd import WAIT_S, Failure, check_arena, main, wait_for
 from persist import Lasting, expect, info
 import resp
 import server
@@ -36,7 +36,7 @@ class Writer(threading.Thread):
     def ask(self, *commands):
         self.c.send_raw(b"".join(resp.encode([a.encode() for a in argv]) for argv in commands))
         for argv in commands:
-            answer = self.c.read(30)
+            answer = self.c.read()
             if answer.kind == "error":
                 raise Failure("%r: %r" % (argv, answer.value))
 
@@ -77,7 +77,7 @@ class Writer(threading.Thread):
 def swap(c):
     """Databases 2 and 3 change places again and again, and 4 is emptied and filled."""
     for argv in (["SWAPDB", "2", "3"], ["SELECT", "4"], ["FLUSHDB"], ["MSET", "x", "1", "y", "1"], ["SELECT", "0"]):
-        if c.command(*argv, timeout=30).kind == "error":
+        if c.command(*argv).kind == "error":
             raise Failure("%r was refused" % argv)
 
 
@@ -179,14 +179,14 @@ def under_load(s, work):
         w.start()
     for n in range(FILES):
         before = [w.n for w in clients]
-        wait_for("everybody writes", lambda: all(w.error or w.n > b + 5 for w, b in zip(clients, before)), 30)
+        wait_for("everybody writes", lambda: all(w.error or w.n > b + 5 for w, b in zip(clients, before)))
         work(c, n)
         for w in clients:
             if w.error:
                 raise w.error
     for w in clients:
         w.stopping = True
-        w.join(30)
+        w.join(WAIT_S)
     return c, clients
 
 
@@ -223,11 +223,11 @@ def bases(start):
         def work(c, n):
             was = files(".rdb")
             c.command("BGREWRITEAOF" if n % 2 else "BGSAVE")
-            wait_for("a newer base", lambda: files(".rdb") and files(".rdb")[-1] > (was or [""])[-1], 30)
+            wait_for("a newer base", lambda: files(".rdb") and files(".rdb")[-1] > (was or [""])[-1])
             wait_for("the end", lambda: info(c, "rdb_bgsave_in_progress") == info(c, "aof_rewrite_in_progress") == "0")
-            wait_for("older bases go", lambda: len(files(".rdb")) == 1, 30)
+            wait_for("older bases go", lambda: len(files(".rdb")) == 1)
             # The writer has its next segment ready for as long as it wants.
-            wait_for("nothing unfinished is left", lambda: files(".tmp") in ([], ["next.tmp"]), 30)
+            wait_for("nothing unfinished is left", lambda: files(".tmp") in ([], ["next.tmp"]))
 
         c, clients = under_load(s, work)
         s.end()

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Failure, Watch, all_running, check_arena, main, wait_for, workers_of
+from crowd import WAIT_S, Failure, Watch, all_running, check_arena, main, on_another, wait_for, workers_of
 import resp
 import server
 
@@ -124,29 +124,20 @@ def slow(start):
 
 def stopped(start):
     """A worker stands still: messages for it wait in the arena, and come when it goes on."""
-    with start("--workers", "2") as s:
+    with start("--workers", "2", "--worker-watchdog-ms", "60000") as s:
         subscribers = spread(s, 16)
         for c in subscribers:
             c.command("SUBSCRIBE", "c")
-        pids = [w["pid"] for w in workers_of(Watch(s))[0]]
-        os.kill(pids[0], signal.SIGSTOP)
+        watch = Watch(s)
+        stands = workers_of(watch)[0][0]["pid"]
+        p = on_another(s, stands, watch)
+        os.kill(stands, signal.SIGSTOP)
         try:
-            p = None
-            for _ in range(40):
-                p = s.connect()
-                p.sock.settimeout(1)
-                try:
-                    p.command("PING", timeout=0.5)
-                    break
-                except resp.Timeout:
-                    p = None
-            if not p:
-                raise Failure("the other worker takes nobody")
             for i in range(500):
                 if publish(p, "c", "%d" % i) != len(subscribers):
                     raise Failure("a wrong count")
         finally:
-            os.kill(pids[0], signal.SIGCONT)
+            os.kill(stands, signal.SIGCONT)
         for c in subscribers:
             if texts(c, 500) != [b"%d" % i for i in range(500)]:
                 raise Failure("messages were lost or doubled")
@@ -214,7 +205,7 @@ class Feed:
         seen, ends = [], 0
         try:
             while ends < self.PUBLISHERS:
-                m = c.read(60).value[-1].value
+                m = c.read().value[-1].value
                 ends += m == b"end"
                 if m != b"end":
                     seen.append([int(x) for x in m.split(b":")])
@@ -226,7 +217,7 @@ class Feed:
         """How many subscribers were closed; the others have everything, once and in order."""
         self.stopping = True
         for t in self.threads:
-            t.join(90)
+            t.join(WAIT_S)
         if self.errors:
             raise Failure("; ".join(self.errors))
         for seen in self.heard:
@@ -241,14 +232,9 @@ class Feed:
 
 
 def roll(s, watch):
-    before = {w["pid"] for w in workers_of(watch)[0]}
+    before = [w["pid"] for w in workers_of(watch)[0]]
     os.kill(s.proc.pid, signal.SIGHUP)
-
-    def new():
-        now = [w for w in workers_of(watch)[0] if w["state"] == "running"]
-        return len(now) == 2 and not before & {w["pid"] for w in now}
-
-    wait_for("all workers are new", new)
+    all_running(watch, 2, *before)
 
 
 def gone(watch):
@@ -295,7 +281,7 @@ def moved_slowly(start):
             p.send([b"EXEC"])
             time.sleep(0.05)
             roll(s, watch)
-            answers = p.read(60)
+            answers = p.read()
             if answers.value[0].value != b"6":
                 raise Failure("PUBLISH counted %s" % answers.value[0].value)
             publish(watch, "c", "then")

@@ -13,6 +13,7 @@ sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 from loading import Failed, Redis, command, expect, main, read, write  # noqa: E402
 import resp  # noqa: E402
 import server  # noqa: E402
+from server import WAIT_S  # noqa: E402
 
 ROUNDS = 4
 WRITERS = 6
@@ -42,7 +43,7 @@ class Skep:
     def start(self, *files):
         self.server.start()
         c = self.server.connect()
-        end = time.monotonic() + 60
+        end = time.monotonic() + WAIT_S
         while c.command("GET", "x").kind == "error":  # -LOADING
             if time.monotonic() > end:
                 raise Failed("it is loading for ever")
@@ -53,7 +54,7 @@ class Skep:
         """All its processes at once: they are a session of their own."""
         os.killpg(self.server.proc.pid, signal.SIGKILL)
         self.server.proc.wait()
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + WAIT_S
         while time.monotonic() < deadline and self.alive():
             time.sleep(0.01)
 
@@ -66,7 +67,7 @@ class Skep:
 
     def end(self):
         self.server.proc.send_signal(signal.SIGTERM)
-        expect("exit code", 0, self.server.proc.wait(30))
+        expect("exit code", 0, self.server.proc.wait(WAIT_S))
 
     def ends_by_itself(self):
         """Started with what it should refuse: its exit code and its last words."""
@@ -159,9 +160,12 @@ def acknowledged(program, *args):
             for w in writers:
                 w.start()
             time.sleep(r.uniform(0.3, 1.2))
+            end = time.monotonic() + WAIT_S
+            while not any(w.done or w.strange for w in writers) and time.monotonic() < end:
+                time.sleep(0.01)
             s.kill()
             for w in writers:
-                w.join(30)
+                w.join(WAIT_S)
                 if w.strange:
                     raise Failed("seed %d: an answer: %s" % (seed, w.strange))
             c = s.start()
@@ -171,7 +175,7 @@ def acknowledged(program, *args):
                     raise Failed("seed %d, turn %d, writer %d after %d commands:\n  was   %r\n  next  %r\n  found %r"
                                  % (seed, turn, w.number, w.done, w.state, w.next, found))
                 states[w.number] = found
-            expect("the arena", "status", c.command("DEBUG", "ARENA", "CHECK", timeout=60).kind)
+            expect("the arena", "status", c.command("DEBUG", "ARENA", "CHECK").kind)
             c.close()
             if not sum(w.done for w in writers):
                 raise Failed("nobody has written anything")
@@ -218,7 +222,7 @@ def reloaded(program, *_):
         fill(c)
         for what in ("RELOAD", "LOADAOF", "RELOAD"):
             before = c.command("PEXPIRETIME", "t").value
-            answer = c.command("DEBUG", what, timeout=60)
+            answer = c.command("DEBUG", what)
             expect("DEBUG " + what, (b"OK", "status"), (answer.value, answer.kind))
             expect("keys", 2001, int(c.command("DBSIZE").value))
             expect("a value", b"v77", c.command("GET", "k77").value)

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import Failure, check_arena, children_of, main, pid_of, wait_for, workers_of
+from crowd import Failure, check_arena, main, pid_of, renew, wait_for, workers_of
 import resp
 import server
 
@@ -23,7 +23,7 @@ def crowded(start):
                 for _ in range(4):
                     c.send([b"KEYS", b"x"])
                 for _ in range(4):
-                    c.read(10)
+                    c.read()
 
         askers = [threading.Thread(target=ask) for _ in range(12)]
         for t in askers:
@@ -31,14 +31,16 @@ def crowded(start):
         for t in askers:
             t.join()
         c = s.connect()
-        took = []
-        for _ in range(21):
-            began = time.monotonic()
-            c.command("KEYS", "x")
-            took.append(time.monotonic() - began)
-        typical = sorted(took)[10]
-        if typical > 0.05:  # what is found by the tick alone takes 0.1 or 0.2 s
-            raise Failure("a lone KEYS takes %.0f ms: its wake-up is lost" % (typical * 1000))
+
+        def woken():
+            took = []
+            for _ in range(21):
+                began = time.monotonic()
+                c.command("KEYS", "x")
+                took.append(time.monotonic() - began)
+            return sorted(took)[10] < 0.05  # what is found by the tick alone takes 0.1 or 0.2 s, however idle the machine
+
+        wait_for("a lone KEYS is answered at once: its wake-up is not lost", woken)
         check_arena(c)
 
 
@@ -46,7 +48,7 @@ def hesitant(s):
     """A client that has asked for megabytes and reads nothing: some of the reply is on its way, most is not."""
     c = resp.Connection(port=s.port)
     c.send([b"KEYS", b"*"])
-    time.sleep(1.0)
+    wait_for("the reply begins", lambda: not c.quiet_for(0.1))
     return c
 
 
@@ -56,11 +58,9 @@ def broken(start):
         b = s.connect()
         b.command("DEBUG", "POPULATE", "300000", "p" * 80)
         c = hesitant(s)
-        lane = pid_of(s, "skep: slow lane 0")
-        os.kill(lane, signal.SIGKILL)
-        time.sleep(0.5)
+        os.kill(pid_of(s, "skep: slow lane 0"), signal.SIGKILL)
         try:
-            answer = c.read(10)
+            answer = c.read()
             raise Failure("a whole reply of %d after the lane's death" % len(answer.value))
         except resp.Closed:
             pass
@@ -77,17 +77,11 @@ def moved(start):
         b.command("DEBUG", "POPULATE", "300000", "p" * 80)
         c = hesitant(s)
         c.send([b"ECHO", b"behind it"])
-        old = set(children_of(s.proc.pid))
-        began = time.monotonic()
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 15)
-        took = time.monotonic() - began
-        if took > 8:
-            raise Failure("the replacement took %.1f s" % took)
-        answer = c.read(20)
+        renew(s.proc.pid)  # for whom it would wait, it waits 10 s, and closes him then
+        answer = c.read()
         if len(answer.value) != 300000 or len(set(m.value for m in answer.value)) != 300000:
             raise Failure("%d keys" % len(answer.value))
-        if c.read(5).value != b"behind it":
+        if c.read().value != b"behind it":
             raise Failure("the command behind it was lost")
         _, counters = workers_of(b)
         if counters["crashes_repaired"]:
@@ -96,17 +90,21 @@ def moved(start):
 
 
 def ended(start):
-    """Nor does the end wait for them."""
-    with start("--workers", "2") as s:
-        b = s.connect()
-        b.command("DEBUG", "POPULATE", "300000", "p" * 80)
-        c = hesitant(s)
-        began = time.monotonic()
-        status = s.stop()
-        took = time.monotonic() - began
-        c.close()
-        if status != 0 or took > 6:
-            raise Failure("exit %r after %.1f s" % (status, took))
+    """Nor does the end wait for them: the lane's patience is 10 s, the workers' 2. A slow machine is given three tries."""
+    for _ in range(3):
+        with start("--workers", "2") as s:
+            b = s.connect()
+            b.command("DEBUG", "POPULATE", "300000", "p" * 80)
+            c = hesitant(s)
+            began = time.monotonic()
+            status = s.stop()
+            took = time.monotonic() - began
+            c.close()
+            if status != 0:
+                raise Failure("exit %r after %.1f s" % (status, took))
+            if took < 9:
+                return
+    raise Failure("the end takes %.1f s" % took)
 
 
 def full(start):
@@ -118,16 +116,14 @@ def full(start):
             while c.command("SET", "k%d" % n, "v" * size).kind != "error":
                 n += 1
         for words in (("SETRANGE", "k1", "3000000", "x"), ("APPEND", "k%d" % (n - 1), "v" * 1000000), ("KEYS", "none")):
-            if c.command(*words, timeout=5).kind != "error":
+            if c.command(*words).kind != "error":
                 raise Failure("%s needs memory that is not there" % words[0])
-        if c.command("INFO", timeout=5).kind != "bulk" or len(c.command("GET", "k0", timeout=5).value) != 1000000:
+        if c.command("INFO").kind != "bulk" or len(c.command("GET", "k0").value) != 1000000:
             raise Failure("reading does not work")
-        old = set(children_of(s.proc.pid))
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 8)
+        renew(s.proc.pid)
         steps = (("EXISTS", n, n + 1), ("DEL", 1000, 1000), ("UNLINK", 300, 0), ("TOUCH", n, n - 1000), ("DEL", n, n - 1000))
         for word, keys, wanted in steps:
-            answer = c.command(word, "k0", "none", *["k%d" % k for k in range(keys)], timeout=20)
+            answer = c.command(word, "k0", "none", *["k%d" % k for k in range(keys)])
             if answer.kind != "int" or int(answer.value) != wanted:
                 raise Failure("%s of %d keys: %r, not %d" % (word, keys, answer.value, wanted))
         if c.command("SET", "k", "v" * 1000000).kind != "status" or len(c.command("KEYS", "*").value) != 1:
@@ -149,13 +145,13 @@ def flushed(start):
                     c.send([b"RENAME", b"k%d" % (i * seed % 300), b"k%d" % i])
                     c.send([b"DEL", b"k%d" % (i + 20)])
                 for _ in range(200):
-                    c.read(10)
+                    c.read()
 
         def cut():
             c = s.connect()
             while time.monotonic() < end:
                 for words in (("SWAPDB", "0", "1"), ("FLUSHALL",), ("FLUSHDB",)):
-                    if c.command(*words, timeout=10).kind == "error":
+                    if c.command(*words).kind == "error":
                         raise Failure(words[0] + " was refused")
 
         threads = [threading.Thread(target=change, args=(i + 1,)) for i in range(6)]

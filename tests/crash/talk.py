@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 
-from crowd import Failure, Watch, check_arena, children_of, main, pid_of, wait_for, workers_of
+from crowd import WAIT_S, Failure, Watch, check_arena, children_of, main, on_another, pid_of, renew, wait_for, worker_of, workers_of
 import resp
 import server
 
@@ -53,10 +53,10 @@ def reopened(start):
                 c.send([b"CONFIG", b"REWRITE"])
                 time.sleep(0.1)
                 os.kill(s.proc.pid, signal.SIGUSR1)
-            answer = c.read(5)
+            answer = c.read()
             if answer.value != b"ERR The server is running without a config file":
                 raise Failure("%r" % answer.value)
-            wait_for("all write to the new file", lambda: not holders(children_of(s.proc.pid), log + ".%d" % i), 5)
+            wait_for("all write to the new file", lambda: not holders(children_of(s.proc.pid), log + ".%d" % i))
         check_arena(c)
 
 
@@ -106,8 +106,7 @@ def crowded(start):
 def ping(host, port):
     """True: somebody serves there. A connection that waits in a queue counts when it is answered."""
     try:
-        with socket.create_connection((host, port), 5) as c:
-            c.settimeout(5)
+        with socket.create_connection((host, port), WAIT_S) as c:
             c.sendall(b"PING\r\n")
             return c.recv(100) == b"+PONG\r\n"
     except OSError:
@@ -147,7 +146,7 @@ def refused_late(start):
             time.sleep(0.2)
             os.kill(lane, signal.SIGKILL)
         try:
-            if c.read(5).kind != "error":
+            if c.read().kind != "error":
                 raise Failure("a change was promised by a dead process")
         except resp.Closed:
             pass  # the roll that had begun may have taken its worker
@@ -171,7 +170,7 @@ def reloaded(start):
                     c.send([b"CONFIG", b"SET", b"port", b"%d" % taken.getsockname()[1]])
                     time.sleep(0.1)
                     os.kill(s.proc.pid, signal.SIGHUP)
-                answer = c.read(10)
+                answer = c.read()
                 if answer.kind != "error" or b"Unable to listen" not in answer.value:
                     raise Failure("%r" % answer.value)
                 wait_for("the file's value", lambda: c.command("CONFIG", "GET", "timeout").value[1].value == b"%d" % (1000 + i))
@@ -184,52 +183,29 @@ def asleep(start):
     """A client that sleeps changes its worker asleep, and wakes there."""
     with start("--workers", "2") as s:
         c, b = s.connect(), s.connect()
+        began = time.monotonic()
         c.send([b"DEBUG", b"SLEEP", b"2"])
         c.send([b"ECHO", b"behind it"])
         b.command("PING")
-        began = time.monotonic()
-        old = set(children_of(s.proc.pid))
-        os.kill(s.proc.pid, signal.SIGHUP)
-        wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 9)
-        if c.read(15).value != b"OK" or time.monotonic() - began < 1.5:
+        renew(s.proc.pid)
+        if c.read().value != b"OK" or time.monotonic() - began < 2:
             raise Failure("it did not sleep on")
-        if c.read(5).value != b"behind it":
+        if c.read().value != b"behind it":
             raise Failure("the command behind it was lost")
         check_arena(b)
 
 
-def worker_pids(s):
-    return [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: worker")]
-
-
-def apart(s):
-    """A connection, the worker that serves it, and a connection of the other worker."""
-    c, pids = s.connect(), worker_pids(s)
-    os.kill(pids[0], signal.SIGSTOP)
-    c.send([b"PING"])
-    mine = pids[0] if c.quiet_for(0.3) else pids[1]
-    os.kill(pids[0], signal.SIGCONT)
-    c.read(5)
-    os.kill(mine, signal.SIGSTOP)
-    others = [s.connect() for _ in range(40)]
-    for other in others:
-        other.send([b"PING"])
-    other = next(o for o in others if not o.quiet_for(0.1))
-    os.kill(mine, signal.SIGCONT)
-    for o in others:
-        o.read(5)
-    return c, mine, other
-
-
 def echoed(connection):
     """The number in the next line that a watcher gets."""
-    return int(connection.read(10).value.decode().rpartition('" "')[2].rstrip('"'))
+    return int(connection.read().value.decode().rpartition('" "')[2].rstrip('"'))
 
 
 def watched(start):
     """A watcher whose worker stands still for a while gets every line, once and in order."""
-    with start("--workers", "2") as s:
-        m, its, other = apart(s)
+    with start("--workers", "2", "--worker-watchdog-ms", "60000") as s:
+        m, watch = s.connect(), Watch(s)
+        its = worker_of(m, watch)
+        other = on_another(s, its, watch)
         m.command("MONITOR")
         os.kill(its, signal.SIGSTOP)
         for i in range(300):
@@ -247,9 +223,7 @@ def watched_moving(start):
         m, b = s.connect(), s.connect()
         m.command("MONITOR")
         for i in range(3):
-            old = set(children_of(s.proc.pid))
-            os.kill(s.proc.pid, signal.SIGHUP)
-            wait_for("all are replaced", lambda: not old & set(children_of(s.proc.pid)), 15)
+            renew(s.proc.pid)
             b.command("ECHO", "%d" % i)
             if echoed(m) != i:
                 raise Failure("another line")

@@ -15,9 +15,9 @@ endfunction()
 if(SKEP_DEBUG) # the named crash points are compiled into test builds alone
   crash_test(crash_points 900)
 endif()
-crash_test(single_step 400)
+crash_test(single_step 900)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work
-crash_test(random_kill 120 --seconds 8)
+crash_test(random_kill 300 --seconds 8)
 
 # A disk that fails as a file says, for whoever preloads it.
 add_library(faulty_disk MODULE ${CMAKE_CURRENT_LIST_DIR}/faulty_disk.c)
@@ -29,7 +29,7 @@ if(TARGET skep_persist AND NOT SKEP_SANITIZE AND NOT SKEP_TSAN) # a preloaded li
   target_link_libraries(wal_writer skep_persist pthread)
   foreach(scenario plain kills orphan full limited sync closed begins locked)
     add_test(NAME crash/wal_writer_${scenario} COMMAND wal_writer ${scenario} --shim $<TARGET_FILE:faulty_disk>)
-    set_tests_properties(crash/wal_writer_${scenario} PROPERTIES LABELS crash TIMEOUT 180)
+    set_tests_properties(crash/wal_writer_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endforeach()
 endif()
 
@@ -47,7 +47,7 @@ if(TARGET skep)
   function(server_test script scenario)
     add_test(NAME crash/${script}_${scenario}
              COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/${script}.py ${scenario} $<TARGET_FILE:skep> ${ARGN})
-    set_tests_properties(crash/${script}_${scenario} PROPERTIES LABELS crash TIMEOUT 240)
+    set_tests_properties(crash/${script}_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endfunction()
   foreach(scenario kills bystanders)
     server_test(sessions ${scenario})
@@ -106,7 +106,7 @@ if(TARGET skep)
   foreach(seed 1 100)
     add_test(NAME crash/torture_${seed} COMMAND python3 ${CMAKE_SOURCE_DIR}/tests/crash/torture.py $<TARGET_FILE:skep>
                                                 --seconds 15 --seed ${seed})
-    set_tests_properties(crash/torture_${seed} PROPERTIES LABELS crash TIMEOUT 300)
+    set_tests_properties(crash/torture_${seed} PROPERTIES LABELS crash TIMEOUT 400)
   endforeach()
   server_test(second_instance second_instance)
   foreach(scenario acknowledged imported reloaded refused everysec written)
@@ -128,19 +128,19 @@ if(TARGET skep)
                    aof_damaged surroundings full shares)
     add_test(NAME crash/load_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_files.py ${scenario}
                                                  $<TARGET_FILE:load_dir>)
-    set_tests_properties(crash/load_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+    set_tests_properties(crash/load_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endforeach()
   add_executable(make_wal ${CMAKE_CURRENT_LIST_DIR}/make_wal.c)
   target_link_libraries(make_wal ${SKEP_LIBS})
   foreach(scenario chain order alone torn damaged pieces crossing)
     add_test(NAME crash/load_log_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_log.py ${scenario}
                                                      $<TARGET_FILE:load_dir> $<TARGET_FILE:make_wal>)
-    set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+    set_tests_properties(crash/load_log_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endforeach()
   foreach(scenario sound torn damaged gone dump locked)
     add_test(NAME crash/wal_tool_${scenario}
              COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/wal_tool.py ${scenario} $<TARGET_FILE:load_dir>
                      $<TARGET_FILE:make_wal> $<TARGET_FILE:skepctl>)
-    set_tests_properties(crash/wal_tool_${scenario} PROPERTIES LABELS crash TIMEOUT 120)
+    set_tests_properties(crash/wal_tool_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endforeach()
 endif()

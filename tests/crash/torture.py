@@ -15,14 +15,13 @@ import subprocess
 import sys
 import time
 
-from crowd import Failure, check_arena, children_of, exists, wait_for
+from crowd import WAIT_S, Failure, check_arena, children_of, exists, kill, wait_for
 from ledger import Keeper, Reader
-from persist import Lasting, info
+from persist import Lasting
 import resp
 import server
 
 START = ["--workers", "2", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "20000"]
-WAIT_S = 60
 
 
 class World:
@@ -63,7 +62,7 @@ class World:
             self.alive()
             return all(k.life == self.life and k.acked > b for k, b in zip(self.keepers, before))
 
-        wait_for("everybody goes on", gone_on, WAIT_S)
+        wait_for("everybody goes on", gone_on)
 
     # ---- the server ----
 
@@ -88,7 +87,7 @@ class World:
             try:
                 c = self.admin()
                 try:
-                    answer = c.command(*argv, timeout=WAIT_S)
+                    answer = c.command(*argv)
                 finally:
                     c.close()
                 if answer.kind != "error" or not answer.value.startswith(b"ERR the process that ran"):
@@ -120,7 +119,7 @@ class World:
         marks = [k.acked for k in self.keepers]
         position = int(self.info("wal_position"))
         name = "wal_durable_position" if self.policy == "always" else "wal_written_position"
-        wait_for("the log comes so far", lambda: int(self.info(name)) >= position, WAIT_S)
+        wait_for("the log comes so far", lambda: int(self.info(name)) >= position)
         for k, mark in zip(self.keepers, marks):
             k.unpin(None if self.policy == "always" else mark)
 
@@ -143,7 +142,7 @@ class World:
         else:
             self.say("appendonly yes")
             self.config("appendonly", "yes")
-            wait_for("the log is on", lambda: self.info("wal_state") == "on", WAIT_S)
+            wait_for("the log is on", lambda: self.info("wal_state") == "on")
             self.log_on = True
             self.secure()
 
@@ -197,7 +196,7 @@ class World:
                 kill(pid)
         self.s.end(signal.SIGKILL, wait=False)
         if how == "everybody" or self.r.random() < 0.5:
-            wait_for("all processes end", lambda: not any(exists(p) for p in family), WAIT_S)
+            wait_for("all processes end", lambda: not any(exists(p) for p in family))
 
     def start_again(self):
         while self.r.random() < 0.25:
@@ -247,7 +246,7 @@ class World:
         self.finish()
 
     def sound(self):
-        wait_for("all run", self.all_there, WAIT_S)
+        wait_for("all run", self.all_there)
         answer = self.command("DEBUG", "ARENA", "CHECK")
         if answer.kind == "error":
             raise Failure("DEBUG ARENA CHECK: " + answer.value.decode("latin-1"))
@@ -276,13 +275,6 @@ class World:
         check_arena(c)
         self.count("operations")
         self.done["operations"] = sum(k.acked for k in self.keepers)
-
-
-def kill(pid):
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def keep(world, seed):

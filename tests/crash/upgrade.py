@@ -40,14 +40,6 @@ def pids(connection):
     return {w["pid"] for w in workers_of(connection)[0]}
 
 
-def replaced(watch, before, n):
-    def new():
-        workers = [w for w in workers_of(watch)[0] if w["state"] == "running"]
-        return len(workers) == n and not {w["pid"] for w in workers} & before
-
-    wait_for("all workers are new", new, 20)
-
-
 def finish(s, watch, crowd):
     crowd.stop()
     crowd.check_ledger(watch)
@@ -74,7 +66,7 @@ def rolling(start):
                 time.sleep(0.5)
                 before = pids(watch)
                 os.kill(s.proc.pid, signal.SIGHUP)
-                replaced(watch, before, 2)
+                all_running(watch, 2, *before)
                 crowd.alive()
             time.sleep(0.3)
             finish(s, watch, crowd)
@@ -97,13 +89,13 @@ def upgrade(start, following, *_):
             before = pids(watch)
             s.install(following)
             os.kill(s.proc.pid, signal.SIGUSR2)
-            replaced(watch, before, 2)
+            all_running(watch, 2, *before)
             wait_for("the new version shows", lambda: version(watch) != was)
             time.sleep(0.5)
             before = pids(watch)  # and back again: the old binary takes over from the new one
             s.install(s.original)
             os.kill(s.proc.pid, signal.SIGUSR2)
-            replaced(watch, before, 2)
+            all_running(watch, 2, *before)
             wait_for("the old version shows again", lambda: version(watch) == was)
             finish(s, watch, crowd)
         if feed.finish():

@@ -125,7 +125,9 @@ class Run:
         except resp.Closed:
             pass  # reading says so
         if token.endswith("?"):
-            state = "(blocked)" if conn.quiet_for(BLOCKED_S) else "NOT BLOCKED: " + self.answer(conn)
+            # Who waits for a key is seen to; others are only not answered.
+            blocked = self.srv.is_blocked(conn) if command.startswith("B") else conn.quiet_for(BLOCKED_S)
+            state = "(blocked)" if blocked else "NOT BLOCKED: " + self.answer(conn)
         else:
             state = self.answer(conn)
         self.out.append("step %s: %s -> %s" % (name, command, state))

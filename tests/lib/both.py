@@ -24,7 +24,7 @@ def options(name, doc, what="server", **counts):
         ap.add_argument("--" + count, type=int, default=default)
     opts = ap.parse_args()
     print(name, "--seed", opts.seed)
-    server.install_signal_handlers(100)
+    server.install_signal_handlers()
     return opts, random.Random(opts.seed)
 
 

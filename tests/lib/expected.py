@@ -70,7 +70,7 @@ def main(doc, here, folder, suffix, load):
     ap.add_argument("--server", required=True, help="the program with its own arguments")
     ap.add_argument("--generate", action="store_true", help="write the expectation instead of comparing")
     ap.add_argument("--print", action="store_true", help="only show what the server answers")
-    ap.add_argument("--limit", type=int, default=0, help="seconds for everything together")
+    ap.add_argument("--limit", type=int, default=0, help="seconds for everything together; 0: none")
     ap.add_argument("names", nargs="*")
     opts = ap.parse_args()
     server.install_signal_handlers(opts.limit)

@@ -2,6 +2,7 @@
 
 import ctypes
 import os
+import random
 import shlex
 import shutil
 import signal
@@ -14,8 +15,8 @@ import time
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import resp  # noqa: E402
 
-START_LIMIT_S = 30.0
-STOP_LIMIT_S = 15.0
+WAIT_S = resp.READ_TIMEOUT_S  # for what should happen soon
+LIMIT_S = 280  # for a whole test: it ends its servers and tells what it was at before CTest kills it, at 300
 PR_SET_PDEATHSIG = 1
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -24,10 +25,25 @@ def _die_with_parent():
     _libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+_ports = []  # of this process: each is held until it ends by a socket of that name, so that no other test is given it
+
+
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """Beside the ports that the kernel gives to whoever connects, since a server may be started on it again and again."""
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as f:
+        given_from = int(f.read().split()[0])
+    while True:
+        port = random.randrange(10000, given_from if given_from > 11000 else 65536)
+        mine = socket.socket(socket.AF_UNIX)
+        try:
+            mine.bind("\0skep-test-port-%d" % port)
+            with socket.socket() as s:
+                s.bind(("127.0.0.1", port))
+        except OSError:
+            mine.close()
+            continue
+        _ports.append(mine)
+        return port
 
 
 class StartFailed(Exception):
@@ -82,7 +98,7 @@ class Server:
                 start_new_session=True,
                 preexec_fn=_die_with_parent,
             )
-        end = time.monotonic() + START_LIMIT_S
+        end = time.monotonic() + WAIT_S
         while time.monotonic() < end:
             if self.proc.poll() is not None:
                 if b"ddress already in use" in open(self.log, "rb").read():
@@ -94,7 +110,7 @@ class Server:
             if self._ready():
                 return True
             time.sleep(0.02)
-        raise StartFailed("the server was not ready in %d s; its output:\n%s" % (START_LIMIT_S, self.log_tail()))
+        raise StartFailed("the server was not ready in %d s; its output:\n%s" % (WAIT_S, self.log_tail()))
 
     def _ready(self):
         try:
@@ -116,6 +132,20 @@ class Server:
             return resp.Connection(path=os.path.join(self.dir, path))
         return resp.Connection(port=self.port)
 
+    def is_blocked(self, c):
+        """Waits until this connection's client waits for a key, as CLIENT LIST tells; False: it was answered instead."""
+        own = "addr=%s:%d " % c.sock.getsockname()
+        asks = self.connect()
+        try:
+            end = time.monotonic() + WAIT_S
+            while time.monotonic() < end and c.quiet_for(0.002):
+                for line in asks.command("CLIENT", "LIST").value.decode("latin-1").splitlines():
+                    if own in line and "b" in line.partition("flags=")[2].split()[0]:
+                        return c.quiet_for(0)
+            return False
+        finally:
+            asks.close()
+
     def log_tail(self, lines=40):
         try:
             with open(self.log, "rb") as f:
@@ -136,7 +166,7 @@ class Server:
                 for line in (info.value or b"").decode("latin-1").splitlines():
                     if line.startswith("crashes_repaired:") and line.strip() != "crashes_repaired:%d" % kills:
                         return "the script kills %d workers, and these died: %s" % (kills, line)
-                answer = c.command("DEBUG", "ARENA", "CHECK", timeout=30)
+                answer = c.command("DEBUG", "ARENA", "CHECK", timeout=LIMIT_S)
                 if answer.kind == "error" and b"not allowed" not in answer.value:
                     return "DEBUG ARENA CHECK: " + answer.value.decode("latin-1")
             finally:
@@ -152,7 +182,7 @@ class Server:
             if self.proc.poll() is None:
                 self.proc.send_signal(signal.SIGTERM)
             try:
-                status = self.proc.wait(STOP_LIMIT_S)
+                status = self.proc.wait(WAIT_S)
             except subprocess.TimeoutExpired:
                 pass
             # The session that was made for this server: whatever it left behind goes with it.
@@ -169,7 +199,7 @@ class Server:
         return status
 
 
-def install_signal_handlers(limit_s=None):
+def install_signal_handlers(limit_s=LIMIT_S):
     """SIGTERM, SIGHUP and the time limit become exceptions, so that every `with` ends its server."""
 
     def stop(signum, _frame):

@@ -26,14 +26,15 @@ For the next command only:
     @match REGEX      show whether the text of the reply matches, and the reply if it does not
     @fields           show the names of the NAME=VALUE (or NAME:VALUE) words in the text of the reply
     @pick PATH        show a part: "0.2" the third member of the first; "0.0-6,8" several of the last level
-    @about N          show "about N" for an integer at most 5% (or 3) below N: clocks go on while a script runs
-    @until TEXT       repeat for up to 15 s until the reply, as shown, is TEXT
+    @about N          show "about N" for an integer at most 20% (or 5) below N: clocks go on while a script runs
+    @until TEXT       repeat for up to 60 s until the reply, as shown, is TEXT; without TEXT: until it is as @match says
 
 Otherwise:
     @raw "BYTES"      send bytes, show the raw answer up to a pause or the close
     @raw-until-close "BYTES"
     @raw-silent "BYTES"      nothing may arrive for 300 ms: the request is not complete
     @send COMMAND     send without waiting             @recv       show one reply
+    @blocked          go on when the present connection's client waits for a key
     @nothing MS       nothing may arrive for so long
     @pipeline begin / @pipeline end      send all commands between at once, then show the replies
     @scanall COMMAND  run SCAN-like COMMAND (with 0 as its cursor) to its end; show all members, sorted, once each
@@ -51,8 +52,10 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import expected  # noqa: E402
 import resp  # noqa: E402
+import server  # noqa: E402
 from expected import ScriptError  # noqa: E402
 
+RAW_PAUSE_S = 0.6  # so long a pause ends an answer to @raw
 MODIFIERS = ("sort", "type", "ignore", "save", "match", "fields", "pick", "about", "until")
 
 
@@ -86,6 +89,10 @@ def pick(r, path):
             chosen += values[int(first) : int(last or first) + 1]
         return resp.Reply("array", chosen)
     return r
+
+
+def matches(r, regex):
+    return re.search(regex, text_of(r), re.S | re.M)
 
 
 class Script:
@@ -152,11 +159,10 @@ class Script:
             return self.emit("(fields) " + " ".join(names))
         if "about" in m and r.kind == "int":
             n = int(m["about"])
-            if n - max(3, n // 20) <= int(r.value) <= n:
+            if n - max(5, n // 5) <= int(r.value) <= n:
                 return self.emit("(about %d)" % n)
         if "match" in m:
-            text = text_of(r)
-            if re.search(m["match"], text, re.S | re.M):
+            if matches(r, m["match"]):
                 return self.emit("(matches)")
             self.emit("(does not match %s)" % m["match"])
         for line in resp.show(r):
@@ -195,12 +201,13 @@ class Script:
         self.read_show()
 
     def run_until(self, argv, wanted):
-        end = time.monotonic() + 15
+        end = time.monotonic() + server.WAIT_S
         while True:
             r = self.conn().command(*argv)
             if "pick" in self.mods:
                 r = pick(r, self.mods["pick"])
-            if " ".join(resp.show(r)) == wanted or time.monotonic() > end:
+            found = " ".join(resp.show(r)) == wanted if wanted else matches(r, self.mods["match"])
+            if found or time.monotonic() > end:
                 self.mods.pop("pick", None)
                 return self.show_reply(r)
             time.sleep(0.02)
@@ -221,7 +228,7 @@ class Script:
             self.conn().send_raw(data)
         except resp.Closed:
             pass
-        got, closed = self.conn().read_rest(idle_s=10.0 if until_close else 0.4)
+        got, closed = self.conn().read_rest(idle_s=resp.READ_TIMEOUT_S if until_close else RAW_PAUSE_S)
         lines = got.split(b"\r\n")
         if not lines[-1]:
             lines.pop()
@@ -267,7 +274,7 @@ class Script:
         elif word == "close":
             self.drop()
         elif word == "expect-close":
-            got, closed = self.conn().read_rest(idle_s=10.0)
+            got, closed = self.conn().read_rest(idle_s=resp.READ_TIMEOUT_S)
             if got:
                 self.emit("| " + resp.show_bytes(got)[1:-1])
             self.emit("(closed)" if closed else "(still open)")
@@ -283,6 +290,8 @@ class Script:
             self.conn().send(self.args(arg))
         elif word == "recv":
             self.read_show(pushes_apart=False)
+        elif word == "blocked":
+            self.emit("(blocked)" if self.srv.is_blocked(self.conn()) else "(something arrived)")
         elif word == "nothing":
             self.emit("(nothing)" if self.conn().quiet_for(int(arg) / 1000) else "(something arrived)")
         elif word == "pipeline":

@@ -20,7 +20,7 @@ sys.path.insert(0, os.path.join(HERE, "..", "lib"))
 import resp  # noqa: E402
 import server  # noqa: E402
 
-LIMIT_S = 30
+LIMIT_S = server.WAIT_S
 
 
 class Case:
@@ -319,7 +319,7 @@ def case_unixsocket_left_over(c):
 
 
 def main():
-    server.install_signal_handlers(110)
+    server.install_signal_handlers()
     cases = {name[5:]: f for name, f in globals().items() if name.startswith("case_")}
     failed = []
     for name in sys.argv[2:] or cases:

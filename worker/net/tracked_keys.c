@@ -208,6 +208,11 @@ void tracked_clear(struct worker *w)
         publish(w);
 }
 
+bool tracked_any(const struct worker *w)
+{
+    return w->net->tracked && w->net->tracked->n;
+}
+
 /* ---- the limit ---- */
 
 static uint64_t beyond_limit(const struct worker *w)
@@ -220,7 +225,7 @@ static uint64_t beyond_limit(const struct worker *w)
 
 bool tracked_over_limit(struct worker *w)
 {
-    return w->net->tracked && w->net->tracked->n && beyond_limit(w);
+    return tracked_any(w) && beyond_limit(w);
 }
 
 /* Too many keys, of all workers together: some of ours are given up, wherever they stand, as if they had changed. */

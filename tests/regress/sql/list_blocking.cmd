@@ -38,7 +38,7 @@ DEL n l m
 # Somebody else pushes.
 @conn a
 @send BLPOP k 0
-@nothing 100
+@blocked
 @conn main
 RPUSH k hello
 @conn a
@@ -47,7 +47,7 @@ RPUSH k hello
 EXISTS k
 @conn a
 @send BLPOP k1 k2 k3 0
-@nothing 100
+@blocked
 @conn main
 RPUSH k3 3
 @conn a
@@ -56,13 +56,13 @@ RPUSH k3 3
 # First come first served; one push serves several.
 @conn a
 @send BLPOP q 0
-@nothing 100
+@blocked
 @conn b
 @send BRPOP q 0
-@nothing 100
+@blocked
 @conn c
 @send BLPOP q 0
-@nothing 100
+@blocked
 @conn main
 RPUSH q 1 2 3 4
 LRANGE q 0 -1
@@ -78,10 +78,10 @@ DEL q
 # Moves wake those who wait for the destination.
 @conn a
 @send BLMOVE src dst LEFT RIGHT 0
-@nothing 100
+@blocked
 @conn b
 @send BLPOP dst 0
-@nothing 100
+@blocked
 @conn main
 LPUSH src x
 @conn a
@@ -94,14 +94,14 @@ EXISTS src dst
 # Other ways in which a key becomes a list.
 @conn a
 @send BLPOP renamed 0
-@nothing 100
+@blocked
 @conn main
 RPUSH old 1 2
 RENAME old renamed
 @conn a
 @recv
 @send BLPOP copied 0
-@nothing 100
+@blocked
 @conn main
 COPY renamed copied
 @conn a
@@ -113,7 +113,7 @@ RPUSH w 1
 SELECT 0
 @conn a
 @send BLPOP w 0
-@nothing 100
+@blocked
 @conn main
 SWAPDB 0 1
 @conn a
@@ -121,7 +121,7 @@ SWAPDB 0 1
 
 # A wrong type that appears, and goes.
 @send BLPOP t 0
-@nothing 100
+@blocked
 @conn main
 SET t string
 @conn a
@@ -132,7 +132,7 @@ RPUSH t value
 @conn a
 @recv
 @send BLMOVE t2 s2 LEFT LEFT 0
-@nothing 100
+@blocked
 @conn main
 SET s2 x
 RPUSH t2 value
@@ -148,13 +148,13 @@ BLPOP none 0.1
 @save ida
 CLIENT ID
 @send BLPOP none 0
-@nothing 100
+@blocked
 @conn main
 CLIENT UNBLOCK %{ida}
 @conn a
 @recv
 @send BLPOP none 0
-@nothing 100
+@blocked
 @conn main
 CLIENT UNBLOCK %{ida} ERROR
 @conn a
@@ -166,7 +166,7 @@ CLIENT UNBLOCK 123456
 @send BLPOP pipe 0
 @send PING
 @send LPOP pipe
-@nothing 100
+@blocked
 @conn main
 RPUSH pipe 1 2
 @conn a
@@ -175,12 +175,15 @@ RPUSH pipe 1 2
 @recv
 @conn gone
 @send BLPOP g 0
-@nothing 100
+@blocked
 @close
-@sleep 200
+@conn main
+@until
+@match ^blocked_clients:0\r
+INFO clients
 @conn a
 @send BLPOP g 0
-@nothing 100
+@blocked
 @conn main
 RPUSH g mine
 @conn a
@@ -191,7 +194,7 @@ EXISTS g
 # CLIENT PAUSE
 @conn a
 @send BLPOP p 0
-@nothing 100
+@blocked
 @conn main
 CLIENT PAUSE 300 WRITE
 @send RPUSH p v

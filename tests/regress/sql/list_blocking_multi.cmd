@@ -11,7 +11,7 @@ LRANGE l 0 -1
 DEL l m
 @conn a
 @send BLPOP k 0
-@nothing 100
+@blocked
 @conn main
 MULTI
 RPUSH k 1
@@ -24,7 +24,7 @@ LRANGE k 0 -1
 @conn a
 @recv
 @send BLPOP gone 0
-@nothing 100
+@blocked
 @conn main
 MULTI
 RPUSH gone 1

@@ -105,15 +105,19 @@ EXPIRE e 100
 MULTI
 PING
 EXEC
-SET e v PX 50
+@pipeline begin
+SET e v PX 200
 WATCH e
-@sleep 80
+@pipeline end
+@sleep 250
 MULTI
 PING
 EXEC
-SET e v PX 50
+@pipeline begin
+SET e v PX 200
 WATCH e
-@sleep 80
+@pipeline end
+@sleep 250
 GET e
 MULTI
 PING

@@ -29,7 +29,7 @@ BGSAVE
 @until +OK
 SAVE
 # a snapshot under way
-CONFIG SET rdb-key-save-delay 500000
+CONFIG SET rdb-key-save-delay 5000000
 BGSAVE
 BGREWRITEAOF
 @match aof_rewrite_scheduled:1\r\n
@@ -43,7 +43,7 @@ INFO persistence
 BGSAVE
 @until +OK
 SAVE
-CONFIG SET rdb-key-save-delay 500000
+CONFIG SET rdb-key-save-delay 5000000
 BGREWRITEAOF
 BGREWRITEAOF
 @match aof_rewrite_in_progress:1\r\n

@@ -32,10 +32,12 @@ INFO persistence
 @match ^# Persistence\r\nloading:0\r\n
 INFO persistence
 # what has expired meanwhile is not loaded
-SET short v PX 50
+DEBUG SET-ACTIVE-EXPIRE 0
+SET short v PX 1
 SAVE
-@sleep 100
+@sleep 20
 DEBUG RELOAD NOSAVE
+DEBUG SET-ACTIVE-EXPIRE 1
 EXISTS short
 @match rdb_last_load_keys_expired:1\r\n
 INFO persistence

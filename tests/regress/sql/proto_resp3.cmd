@@ -30,6 +30,7 @@ DEBUG PROTOCOL verbatim
 DEBUG PROTOCOL BOGUS
 @send DEBUG PROTOCOL push
 @recv
+@recv
 PING
 GET nosuch
 MGET nosuch nosuch2
@@ -58,4 +59,5 @@ LATENCY DOCTOR
 COMMAND DOCS get
 @type
 SLOWLOG GET
+@type
 SLOWLOG LEN

@@ -69,11 +69,13 @@ EXPIRE nothere 100
 PERSIST new
 PERSIST new
 PEXPIREAT new 1
+DEBUG SET-ACTIVE-EXPIRE 0
 SET short v PX 10
 @sleep 30
 GET short
-@sleep 300
+@sleep 100
 PING
+DEBUG SET-ACTIVE-EXPIRE 1
 SET bad v
 INCR bad
 @conn main

@@ -1,5 +1,7 @@
 # INFO: its sections and the names that tools look for
-@sleep 100
+@until
+@match ^connected_clients:1\r
+INFO clients
 @match ^# Server\r\n
 INFO server
 @match ^# Clients\r\n

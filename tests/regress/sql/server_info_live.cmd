@@ -16,7 +16,7 @@ DEBUG POPULATE 1000 x 60
 @match ^current_eviction_exceeded_time:0\r
 INFO stats
 CONFIG SET maxmemory-policy noeviction maxmemory 1000
-@sleep 300
+@until
 @match ^total_eviction_exceeded_time:[1-9]\d*\r\ncurrent_eviction_exceeded_time:[1-9]
 INFO stats
 CONFIG SET maxmemory 1gb

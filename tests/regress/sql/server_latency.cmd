@@ -16,6 +16,7 @@ LATENCY GRAPH
 LATENCY LATEST x
 CONFIG SET latency-monitor-threshold 50
 DEBUG SLEEP 0.1
+CONFIG SET latency-monitor-threshold 100000
 @pick 0.0
 LATENCY LATEST
 @pick 0.2

@@ -1,6 +1,8 @@
 # maxclients
 @config --maxclients 3
-@sleep 100
+@until
+@match ^connected_clients:1\r
+INFO clients
 @conn a
 PING
 @conn b
@@ -11,8 +13,10 @@ PING
 @expect-close
 @conn b
 @close
-@sleep 200
 @conn main
+@until
+@match ^connected_clients:2\r
+INFO clients
 CONFIG SET maxclients 10
 @conn d2
 PING

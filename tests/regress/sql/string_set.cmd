@@ -119,7 +119,7 @@ DEL k
 SET k old EX 1000
 SET k new EX 0
 GET k
-@about 0
+@about 1000
 TTL k
 
 # SETNX SETEX PSETEX

@@ -129,9 +129,11 @@ SELECT 0
 PING
 # time
 DEBUG SET-ACTIVE-EXPIRE 0
-SET t 1 PX 1000
+@pipeline begin
+SET t 1 PX 500
 GET t
-@sleep 1100
+@pipeline end
+@sleep 600
 GET t
 GET t
 @conn main
@@ -139,7 +141,7 @@ FLUSHALL
 @conn c
 PING
 @conn main
-SET t 1 PX 1000
+SET t 1 PX 3000
 @conn c
 GET t
 @conn main

@@ -105,3 +105,23 @@ EXEC
 SET a 2
 @conn c
 PING
+# what was read before all was dropped is forgotten, though nobody tracked then
+CLIENT TRACKING OFF
+@conn lone
+@resp 3
+CLIENT TRACKING ON
+GET forgotten
+GET kept
+CLIENT TRACKING OFF
+@conn main
+FLUSHALL
+@conn lone
+PING
+CLIENT TRACKING ON
+GET kept
+CLIENT TRACKING OFF
+CLIENT TRACKING ON
+@conn main
+MSET forgotten 1 kept 1
+@conn lone
+PING

@@ -45,13 +45,13 @@ BZMPOP 0.01 1 none MIN
 # First come first served; one ZADD serves several, the lowest first.
 @conn a
 @send BZPOPMAX q 0
-@nothing 100
+@blocked
 @conn b
 @send BZPOPMIN q 0
-@nothing 100
+@blocked
 @conn c
 @send BZMPOP 0 2 other q MIN COUNT 2
-@nothing 100
+@blocked
 @conn main
 ZADD q 3 c 1 a 4 d 2 b 5 e
 ZRANGE q 0 -1 WITHSCORES
@@ -67,25 +67,25 @@ DEL q
 # Everything that makes a sorted set.
 @conn a
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 ZINCRBY k 5 m
 @conn a
 @recv
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 ZADD k INCR 2 m
 @conn a
 @recv
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 GEOADD k 13.361389 38.115556 Palermo
 @conn a
 @recv
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 ZADD src 1 x 2 y
 @conn a
@@ -98,7 +98,7 @@ ZUNIONSTORE k 1 src
 DEL k
 @conn a
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 ZINTERSTORE k 2 src src
 @conn a
@@ -107,33 +107,33 @@ ZINTERSTORE k 2 src src
 DEL k
 @conn a
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 ZDIFFSTORE k 2 src none
 DEL k
 @conn a
 @recv
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 ZRANGESTORE k src 0 0
 @conn a
 @recv
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 GEOADD geo 13.361389 38.115556 Palermo
 GEOSEARCHSTORE k geo FROMLONLAT 13 38 BYRADIUS 200 km
 @conn a
 @recv
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 GEORADIUS geo 13 38 200 km STORE k
 @conn a
 @recv
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 COPY src k
 @conn a
@@ -142,7 +142,7 @@ COPY src k
 DEL k
 @conn a
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 RENAME src k
 @conn a
@@ -154,7 +154,7 @@ SELECT 0
 DEL k
 @conn a
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 SELECT 1
 MOVE k 0
@@ -167,13 +167,13 @@ ZADD k 8 eight
 SELECT 0
 @conn a
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 SWAPDB 0 1
 @conn a
 @recv
 @send BZPOPMAX k 0
-@nothing 50
+@blocked
 @conn main
 RESTORE k 0 "\x11\x11\x11\x00\x00\x00\x04\x00\x81a\x02\x01\x01\x81b\x02\x02\x01\xff\n\x00\xba\a\xf2$\xa9\xd2\x8fU"
 @conn a
@@ -184,13 +184,13 @@ DEL k
 # A wrong type that appears, and goes; lists and sorted sets under one key.
 @conn a
 @send BZPOPMIN t 0
-@nothing 50
+@blocked
 @conn b
 @send BLPOP t 0
-@nothing 50
+@blocked
 @conn c
 @send BZPOPMAX t 0
-@nothing 50
+@blocked
 @conn main
 SET t string
 SADD t2 member
@@ -200,7 +200,7 @@ RPUSH t element
 @conn b
 @recv
 @send BLPOP t 0
-@nothing 50
+@blocked
 @conn main
 ZADD t 1 one 2 two 3 three
 ZRANGE t 0 -1
@@ -219,13 +219,13 @@ RPUSH t element
 @save ida
 CLIENT ID
 @send BZPOPMIN none 0
-@nothing 50
+@blocked
 @conn main
 CLIENT UNBLOCK %{ida}
 @conn a
 @recv
 @send BZMPOP 0 1 none MAX
-@nothing 50
+@blocked
 @conn main
 CLIENT UNBLOCK %{ida} ERROR
 @conn a
@@ -233,7 +233,7 @@ CLIENT UNBLOCK %{ida} ERROR
 @send BZPOPMIN pipe 0
 @send PING
 @send ZPOPMIN pipe
-@nothing 50
+@blocked
 @conn main
 ZADD pipe 1 a 2 b
 @conn a
@@ -253,7 +253,7 @@ EXEC
 DEL m
 @conn a
 @send BZPOPMIN k 0
-@nothing 50
+@blocked
 @conn main
 MULTI
 ZADD k 1 one
@@ -266,7 +266,7 @@ ZRANGE k 0 -1
 @conn a
 @recv
 @send BZPOPMIN gone 0
-@nothing 50
+@blocked
 @conn main
 MULTI
 ZADD gone 1 one
