@@ -39,6 +39,14 @@ void log_open_writer(struct master *m, bool begins)
     }
 }
 
+/* The snapshotter may complete the base at this very moment. */
+static void state_ends(struct shm_wal *w)
+{
+    uint32_t begins = WAL_BEGINS, on = WAL_ON;
+    if (!__atomic_compare_exchange_n(&w->state, &begins, WAL_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        __atomic_compare_exchange_n(&w->state, &on, WAL_ENDS, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* From here on no record is made; those that were made are written before the writer ends. One that is dead cannot do
  * that, so another one comes for it: clients may be waiting for what the ring holds. */
 void log_close_writer(struct master *m)
@@ -46,7 +54,7 @@ void log_close_writer(struct master *m)
     struct post *p = log_post(m);
     bool used = wal(m)->on || wal(m)->pending_from;
     __atomic_store_n(&wal(m)->on, 0, __ATOMIC_RELEASE);
-    wal(m)->state = WAL_OFF;
+    state_ends(wal(m));
     wal(m)->waits = 0;
     m->durable.log_closed |= !p->off;
     m->durable.log_tries = 0;
@@ -92,6 +100,13 @@ static bool works(struct master *m)
     return !p->off && p->slot >= 0 && m->child[p->slot].phase == CHILD_RUNNING;
 }
 
+/* A snapshotter is about to turn the log on: it can be closed as soon as that is done. */
+static bool is_being_cut(const struct master *m)
+{
+    const struct shm_snap *s = &persist(m->root)->snap;
+    return m->durable.why && s->log_begins && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SNAP_STARTING;
+}
+
 /* The cut of this snapshot turns the log on. One that failed is made again, once a second. */
 bool log_begin(struct master *m)
 {
@@ -112,7 +127,8 @@ static void refuse_log(struct master *m)
     log_warning("The log cannot be written: %s",
                 wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
     m->durable.log_granted = 0;
-    log_close_writer(m);
+    if (!is_being_cut(m))
+        log_close_writer(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, NO_LOG);
 }
@@ -172,7 +188,7 @@ void log_follow(struct master *m)
         m->durable.log_granted = 0; /* the word was taken */
     if (wanted && log_post(m)->off)
         log_open_writer(m, true);
-    else if (!wanted && !log_post(m)->off)
+    else if (!wanted && !log_post(m)->off && !is_being_cut(m))
         log_close_writer(m);
     /* Before the cut makes the first record: none of them may be told too early. */
     wal(m)->waits = !log_post(m)->off && always;

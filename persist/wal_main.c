@@ -168,7 +168,7 @@ __attribute__((noreturn)) static void leave(struct writer *w)
         repair_all(w);
     end_helper(w);
     drain(w);
-    if (w->wal->pending_from && w->wal->state != WAL_ON)
+    if (w->wal->pending_from && !wal_has_base(w->wal))
         writer_forget_pending(w);
     else
         writer_close(w);

@@ -167,7 +167,7 @@ static void note_delay(struct writer *w)
  * that would see to it, and what the kernel has been given outlives all of our processes. */
 static void settle_names_soon(struct writer *w)
 {
-    if (LIKELY(!w->wal->pending_from) || __atomic_load_n(&w->wal->state, __ATOMIC_ACQUIRE) != WAL_ON)
+    if (LIKELY(!w->wal->pending_from) || !wal_has_base(w->wal))
         return;
     pthread_mutex_lock(&w->file);
     if (!w->wal->fault && writer_settle_names(w))

@@ -530,6 +530,12 @@ def switched(start):
     with start("--workers", "2") as s:
         with Crowd(s.port, 8, 8) as crowd:
             c = s.connect()
+            for _ in range(20):  # before the log has begun
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+            wait_for("the log is off", lambda: info(c, "wal_state") == "off")
+            acked = crowd.acked()
+            wait_for("work goes on", lambda: crowd.acked() > acked + 1000)
             for _ in range(4):
                 expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
                 wait_for("the log is on", lambda: info(c, "wal_state") == "on")
