@@ -18,9 +18,9 @@ struct control_msg;
 
 enum load_step {
     LOADED = 0,
+    AT_LANES, /* DEBUG: writes wait, and those that run come to their end */
     AT_SAVE,  /* DEBUG RELOAD: a snapshot is made first */
     AT_QUIET, /* DEBUG: the log's writer drains and ends */
-    AT_FLUSH, /* DEBUG: a process empties the databases */
     AT_FILES, /* the loaders work */
     AT_LOG,   /* the log's writer starts */
     AT_BASE,  /* the base that the log follows is made */
@@ -55,7 +55,8 @@ struct durable {
     unsigned log_tries;  /* writers that ended before they were ready */
     uint32_t reload;     /* RELOAD_* */
     enum load_what what;
-    double told_at; /* when the progress was last told */
+    uint64_t quiet_epoch; /* batches that began before this one may have missed that writes wait */
+    double told_at;       /* when the progress was last told */
 
     enum snap_why why; /* 0: no snapshot is under way */
     bool snap_died;    /* the present one is only ended, without a file */
@@ -80,6 +81,7 @@ void loading_go_on(struct master *m); /* a step may be done */
 void loading_snapshot_ended(struct master *m, bool ok);
 void loading_tick(struct master *m);
 void loading_again(struct master *m, const struct control_msg *msg); /* DEBUG RELOAD, DEBUG LOADAOF */
+void loading_call_off(struct master *m); /* what is there is still whole: it stays */
 __attribute__((noreturn)) void start_failed(struct master *m, const char *why);
 
 /* master/saving.c */

@@ -23,8 +23,7 @@ enum load_what {
     LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
 };
 
-#define LOADERS_MAX    64u
-#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
+#define LOADERS_MAX 64u
 /* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
 struct shm_loader {
     _Alignas(64) uint64_t position; /* how many meetings it has come to (shm_load.barrier) */

@@ -7,6 +7,7 @@ import shutil
 import signal
 import socket
 import sys
+import threading
 import time
 
 from crowd import Crowd, Failure, Watch, all_running, check_arena, children_of, exists, main, pid_of, wait_for
@@ -722,8 +723,81 @@ def reload(start):
         expect(s.connect(), ":5001", "DBSIZE")
 
 
+class Reloaded(threading.Thread):
+    """Counts up a key of its own in some way. While the keyspace is loaded it is refused; what was acknowledged counts."""
+
+    def __init__(self, s, key, words):
+        super().__init__(daemon=True)
+        self.key, self.words, self.c = key, words, s.connect()
+        self.acked, self.stopping, self.error = 0, False, None
+
+    def run(self):
+        try:
+            while not self.stopping:
+                self.count()
+        except Exception as e:
+            self.error = e
+
+    def count(self):
+        for argv in self.words:
+            self.c.send(argv)
+        answers = [self.c.read(60) for _ in self.words]
+        last = answers[-1]
+        if any(a.kind == "error" and a.value.split()[0] in (b"LOADING", b"EXECABORT") for a in answers):
+            return
+        value = last.value[0].value if last.kind == "array" else last.value
+        if last.kind == "error" or int(value) != self.acked + 1:
+            raise Failure("%s: %r after %d" % (self.key, last.value, self.acked))
+        self.acked += 1
+
+
+def reload_counts(start):
+    """The same while others write, in workers and in slow lanes: each goes on counting where it was."""
+    slow = b"local x = 0; for i = 1, 2000000 do x = x + 1 end; return redis.call('INCR', KEYS[1])"
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "5000")
+        ways = [("plain", [[b"INCR", b"plain"]]),
+                ("exec", [[b"MULTI"], [b"INCR", b"exec"], [b"DBSIZE"], [b"EXEC"]]),
+                ("script", [[b"EVAL", slow, b"1", b"script"]])]  # fmt: skip
+        counters = [Reloaded(s, key, words) for key, words in ways]
+        for counter in counters:
+            counter.start()
+        for argv in 4 * (("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF")):
+            before = [counter.acked for counter in counters]
+            wait_for("they count", lambda: all(n.error or n.acked > b for n, b in zip(counters, before)))
+            expect(c, "+OK", *argv)
+        for counter in counters:
+            counter.stopping = True
+            counter.join(30)
+        for counter in counters:
+            if counter.error:
+                raise counter.error
+            expect(c, '"%d"' % counter.acked, "GET", counter.key)
+        check_arena(c)
+
+
+def reload_ended(start):
+    """SHUTDOWN while DEBUG RELOAD still saves: the last snapshot is made all the same. One that fails leaves what is there."""
+    with start("--workers", "2", "--save", "3600 1000000") as s:
+        c, d = s.connect(), s.connect()
+        c.command("DEBUG", "POPULATE", "2000")
+        os.mkdir(s.path("dump.rdb"))
+        expect(c, "-ERR", "DEBUG", "RELOAD")
+        os.rmdir(s.path("dump.rdb"))
+        expect(c, ":2000", "DBSIZE")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "2000")
+        expect(c, "+OK", "SET", "kept", "1")
+        d.send([b"DEBUG", b"RELOAD"])
+        wait_for("it saves", lambda: info(c, "rdb_bgsave_in_progress") == "1")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        s.end()
+        s.again()
+        expect(s.connect(), ":2001", "DBSIZE")
+
+
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
-                 replaced, upgraded, reload)  # fmt: skip
+                 replaced, upgraded, reload, reload_counts, reload_ended)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
