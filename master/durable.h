@@ -44,6 +44,11 @@ struct asker {
     bool begun;
 };
 
+#define REWRITE_BEGUN "+Background append only file rewriting started"
+#define REWRITE_SOON  "+Background append only file rewriting scheduled"
+#define REWRITE_FAILED                                                                                       \
+    "-ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+
 struct durable {
     int alive
         [2]; /* include/child.h; the master holds both ends, so that EOF comes after its own death alone */
@@ -67,6 +72,8 @@ struct durable {
     double base_at;     /* when the last base was complete, or had failed */
     double second;      /* when the next look at what is due is taken */
     double log_granted; /* until when the log is open although appendonly is not yes yet */
+    bool
+        rewrite_alone; /* a base is wanted although there is no log: it is open, and off, until that is made */
 
     struct asker *askers;
     uint32_t naskers, room;
@@ -99,8 +106,9 @@ void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
 void log_writer_left(struct master *m, bool crashed);
 void log_writer_ended(struct master *m, bool was_ready);
-void log_follow(struct master *m); /* what the configuration says */
-bool log_begin(struct master *m);  /* a base with which the log begins, unless a snapshot is under way */
+void log_follow(struct master *m);  /* what the configuration says */
+bool log_begin(struct master *m);   /* a base with which the log begins, unless a snapshot is under way */
+bool log_rewrite(struct master *m); /* a new base; false: not now, perhaps soon */
 void log_ask(struct master *m, const struct control_msg *msg);
 struct post *log_post(struct master *m);
 

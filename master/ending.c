@@ -151,7 +151,8 @@ void stop_all(struct master *m, unsigned flags)
     m->ending_told = 0;
     m->ending_writers = 0;
     m->ending_saves = whole && (flags & SHUTDOWN_SAVE || (m->cfg->nsaves && !(flags & SHUTDOWN_NOSAVE)));
-    bool begins = d->why && persist(m->root)->wal.state == WAL_BEGINS && !(flags & SHUTDOWN_FORCE);
+    const struct shm_persist *p = persist(m->root);
+    bool begins = d->why && p->snap.log_begins && p->wal.state == WAL_BEGINS && !(flags & SHUTDOWN_FORCE);
     if (!m->ending_saves && !begins) {
         stop_workers(m);
         ending_step(m);

@@ -110,16 +110,32 @@ static bool is_being_cut(const struct master *m)
 /* The cut of this snapshot turns the log on. One that failed is made again, once a second. */
 bool log_begin(struct master *m)
 {
+    bool alone = m->durable.rewrite_alone;
     if (!works(m) || wal(m)->state == WAL_ON || m->durable.why)
         return false;
-    return snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOG);
+    return snap_begin(m, SNAP_BASE, !alone, alone ? SNAP_FOR_REWRITE : SNAP_FOR_LOG);
+}
+
+/* Without a log this makes the base that the next start with one begins from. What lies in the folder may be newer by its
+ * numbers: so the writer, which goes on behind these, comes first. No record is made. */
+bool log_rewrite(struct master *m)
+{
+    if (wal(m)->state == WAL_ON)
+        return snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
+    if (log_post(m)->off) {
+        m->durable.rewrite_alone = true;
+        log_follow(m);
+    }
+    return log_begin(m);
 }
 
 static void grant_log(struct master *m)
 {
-    log_begin(m);
+    bool begun = log_begin(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, "+OK");
+    ask_begin(m, ASK_REWRITE);
+    ask_answer(m, ASK_REWRITE, begun ? REWRITE_BEGUN : REWRITE_SOON);
 }
 
 static void refuse_log(struct master *m)
@@ -127,10 +143,14 @@ static void refuse_log(struct master *m)
     log_warning("The log cannot be written: %s",
                 wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
     m->durable.log_granted = 0;
+    m->durable.rewrite_alone = false;
+    persist(m->root)->rewrite_scheduled = 0;
     if (!is_being_cut(m))
         log_close_writer(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, NO_LOG);
+    ask_begin(m, ASK_REWRITE);
+    ask_answer(m, ASK_REWRITE, REWRITE_FAILED);
 }
 
 void log_writer_ready(struct master *m)
@@ -153,7 +173,7 @@ void log_writer_ended(struct master *m, bool was_ready)
     bool failed = !was_ready && !log_post(m)->off;
     if (failed && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
         start_failed(m, "the log's writer does not start; its log lines say why");
-    if (failed && ask_waits(m, ASK_LOG))
+    if (failed && (ask_waits(m, ASK_LOG) || d->rewrite_alone))
         refuse_log(m);
     if (!was_ready && log_post(m)->owes && ++d->log_tries >= TRIES_MAX)
         give_up_owed(m);
@@ -183,7 +203,7 @@ void log_follow(struct master *m)
         wal(m)->waits = !log_post(m)->off;
         return;
     }
-    bool wanted = on || now_s() < m->durable.log_granted;
+    bool wanted = on || m->durable.rewrite_alone || now_s() < m->durable.log_granted;
     if (on)
         m->durable.log_granted = 0; /* the word was taken */
     if (wanted && log_post(m)->off)

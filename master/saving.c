@@ -125,8 +125,11 @@ static void snap_finished(struct master *m, bool ok)
     if (!ok && s->kind == SNAP_RDB && why != SNAP_FOR_POINT)
         s->failed = d->failed_before;
     heed_set(persist(m->root), HEED_SAVE_FAILED, s->failed);
-    if (s->kind == SNAP_BASE)
+    if (s->kind == SNAP_BASE) {
         count_rewrite(m, ok);
+        d->rewrite_alone = false;
+        log_follow(m);
+    }
     __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE); /* after all that INFO tells of its end */
     switch (why) {
     case SNAP_FOR_SAVE:
@@ -229,8 +232,8 @@ static void look_what_is_due(struct master *m, bool second)
         d->bgsave_scheduled = false;
         snap_begin(m, SNAP_RDB, false, SNAP_FOR_POINT);
     }
-    if (!d->why && p->rewrite_scheduled && p->wal.state == WAL_ON)
-        snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
+    if (!d->why && p->rewrite_scheduled)
+        log_rewrite(m);
     if (d->why || !second)
         return;
     if (p->wal.state == WAL_ON && p->wal.on && __atomic_load_n(&p->wal.fault, __ATOMIC_ACQUIRE))
@@ -295,28 +298,24 @@ void bgsave_ask(struct master *m, const struct control_msg *msg)
     }
 }
 
-/* Without a log there is nothing to begin anew. */
 void rewrite_ask(struct master *m, const struct control_msg *msg)
 {
     struct durable *d = &m->durable;
     struct shm_persist *p = persist(m->root);
     if (d->why && snap(m)->kind == SNAP_BASE) {
         ask_reply(m, msg, "-ERR Background append only file rewriting already in progress");
-    } else if (p->wal.state != WAL_ON || m->ending) {
-        log_warning("BGREWRITEAOF: there is no log (appendonly is no)");
-        ask_reply(m, msg,
-                  "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                  "information.");
+    } else if (m->ending || d->step != LOADED) {
+        ask_reply(m, msg, REWRITE_FAILED);
     } else if (d->why) {
         p->rewrite_scheduled = 1;
         p->rewrite_failures = 0;
-        ask_reply(m, msg, "+Background append only file rewriting scheduled");
+        ask_reply(m, msg, REWRITE_SOON);
+    } else if (log_rewrite(m)) {
+        ask_reply(m, msg, REWRITE_BEGUN);
+    } else if (d->rewrite_alone) {
+        p->rewrite_scheduled = 1;
+        ask_note(m, msg); /* until the writer is ready */
     } else {
-        bool begun = snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
-        ask_reply(
-            m, msg,
-            begun ? "+Background append only file rewriting started"
-                  : "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                    "information.");
+        ask_reply(m, msg, REWRITE_FAILED);
     }
 }

@@ -205,7 +205,8 @@ static void log_status(enum slot_role role, uint32_t index, int pid, int status)
 static void child_done(struct master *m, struct child *c, bool crashed)
 {
     struct post *p = post_find(m, c->role, c->index);
-    bool early = now_s() - c->started_at < EARLY_S, was_ready = c->was_ready;
+    bool early = now_s() - c->started_at < EARLY_S;
+    bool was_ready = c->was_ready || c->phase == CHILD_STOPPING; /* or was not wanted any more */
     uint32_t slot = c->slot;
     add_ghost(m, c);
     child_disconnect(m, c);

@@ -523,6 +523,47 @@ def moved(start):
             raise Failure("the log did not begin in the new folder")
 
 
+def rewrite_alone(start):
+    """BGREWRITEAOF without a log: as with redis-server the next start with a log begins from there, and nothing is logged."""
+    started = "+Background append only file rewriting started"
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        for i in range(3):  # a log that lies about
+            expect(c, "+OK", "SET", "old", str(i))
+        s.end()
+        s.again("--appendonly", "no")
+        c = s.connect()
+        expect(c, ":0", "DBSIZE")
+        for value in ("1", "2"):
+            expect(c, "+OK", "SET", "a", value)
+            expect(c, started, "BGREWRITEAOF")
+            wait_for("it is made", lambda: info(c, "aof_rewrites") == value and info(c, "wal_state") == "off")
+        expect(c, "+OK", "SET", "a", "3")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "500000")
+        expect(c, "+Background saving started", "BGSAVE")
+        expect(c, "+Background append only file rewriting scheduled", "BGREWRITEAOF")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for("it is made", lambda: info(c, "aof_rewrites") == "3" and info(c, "wal_state") == "off")
+        expect(c, "+OK", "SET", "a", "4")
+        if info(c, "aof_enabled") != "0" or info(c, "aof_last_bgrewrite_status") != "ok":
+            raise Failure("it is told wrongly")
+        check_arena(c)
+        s.end()
+        s.again("--appendonly", "yes")
+        c = s.connect()
+        expect(c, '"3"', "GET", "a")
+        expect(c, ":1", "DBSIZE")
+    with start("--workers", "2") as s:
+        c = s.connect()
+        with open(s.path("skep-wal"), "w"):
+            pass
+        if resp.show(c.command("BGREWRITEAOF"))[0][:40] != "-ERR Can't execute an AOF background rew":
+            raise Failure("nothing can be written there")
+        os.unlink(s.path("skep-wal"))
+        expect(c, started, "BGREWRITEAOF")
+        wait_for("it is made", lambda: info(c, "aof_rewrites") == "1" and info(c, "wal_state") == "off")
+
+
 # ---- the log switched on and off, processes replaced ----
 
 
@@ -799,5 +840,5 @@ def reload_ended(start):
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
-                 replaced, upgraded, reload, reload_counts, reload_ended)  # fmt: skip
+                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
