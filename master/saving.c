@@ -9,7 +9,8 @@
 #include "shm/base/log.h"
 
 #define SETTLE_S      5.0 /* from a new base until the writer has removed what it covers, and counted anew */
-#define RETRY_S       5   /* after a failed background save, as in Redis */
+#define FAILURES_MANY 3u
+#define RETRY_S       5 /* after a failed background save, as in Redis */
 #define DELAY_FIRST_S 0.1
 #define DELAY_MAX_S   10.0
 
@@ -191,16 +192,26 @@ static void save_points(struct master *m)
     }
 }
 
-/* In percent of the base, as in Redis. */
+/* Until the size is looked at again: after failures longer and longer, as in Redis. */
+static double rewrite_pause_s(const struct master *m)
+{
+    uint32_t failures = persist(m->root)->rewrite_failures;
+    if (failures < FAILURES_MANY)
+        return SETTLE_S;
+    uint32_t doubled = failures - FAILURES_MANY;
+    return doubled < 6 ? 60.0 * (1u << doubled) : 3600.0;
+}
+
+/* In percent of what there was after the last rewrite, as in Redis: more than the base, if much was written meanwhile. */
 static void rewrite_by_size(struct master *m)
 {
     const struct shm_wal *w = &persist(m->root)->wal;
     const struct shm_config *cfg = m->cfg;
-    uint64_t size = w->base_bytes + w->bytes;
+    uint64_t size = w->base_bytes + w->bytes, was = w->base_bytes + w->kept_bytes;
     if (w->state != WAL_ON || !cfg->auto_aof_rewrite_percentage || !w->base_bytes ||
-        size <= (uint64_t)cfg->auto_aof_rewrite_min_size || now_s() - m->durable.base_at < SETTLE_S)
+        size <= (uint64_t)cfg->auto_aof_rewrite_min_size || now_s() - m->durable.base_at < rewrite_pause_s(m))
         return;
-    uint64_t growth = w->bytes * 100 / w->base_bytes;
+    uint64_t growth = size > was ? (size - was) * 100 / was : 0;
     if (growth < (uint64_t)cfg->auto_aof_rewrite_percentage)
         return;
     log_notice("Starting automatic rewriting of AOF on %llu%% growth", (unsigned long long)growth);

@@ -212,6 +212,7 @@ static void open_writer(struct writer *w, const struct child_start *start)
     w->alive = start->alive;
     w->segment.fd = w->next.fd = -1;
     w->rest_ms = BUSY_MS;
+    w->base = w->wal->base_lsn;
     open_locks(w);
     channel_open(&w->control, start->control);
     frame_open(&w->frame);

@@ -130,6 +130,7 @@ struct shm_wal {
     /* For INFO: the writer. */
     _Alignas(64) uint64_t segments, bytes, base_bytes, syncs, sync_us_sum, sync_us_max, last_sync_us,
         delayed_syncs;
+    uint64_t kept_bytes; /* of segments that the last new base has left over */
     uint64_t begun_ms;
     char error[256];
     /* The writer: segments from this number on count only when the base is complete; 0: there are none. */

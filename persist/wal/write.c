@@ -175,13 +175,23 @@ static void settle_names_soon(struct writer *w)
     pthread_mutex_unlock(&w->file);
 }
 
+/* What the base holds ends here, or the log would be as long after a rewrite as before, until the segment is full. Not
+ * at the cut: who may not write to the folder fails to make a base, and the log goes on in the file that it has. */
+static enum rc part_at_base(struct writer *w)
+{
+    uint64_t base = __atomic_load_n(&w->wal->base_lsn, __ATOMIC_ACQUIRE);
+    bool parts = base != w->base && w->segment.fd >= 0 && w->segment.at > WAL_HEAD_BYTES;
+    w->base = base;
+    return parts ? rotate(w) : RC_OK;
+}
+
 bool writer_turn(struct writer *w, bool *stuck)
 {
     struct shm_wal *wal = w->wal;
     bool any = false;
     settle_names_soon(w);
     wal_reader_look(&w->reader);
-    if (write_records(w, &any)) {
+    if (part_at_base(w) || write_records(w, &any)) {
         wal_reader_open(&w->reader, w->ctx.root); /* nothing was taken: it is all still there */
         *stuck = true;
         return false;

@@ -523,6 +523,19 @@ def moved(start):
             raise Failure("the log did not begin in the new folder")
 
 
+def rewrite_shrinks(start):
+    """A log that has grown is short again after the rewrite, and so needs no other one: also when nothing more is written."""
+    with start("--workers", "2", "--appendonly", "yes", "--auto-aof-rewrite-min-size", "1mb") as s:
+        c = s.connect()
+        for i in range(300):
+            expect(c, "+OK", "SET", "a", "%d%s" % (i, 9999 * "x"))
+        wait_for("it is short", lambda: int(info(c, "aof_rewrites")) == 2 and int(info(c, "aof_current_size")) < 100000, 30)
+        expect(c, "+OK", "SET", "b", "1")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), ":2", "DBSIZE")
+
+
 def rewrite_alone(start):
     """BGREWRITEAOF without a log: as with redis-server the next start with a log begins from there, and nothing is logged."""
     started = "+Background append only file rewriting started"
@@ -594,6 +607,32 @@ def switched(start):
         s.end(signal.SIGKILL)
         s.again("--appendonly", "yes")
         crowd.check_ledger(s.connect())
+
+
+def switched_whole(start):
+    """What is under way when the log is switched off is in it as a whole, or not at all."""
+    keys = ["k%d" % i for i in range(300)]
+    block = b"".join(resp.encode(argv) for argv in [[b"MULTI"], *([b"INCR", k.encode()] for k in keys), [b"EXEC"]])
+    with start("--workers", "2", "--appendonly", "no") as s:
+        for _ in range(6):
+            c, d = s.connect(), s.connect()
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+            wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+            d.send_raw(resp.encode([b"CLIENT", b"REPLY", b"OFF"]))
+            before = int(c.command("GET", keys[0]).value or 0)
+            busy = threading.Thread(target=d.send_raw, args=(1000 * block + resp.encode([b"CLIENT", b"REPLY", b"ON"]),))
+            busy.start()
+            wait_for("it works", lambda: int(c.command("GET", keys[0]).value or 0) > before + 50)
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+            busy.join()
+            d.read(30)
+            s.end()
+            s.again("--appendonly", "yes")
+            c = s.connect()
+            found = {v.value for v in c.command("MGET", *keys).value}
+            if len(found) != 1:
+                raise Failure("a transaction is there by halves: %r" % found)
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
 
 
 def held_writes(s, n=4):
@@ -839,6 +878,6 @@ def reload_ended(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
-                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone)  # fmt: skip
+                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, together, databases, no_log,
+                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
