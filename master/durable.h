@@ -18,9 +18,9 @@ struct control_msg;
 
 enum load_step {
     LOADED = 0,
+    AT_LANES, /* DEBUG: writes wait, and those that run come to their end */
     AT_SAVE,  /* DEBUG RELOAD: a snapshot is made first */
     AT_QUIET, /* DEBUG: the log's writer drains and ends */
-    AT_FLUSH, /* DEBUG: a process empties the databases */
     AT_FILES, /* the loaders work */
     AT_LOG,   /* the log's writer starts */
     AT_BASE,  /* the base that the log follows is made */
@@ -44,6 +44,11 @@ struct asker {
     bool begun;
 };
 
+#define REWRITE_BEGUN "+Background append only file rewriting started"
+#define REWRITE_SOON  "+Background append only file rewriting scheduled"
+#define REWRITE_FAILED                                                                                       \
+    "-ERR Can't execute an AOF background rewriting. Please check the server logs for more information."
+
 struct durable {
     int alive
         [2]; /* include/child.h; the master holds both ends, so that EOF comes after its own death alone */
@@ -55,7 +60,8 @@ struct durable {
     unsigned log_tries;  /* writers that ended before they were ready */
     uint32_t reload;     /* RELOAD_* */
     enum load_what what;
-    double told_at; /* when the progress was last told */
+    uint64_t quiet_epoch; /* batches that began before this one may have missed that writes wait */
+    double told_at;       /* when the progress was last told */
 
     enum snap_why why; /* 0: no snapshot is under way */
     bool snap_died;    /* the present one is only ended, without a file */
@@ -66,6 +72,8 @@ struct durable {
     double base_at;     /* when the last base was complete, or had failed */
     double second;      /* when the next look at what is due is taken */
     double log_granted; /* until when the log is open although appendonly is not yes yet */
+    bool
+        rewrite_alone; /* a base is wanted although there is no log: it is open, and off, until that is made */
 
     struct asker *askers;
     uint32_t naskers, room;
@@ -80,6 +88,7 @@ void loading_go_on(struct master *m); /* a step may be done */
 void loading_snapshot_ended(struct master *m, bool ok);
 void loading_tick(struct master *m);
 void loading_again(struct master *m, const struct control_msg *msg); /* DEBUG RELOAD, DEBUG LOADAOF */
+void loading_call_off(struct master *m); /* what is there is still whole: it stays */
 __attribute__((noreturn)) void start_failed(struct master *m, const char *why);
 
 /* master/saving.c */
@@ -97,8 +106,9 @@ void log_close_writer(struct master *m);
 void log_writer_ready(struct master *m);
 void log_writer_left(struct master *m, bool crashed);
 void log_writer_ended(struct master *m, bool was_ready);
-void log_follow(struct master *m); /* what the configuration says */
-bool log_begin(struct master *m);  /* a base with which the log begins, unless a snapshot is under way */
+void log_follow(struct master *m);  /* what the configuration says */
+bool log_begin(struct master *m);   /* a base with which the log begins, unless a snapshot is under way */
+bool log_rewrite(struct master *m); /* a new base; false: not now, perhaps soon */
 void log_ask(struct master *m, const struct control_msg *msg);
 struct post *log_post(struct master *m);
 

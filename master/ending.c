@@ -21,13 +21,6 @@ void end_now(struct master *m, int code)
     exit(code);
 }
 
-static void stop_role(struct master *m, enum slot_role role)
-{
-    for (uint32_t i = 0; i < m->nslots; i++)
-        if (m->child[i].phase != CHILD_NONE && m->child[i].role == role)
-            child_stop(m, &m->child[i], false);
-}
-
 /* Whether a process of this role that gets ready now came too late. */
 bool ending_stops(const struct master *m, uint32_t role)
 {
@@ -50,7 +43,7 @@ static void stop_workers(struct master *m)
     heed_set(persist(m->root), HEED_LAST_SAVE, true); /* those that do not stop at once */
     m->ending = STOP_WORKERS;
     m->ending_at = now_s() + (m->ending_flags & SHUTDOWN_NOW ? 1 : patience);
-    stop_role(m, ROLE_WORKER);
+    children_stop(m, ROLE_WORKER);
     snap_call_off(m);
 }
 
@@ -124,12 +117,12 @@ void ending_step(struct master *m)
         save_last(m);
     if (m->ending == STOP_WORKERS && !children_any(m, ROLE_WORKER)) {
         m->ending = STOP_LANES;
-        stop_role(m, ROLE_LANE);
-        stop_role(m, ROLE_LOADER);
+        children_stop(m, ROLE_LANE);
+        children_stop(m, ROLE_LOADER);
     }
     if (m->ending == STOP_LANES && writers_alone(m)) {
         m->ending = STOP_LOG;
-        stop_role(m, ROLE_WAL);
+        children_stop(m, ROLE_WAL);
     }
     if (m->ending == STOP_LOG && !children_any(m, ROLE_NONE) && !log_post(m)->start_at)
         end_now(m, 0);
@@ -152,12 +145,14 @@ void stop_all(struct master *m, unsigned flags)
         children_kill(m);
         end_now(m, 0);
     }
+    loading_call_off(m);
     bool whole = d->step == LOADED; /* half a keyspace must not replace a file */
     m->ending_flags = flags;
     m->ending_told = 0;
     m->ending_writers = 0;
     m->ending_saves = whole && (flags & SHUTDOWN_SAVE || (m->cfg->nsaves && !(flags & SHUTDOWN_NOSAVE)));
-    bool begins = d->why && persist(m->root)->wal.state == WAL_BEGINS && !(flags & SHUTDOWN_FORCE);
+    const struct shm_persist *p = persist(m->root);
+    bool begins = d->why && p->snap.log_begins && p->wal.state == WAL_BEGINS && !(flags & SHUTDOWN_FORCE);
     if (!m->ending_saves && !begins) {
         stop_workers(m);
         ending_step(m);
@@ -165,7 +160,7 @@ void stop_all(struct master *m, unsigned flags)
     }
     m->ending = SAVE_LAST;
     heed_set(persist(m->root), HEED_LAST_SAVE, true);
-    stop_role(m, ROLE_LANE);
+    children_stop(m, ROLE_LANE);
     if (!begins)
         snap_call_off(m);
     ending_step(m);

@@ -33,6 +33,7 @@ void start_failed(struct master *m, const char *why)
 
 /* ---- the files ---- */
 
+/* The first loader empties the databases before anything else. */
 static void begin_files(struct master *m, enum load_what what)
 {
     struct shm_load *l = load(m);
@@ -43,6 +44,7 @@ static void begin_files(struct master *m, enum load_what what)
     l->start_ms = wall_ms();
     l->what = what;
     l->merge = m->durable.again && m->durable.reload & RELOAD_MERGE;
+    l->flush = m->durable.again && !(m->durable.reload & RELOAD_NOFLUSH);
     __atomic_store_n(&l->state, LOAD_RUNNING, __ATOMIC_RELEASE);
     heed_set(persist(m->root), HEED_LOADING, true);
     m->durable.step = AT_FILES;
@@ -94,6 +96,32 @@ void loading_children(struct master *m)
 
 /* ---- the steps ---- */
 
+static void lanes_want(struct master *m, bool wanted)
+{
+    for (uint32_t i = 0; i < m->nposts; i++) {
+        struct post *p = &m->post[i];
+        if (p->role != ROLE_LANE || p->off == !wanted)
+            continue;
+        p->off = !wanted;
+        p->start_at = wanted && p->slot < 0 ? now_s() : 0;
+    }
+    if (wanted)
+        post_start_due(m);
+    else
+        children_stop(m, ROLE_LANE);
+}
+
+/* Nobody is left in a batch that began before writes were to wait: a later one has seen it. */
+static bool batches_have_passed(const struct master *m)
+{
+    for (uint32_t i = 0; i < m->nslots; i++) {
+        uint64_t inside = __atomic_load_n(&slot_at(i)->inside, __ATOMIC_SEQ_CST);
+        if (inside && inside < m->durable.quiet_epoch)
+            return false;
+    }
+    return true;
+}
+
 static void end_loading(struct master *m)
 {
     struct durable *d = &m->durable;
@@ -102,6 +130,7 @@ static void end_loading(struct master *m)
     d->load_tries = 0;
     load(m)->state = failed ? LOAD_FAILED : LOAD_NONE;
     log_follow(m);
+    lanes_want(m, true);
     heed_set(persist(m->root), HEED_LOADING, false);
     if (d->again) {
         ask_answer(m, ASK_RELOAD, failed ? "-ERR Error trying to load the RDB dump" : "+OK");
@@ -109,6 +138,25 @@ static void end_loading(struct master *m)
     }
     d->again = d->load_failed = false;
     started_check(m);
+}
+
+static void begin_save(struct master *m)
+{
+    struct durable *d = &m->durable;
+    d->step = AT_SAVE;
+    if (d->what == LOAD_LOG || d->reload & RELOAD_NOSAVE)
+        loading_snapshot_ended(m, true);
+    else if (!snap_begin(m, SNAP_RDB, false, SNAP_FOR_LOAD))
+        loading_snapshot_ended(m, false);
+}
+
+static void begin_quiet(struct master *m)
+{
+    m->durable.step = AT_QUIET;
+    heed_set(persist(m->root), HEED_LOADING, true);
+    heed_set(persist(m->root), HEED_RELOAD, false);
+    log_close_writer(m);
+    loading_go_on(m);
 }
 
 static void files_loaded(struct master *m)
@@ -139,17 +187,17 @@ static void log_is_open(struct master *m)
     end_loading(m);
 }
 
-static void begin_flush(struct master *m)
+/* What the log lacks would be gone with the keyspace. */
+static void log_is_closed(struct master *m)
 {
     struct durable *d = &m->durable;
-    heed_set(persist(m->root), HEED_LOADING, true);
-    if (d->reload & RELOAD_NOFLUSH) {
-        begin_files(m, d->what);
-        d->load_failed = !fork_loaders(m, load(m)->nloaders);
+    if (d->what == LOAD_LOG && persist(m->root)->wal.fault) {
+        d->load_failed = true;
+        end_loading(m);
         return;
     }
-    d->step = AT_FLUSH;
-    d->load_failed = !fork_loader(m, LOADER_FLUSHES);
+    begin_files(m, d->what);
+    d->load_failed = !fork_loaders(m, load(m)->nloaders);
 }
 
 void loading_go_on(struct master *m)
@@ -157,16 +205,13 @@ void loading_go_on(struct master *m)
     struct durable *d = &m->durable;
     struct post *log = log_post(m);
     switch (d->step) {
+    case AT_LANES:
+        if (!children_any(m, ROLE_LANE) && batches_have_passed(m))
+            begin_save(m);
+        break;
     case AT_QUIET:
         if (log->slot < 0 && !log->owes)
-            begin_flush(m);
-        break;
-    case AT_FLUSH:
-        if (children_any(m, ROLE_LOADER))
-            break;
-        begin_files(m, d->what);
-        if (!d->load_failed)
-            d->load_failed = !fork_loaders(m, load(m)->nloaders);
+            log_is_closed(m);
         break;
     case AT_FILES:
         if (!children_any(m, ROLE_LOADER))
@@ -206,18 +251,11 @@ void loading_snapshot_ended(struct master *m, bool ok)
 {
     struct durable *d = &m->durable;
     const struct shm_snap *s = &persist(m->root)->snap;
-    if (d->step == AT_SAVE && !ok) {
-        d->step = LOADED;
-        d->again = false;
-        heed_set(persist(m->root), HEED_LAST_SAVE, false);
-        ask_answer(m, ASK_RELOAD, "-ERR");
-    } else if (d->step == AT_SAVE) {
-        d->step = AT_QUIET;
-        heed_set(persist(m->root), HEED_LOADING, true);
-        heed_set(persist(m->root), HEED_LAST_SAVE, false);
-        log_close_writer(m);
-        loading_go_on(m);
-    } else if (d->step == AT_BASE && !ok && !d->again) {
+    if (d->step == AT_SAVE && !ok)
+        loading_call_off(m);
+    else if (d->step == AT_SAVE)
+        begin_quiet(m);
+    else if (d->step == AT_BASE && !ok && !d->again) {
         char why[sizeof(s->error) + 64];
         snprintf(why, sizeof(why), "the log cannot begin: %s", s->error);
         start_failed(m, why);
@@ -228,7 +266,8 @@ void loading_snapshot_ended(struct master *m, bool ok)
 
 /* ---- again, at run time ---- */
 
-/* Writes wait while the snapshot is made, or they would be lost with the flush that follows it. */
+/* Writes wait from now on, or they would be lost with what is thrown away: in the workers when they see it, at their next
+ * batch; in the slow lanes there is no such moment, so these finish what they had been given and end. */
 void loading_again(struct master *m, const struct control_msg *msg)
 {
     struct durable *d = &m->durable;
@@ -252,14 +291,24 @@ void loading_again(struct master *m, const struct control_msg *msg)
     d->load_failed = false;
     d->reload = msg->options;
     d->what = aof ? LOAD_LOG : LOAD_DUMP;
-    d->step = AT_SAVE;
-    if (aof || msg->options & RELOAD_NOSAVE) {
-        loading_snapshot_ended(m, true);
+    d->step = AT_LANES;
+    heed_set(persist(m->root), HEED_RELOAD, true);
+    d->quiet_epoch = __atomic_add_fetch(&m->root->epoch, 1, __ATOMIC_SEQ_CST);
+    lanes_want(m, false);
+    loading_go_on(m);
+}
+
+void loading_call_off(struct master *m)
+{
+    struct durable *d = &m->durable;
+    if (d->step != AT_LANES && d->step != AT_SAVE)
         return;
-    }
-    heed_set(persist(m->root), HEED_LAST_SAVE, true);
-    if (!snap_begin(m, SNAP_RDB, false, SNAP_FOR_LOAD))
-        loading_snapshot_ended(m, false);
+    d->step = LOADED;
+    d->again = false;
+    lanes_want(m, true);
+    heed_set(persist(m->root), HEED_RELOAD, false);
+    ask_answer(m, ASK_RELOAD, "-ERR");
+    ask_answer(m, ASK_LOADAOF, "-ERR");
 }
 
 /* ---- while it lasts ---- */

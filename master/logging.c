@@ -39,6 +39,14 @@ void log_open_writer(struct master *m, bool begins)
     }
 }
 
+/* The snapshotter may complete the base at this very moment. */
+static void state_ends(struct shm_wal *w)
+{
+    uint32_t begins = WAL_BEGINS, on = WAL_ON;
+    if (!__atomic_compare_exchange_n(&w->state, &begins, WAL_OFF, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+        __atomic_compare_exchange_n(&w->state, &on, WAL_ENDS, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
 /* From here on no record is made; those that were made are written before the writer ends. One that is dead cannot do
  * that, so another one comes for it: clients may be waiting for what the ring holds. */
 void log_close_writer(struct master *m)
@@ -46,7 +54,7 @@ void log_close_writer(struct master *m)
     struct post *p = log_post(m);
     bool used = wal(m)->on || wal(m)->pending_from;
     __atomic_store_n(&wal(m)->on, 0, __ATOMIC_RELEASE);
-    wal(m)->state = WAL_OFF;
+    state_ends(wal(m));
     wal(m)->waits = 0;
     m->durable.log_closed |= !p->off;
     m->durable.log_tries = 0;
@@ -92,19 +100,42 @@ static bool works(struct master *m)
     return !p->off && p->slot >= 0 && m->child[p->slot].phase == CHILD_RUNNING;
 }
 
+/* A snapshotter is about to turn the log on: it can be closed as soon as that is done. */
+static bool is_being_cut(const struct master *m)
+{
+    const struct shm_snap *s = &persist(m->root)->snap;
+    return m->durable.why && s->log_begins && __atomic_load_n(&s->state, __ATOMIC_ACQUIRE) == SNAP_STARTING;
+}
+
 /* The cut of this snapshot turns the log on. One that failed is made again, once a second. */
 bool log_begin(struct master *m)
 {
+    bool alone = m->durable.rewrite_alone;
     if (!works(m) || wal(m)->state == WAL_ON || m->durable.why)
         return false;
-    return snap_begin(m, SNAP_BASE, true, SNAP_FOR_LOG);
+    return snap_begin(m, SNAP_BASE, !alone, alone ? SNAP_FOR_REWRITE : SNAP_FOR_LOG);
+}
+
+/* Without a log this makes the base that the next start with one begins from. What lies in the folder may be newer by its
+ * numbers: so the writer, which goes on behind these, comes first. No record is made. */
+bool log_rewrite(struct master *m)
+{
+    if (wal(m)->state == WAL_ON)
+        return snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
+    if (log_post(m)->off) {
+        m->durable.rewrite_alone = true;
+        log_follow(m);
+    }
+    return log_begin(m);
 }
 
 static void grant_log(struct master *m)
 {
-    log_begin(m);
+    bool begun = log_begin(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, "+OK");
+    ask_begin(m, ASK_REWRITE);
+    ask_answer(m, ASK_REWRITE, begun ? REWRITE_BEGUN : REWRITE_SOON);
 }
 
 static void refuse_log(struct master *m)
@@ -112,9 +143,14 @@ static void refuse_log(struct master *m)
     log_warning("The log cannot be written: %s",
                 wal(m)->error[0] ? wal(m)->error : "its writer ended before it was ready");
     m->durable.log_granted = 0;
-    log_close_writer(m);
+    m->durable.rewrite_alone = false;
+    persist(m->root)->rewrite_scheduled = 0;
+    if (!is_being_cut(m))
+        log_close_writer(m);
     ask_begin(m, ASK_LOG);
     ask_answer(m, ASK_LOG, NO_LOG);
+    ask_begin(m, ASK_REWRITE);
+    ask_answer(m, ASK_REWRITE, REWRITE_FAILED);
 }
 
 void log_writer_ready(struct master *m)
@@ -137,7 +173,7 @@ void log_writer_ended(struct master *m, bool was_ready)
     bool failed = !was_ready && !log_post(m)->off;
     if (failed && d->step == AT_LOG && !d->again && ++d->log_tries >= TRIES_MAX)
         start_failed(m, "the log's writer does not start; its log lines say why");
-    if (failed && ask_waits(m, ASK_LOG))
+    if (failed && (ask_waits(m, ASK_LOG) || d->rewrite_alone))
         refuse_log(m);
     if (!was_ready && log_post(m)->owes && ++d->log_tries >= TRIES_MAX)
         give_up_owed(m);
@@ -167,12 +203,12 @@ void log_follow(struct master *m)
         wal(m)->waits = !log_post(m)->off;
         return;
     }
-    bool wanted = on || now_s() < m->durable.log_granted;
+    bool wanted = on || m->durable.rewrite_alone || now_s() < m->durable.log_granted;
     if (on)
         m->durable.log_granted = 0; /* the word was taken */
     if (wanted && log_post(m)->off)
         log_open_writer(m, true);
-    else if (!wanted && !log_post(m)->off)
+    else if (!wanted && !log_post(m)->off && !is_being_cut(m))
         log_close_writer(m);
     /* Before the cut makes the first record: none of them may be told too early. */
     wal(m)->waits = !log_post(m)->off && always;

@@ -14,6 +14,9 @@
 
 #include "shm/base/log.h"
 
+#define LOCK_TRIES  50
+#define LOCK_NAP_US 10000
+
 extern char **environ;
 
 /* One per process by nature: the memory that the kernel shows as the command line. */
@@ -101,6 +104,17 @@ void limit_open_files(struct shm_config *cfg, unsigned reserve)
         (unsigned long long)lim.rlim_cur, (unsigned long long)cfg->maxclients);
 }
 
+/* A child that was just being forked as its master was killed has the lock for as long as it takes to look around. */
+static bool lock_soon(int fd)
+{
+    for (unsigned tries = 0; flock(fd, LOCK_EX | LOCK_NB); tries++) {
+        if (errno != EWOULDBLOCK || tries == LOCK_TRIES)
+            return false;
+        usleep(LOCK_NAP_US);
+    }
+    return true;
+}
+
 enum rc dir_lock(int *fd, char *why, size_t cap)
 {
     char dir[PATH_MAX], pid[32] = "";
@@ -111,7 +125,7 @@ enum rc dir_lock(int *fd, char *why, size_t cap)
         log_verbose("No lock file in %s: %s", dir, strerror(errno));
         return RC_OK;
     }
-    if (!flock(*fd, LOCK_EX | LOCK_NB))
+    if (lock_soon(*fd))
         return RC_OK;
     if (errno != EWOULDBLOCK) {
         close(*fd);

@@ -9,7 +9,8 @@
 #include "shm/base/log.h"
 
 #define SETTLE_S      5.0 /* from a new base until the writer has removed what it covers, and counted anew */
-#define RETRY_S       5   /* after a failed background save, as in Redis */
+#define FAILURES_MANY 3u
+#define RETRY_S       5 /* after a failed background save, as in Redis */
 #define DELAY_FIRST_S 0.1
 #define DELAY_MAX_S   10.0
 
@@ -125,8 +126,11 @@ static void snap_finished(struct master *m, bool ok)
     if (!ok && s->kind == SNAP_RDB && why != SNAP_FOR_POINT)
         s->failed = d->failed_before;
     heed_set(persist(m->root), HEED_SAVE_FAILED, s->failed);
-    if (s->kind == SNAP_BASE)
+    if (s->kind == SNAP_BASE) {
         count_rewrite(m, ok);
+        d->rewrite_alone = false;
+        log_follow(m);
+    }
     __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE); /* after all that INFO tells of its end */
     switch (why) {
     case SNAP_FOR_SAVE:
@@ -188,16 +192,26 @@ static void save_points(struct master *m)
     }
 }
 
-/* In percent of the base, as in Redis. */
+/* Until the size is looked at again: after failures longer and longer, as in Redis. */
+static double rewrite_pause_s(const struct master *m)
+{
+    uint32_t failures = persist(m->root)->rewrite_failures;
+    if (failures < FAILURES_MANY)
+        return SETTLE_S;
+    uint32_t doubled = failures - FAILURES_MANY;
+    return doubled < 6 ? 60.0 * (1u << doubled) : 3600.0;
+}
+
+/* In percent of what there was after the last rewrite, as in Redis: more than the base, if much was written meanwhile. */
 static void rewrite_by_size(struct master *m)
 {
     const struct shm_wal *w = &persist(m->root)->wal;
     const struct shm_config *cfg = m->cfg;
-    uint64_t size = w->base_bytes + w->bytes;
+    uint64_t size = w->base_bytes + w->bytes, was = w->base_bytes + w->kept_bytes;
     if (w->state != WAL_ON || !cfg->auto_aof_rewrite_percentage || !w->base_bytes ||
-        size <= (uint64_t)cfg->auto_aof_rewrite_min_size || now_s() - m->durable.base_at < SETTLE_S)
+        size <= (uint64_t)cfg->auto_aof_rewrite_min_size || now_s() - m->durable.base_at < rewrite_pause_s(m))
         return;
-    uint64_t growth = w->bytes * 100 / w->base_bytes;
+    uint64_t growth = size > was ? (size - was) * 100 / was : 0;
     if (growth < (uint64_t)cfg->auto_aof_rewrite_percentage)
         return;
     log_notice("Starting automatic rewriting of AOF on %llu%% growth", (unsigned long long)growth);
@@ -229,8 +243,8 @@ static void look_what_is_due(struct master *m, bool second)
         d->bgsave_scheduled = false;
         snap_begin(m, SNAP_RDB, false, SNAP_FOR_POINT);
     }
-    if (!d->why && p->rewrite_scheduled && p->wal.state == WAL_ON)
-        snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
+    if (!d->why && p->rewrite_scheduled)
+        log_rewrite(m);
     if (d->why || !second)
         return;
     if (p->wal.state == WAL_ON && p->wal.on && __atomic_load_n(&p->wal.fault, __ATOMIC_ACQUIRE))
@@ -295,28 +309,24 @@ void bgsave_ask(struct master *m, const struct control_msg *msg)
     }
 }
 
-/* Without a log there is nothing to begin anew. */
 void rewrite_ask(struct master *m, const struct control_msg *msg)
 {
     struct durable *d = &m->durable;
     struct shm_persist *p = persist(m->root);
     if (d->why && snap(m)->kind == SNAP_BASE) {
         ask_reply(m, msg, "-ERR Background append only file rewriting already in progress");
-    } else if (p->wal.state != WAL_ON || m->ending) {
-        log_warning("BGREWRITEAOF: there is no log (appendonly is no)");
-        ask_reply(m, msg,
-                  "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                  "information.");
+    } else if (m->ending || d->step != LOADED) {
+        ask_reply(m, msg, REWRITE_FAILED);
     } else if (d->why) {
         p->rewrite_scheduled = 1;
         p->rewrite_failures = 0;
-        ask_reply(m, msg, "+Background append only file rewriting scheduled");
+        ask_reply(m, msg, REWRITE_SOON);
+    } else if (log_rewrite(m)) {
+        ask_reply(m, msg, REWRITE_BEGUN);
+    } else if (d->rewrite_alone) {
+        p->rewrite_scheduled = 1;
+        ask_note(m, msg); /* until the writer is ready */
     } else {
-        bool begun = snap_begin(m, SNAP_BASE, false, SNAP_FOR_REWRITE);
-        ask_reply(
-            m, msg,
-            begun ? "+Background append only file rewriting started"
-                  : "-ERR Can't execute an AOF background rewriting. Please check the server logs for more "
-                    "information.");
+        ask_reply(m, msg, REWRITE_FAILED);
     }
 }

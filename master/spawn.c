@@ -13,11 +13,9 @@
 
 #include "include/child.h"
 #include "master/process.h"
-#include "shm/library.h"
 #include "shm/base/log.h"
 #include "shm/mail.h"
 #include "shm/repair.h"
-#include "shm/table.h"
 
 /* Signals that the whole process group or a careless killall gets are not for children. */
 static void restore_signals(const sigset_t *mask)
@@ -68,38 +66,6 @@ static const struct trade {
     [ROLE_LOADER] = {loader_main, "skep-loader", LOG_CHILD, 300, ALIVE_NO, true},
 };
 
-static enum rc flush_functions(struct shm_ctx *ctx)
-{
-    struct library_change all_go = {.policy = LIBRARY_FLUSH};
-    struct library_pack none = {0};
-    struct library_clash clash;
-    return libraries_change(ctx, NULL, &all_go, NULL, 0, &none, &clash);
-}
-
-/* DEBUG RELOAD: a loader that only empties the databases, functions included. Acts for its slot, so that a death in here is repaired. */
-__attribute__((noreturn)) static void flush_all(uint32_t slot)
-{
-    struct shm_ctx ctx;
-    uint32_t n = 0, *dbs = calloc(arena_root()->ndbs, sizeof(*dbs));
-    enum rc rc = RC_BUSY;
-    CHECK(dbs);
-    slot_ctx(&ctx, slot);
-    for (uint32_t i = 0; i < ctx.root->ndbs; i++)
-        if (db_table(ctx.root, i))
-            dbs[n++] = i;
-    for (int tries = 0; rc == RC_BUSY && tries < 10000; tries++) {
-        if (gate_close(&ctx, 1000)) {
-            rc = n ? db_flush(&ctx, dbs, n) : RC_OK;
-            rc = rc ? rc : flush_functions(&ctx);
-            gate_open(&ctx);
-        } else {
-            usleep(1000);
-        }
-    }
-    mags_drain(&ctx);
-    _exit(rc ? 1 : 0);
-}
-
 __attribute__((noreturn)) static void begin_child(struct master *m, const struct post *p, uint32_t slot,
                                                   int control)
 {
@@ -130,8 +96,6 @@ __attribute__((noreturn)) static void begin_child(struct master *m, const struct
         title_set("skep: %s", role_names[p->role]);
     prctl(PR_SET_NAME, t->name);
     oom_offer(t->oom);
-    if (p->role == ROLE_LOADER && p->index == LOADER_FLUSHES)
-        flush_all(slot);
     t->main(&start);
     _exit(1); /* none of them returns */
 }

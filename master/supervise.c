@@ -169,6 +169,13 @@ void child_stop(struct master *m, struct child *c, bool move)
     child_tell(m, c, &msg, -1);
 }
 
+void children_stop(struct master *m, enum slot_role role)
+{
+    for (uint32_t i = 0; i < m->nslots; i++)
+        if (m->child[i].phase != CHILD_NONE && m->child[i].role == role)
+            child_stop(m, &m->child[i], false);
+}
+
 /* ---- the end ---- */
 
 static void add_ghost(struct master *m, const struct child *c)
@@ -198,7 +205,8 @@ static void log_status(enum slot_role role, uint32_t index, int pid, int status)
 static void child_done(struct master *m, struct child *c, bool crashed)
 {
     struct post *p = post_find(m, c->role, c->index);
-    bool early = now_s() - c->started_at < EARLY_S, was_ready = c->was_ready;
+    bool early = now_s() - c->started_at < EARLY_S;
+    bool was_ready = c->was_ready || c->phase == CHILD_STOPPING; /* or was not wanted any more */
     uint32_t slot = c->slot;
     add_ghost(m, c);
     child_disconnect(m, c);
@@ -230,6 +238,8 @@ static void child_done(struct master *m, struct child *c, bool crashed)
         snap_child_ended(m, crashed);
     else if (c->role == ROLE_LOADER)
         loading_child_ended(m, c, crashed);
+    else
+        loading_go_on(m);
     roll_step(m);
 }
 

@@ -34,6 +34,7 @@ void post_vacant(struct master *m, struct post *p, bool early);
 /* Whether the post's next process, after the death of c now, would have to wait. */
 bool restart_waits(const struct post *p, const struct child *c);
 void child_stop(struct master *m, struct child *c, bool move);
+void children_stop(struct master *m, enum slot_role role);
 void children_kill(struct master *m);
 bool children_any(struct master *m, enum slot_role role);
 void repairs_retry(struct master *m);

@@ -168,7 +168,7 @@ __attribute__((noreturn)) static void leave(struct writer *w)
         repair_all(w);
     end_helper(w);
     drain(w);
-    if (w->wal->pending_from && w->wal->state != WAL_ON)
+    if (w->wal->pending_from && !wal_has_base(w->wal))
         writer_forget_pending(w);
     else
         writer_close(w);
@@ -212,6 +212,7 @@ static void open_writer(struct writer *w, const struct child_start *start)
     w->alive = start->alive;
     w->segment.fd = w->next.fd = -1;
     w->rest_ms = BUSY_MS;
+    w->base = w->wal->base_lsn;
     open_locks(w);
     channel_open(&w->control, start->control);
     frame_open(&w->frame);

@@ -23,8 +23,7 @@ enum load_what {
     LOAD_LOG,          /* DEBUG LOADAOF: the log, in the same way; wal.on is 0 meanwhile */
 };
 
-#define LOADERS_MAX    64u
-#define LOADER_FLUSHES 1000u /* the index of the process that empties the databases */
+#define LOADERS_MAX 64u
 /* One for each loader: it alone writes here, once the master has cleared all of struct shm_load. */
 struct shm_loader {
     _Alignas(64) uint64_t position; /* how many meetings it has come to (shm_load.barrier) */
@@ -42,7 +41,8 @@ struct shm_loader {
 struct shm_load {
     uint32_t state; /* enum load_state: the master; LOAD_FAILED also the loader that failed first */
     uint32_t nloaders;
-    uint32_t what; /* enum load_what: the master */
+    uint32_t what;  /* enum load_what: the master */
+    uint32_t flush; /* first of all the databases are emptied: the master */
     uint32_t
         merge; /* keys of the file replace those that are there; otherwise these are a fault. The master */
     int64_t start_ms;             /* wall clock: the master */
@@ -102,6 +102,7 @@ enum wal_state {
     WAL_OFF = 0,
     WAL_BEGINS, /* records are made, but the base that they follow is not complete yet */
     WAL_ON,
+    WAL_ENDS, /* no record is made any more, but what was written counts: the base is complete */
 };
 
 /* Readers of a key wait for the last record that concerns it, or shares its place here. */
@@ -129,6 +130,7 @@ struct shm_wal {
     /* For INFO: the writer. */
     _Alignas(64) uint64_t segments, bytes, base_bytes, syncs, sync_us_sum, sync_us_max, last_sync_us,
         delayed_syncs;
+    uint64_t kept_bytes; /* of segments that the last new base has left over */
     uint64_t begun_ms;
     char error[256];
     /* The writer: segments from this number on count only when the base is complete; 0: there are none. */
@@ -141,6 +143,7 @@ enum {
     HEED_LOADING = 1u << 0,     /* the keyspace is being loaded: -LOADING, and nobody removes keys */
     HEED_SAVE_FAILED = 1u << 1, /* the last background save failed: see stop-writes-on-bgsave-error */
     HEED_LAST_SAVE = 1u << 2,   /* the last snapshot before the end is being made: writes wait */
+    HEED_RELOAD = 1u << 3,      /* what is there is about to be loaded again: writes wait */
 };
 
 struct shm_persist {
@@ -160,6 +163,12 @@ static inline struct shm_persist *persist(const struct shm_root *root)
 static inline bool heeds(const struct shm_root *root, uint32_t what)
 {
     return UNLIKELY(__atomic_load_n(&persist(root)->heed, __ATOMIC_ACQUIRE) & what);
+}
+
+/* A start would read what the log's writer has written: the base that it follows is on disk. */
+static inline bool wal_has_base(const struct shm_wal *w)
+{
+    return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE) >= WAL_ON;
 }
 
 /* Changes of keys since the start, over all slots. */

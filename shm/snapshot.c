@@ -30,7 +30,7 @@
 _Static_assert(SHM_DBS_MAX + HIDDEN_DBS <= 1 << (64 - WORD_DB_SHIFT), "an entry's database");
 enum handed_kind {
     HANDED_ENTRY = 0,
-    HANDED_SHELL, /* an entry whose value stays in use: its own block is all that is freed */
+    HANDED_SHELL, /* an entry of which its own block is all that is freed: its value stays in use, or lies in it */
     HANDED_BLOCK, /* a block of a value */
 };
 static inline uint64_t word_of(shm_ref block, enum handed_kind kind, uint64_t db)
@@ -139,8 +139,10 @@ static enum rc hand(struct tx *tx, uint64_t word, uint64_t bytes)
 
 enum rc snapshot_hand(struct tx *tx, const struct key_ref *k, bool shares)
 {
-    uint64_t bytes = shares ? block_bytes(entry_bytes_total(key_entry(k))) : entry_memory(key_entry(k));
-    return hand(tx, word_of(k->entry, shares ? HANDED_SHELL : HANDED_ENTRY, k->table->snap_db), bytes);
+    const struct shm_entry *e = key_entry(k);
+    bool shell = shares || !(e->flags & (ENTRY_BIG | ENTRY_TREE));
+    uint64_t bytes = shell ? block_bytes(entry_bytes_total(e)) : entry_memory(e);
+    return hand(tx, word_of(k->entry, shell ? HANDED_SHELL : HANDED_ENTRY, k->table->snap_db), bytes);
 }
 
 enum rc snapshot_hand_block(struct tx *tx, shm_ref block)
@@ -274,20 +276,14 @@ static bool was_shown(const struct snapshot *s, shm_ref r)
 
 /* ---- what was handed over ---- */
 
+/* The entry itself has left the cache since it was shown: it is not looked at where its block says enough. */
 static enum rc free_one(struct tx *tx, uint64_t w, uint64_t *bytes)
 {
     shm_ref r = word_ref(w);
-    switch (word_kind(w)) {
-    case HANDED_ENTRY:
-        *bytes += entry_memory(shm_at(r));
-        return entry_free(tx, r, true);
-    case HANDED_SHELL:
-        *bytes += block_bytes(entry_bytes_total(shm_at(r)));
-        return entry_free(tx, r, false);
-    default:
-        *bytes += slab_block_bytes(r);
-        return tx_free(tx, r, slab_block_bytes(r));
-    }
+    bool entry = word_kind(w) == HANDED_ENTRY;
+    uint64_t n = entry ? entry_memory(shm_at(r)) : slab_block_bytes(r);
+    *bytes += n;
+    return entry ? entry_free(tx, r, true) : tx_free(tx, r, n);
 }
 
 /* RC_BUSY: a latch is taken; nothing happened. */
@@ -321,8 +317,11 @@ static void ring_show(struct snapshot *s, const struct shm_snap_ring *r, uint64_
     const uint64_t *words = ring_words(r);
     for (; *at != tail; ++*at) {
         uint64_t w = words[*at % room];
-        if (*at + 8 < tail)
-            __builtin_prefetch(shm_at(word_ref(words[(*at + 8) % room])));
+        if (*at + 8 < tail) {
+            const char *soon = shm_at(word_ref(words[(*at + 8) % room]));
+            __builtin_prefetch(soon);
+            __builtin_prefetch(soon + 64);
+        }
         if (word_kind(w) == HANDED_BLOCK)
             continue;
         persist(s->ctx->root)->snap.handed++;

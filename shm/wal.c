@@ -127,7 +127,7 @@ enum rc tx_effect(struct tx *tx, uint32_t db, const struct bytes *argv, unsigned
 {
     struct tx_wal *w = &tx->wal;
     enum rc rc = RC_OK;
-    if (!wal_on(tx->ctx->root))
+    if (!tx_tells(tx))
         return RC_OK;
     if (!w->at) {
         rc = record_begin(tx);

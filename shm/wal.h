@@ -20,6 +20,12 @@ static inline bool wal_on(const struct shm_root *root)
     return UNLIKELY(persist(root)->wal.on);
 }
 
+/* Whether this one is to: what it has begun to tell it tells to its end, though the log is switched off meanwhile. */
+static inline bool tx_tells(const struct tx *tx)
+{
+    return wal_on(tx->ctx->root) || UNLIKELY(tx->wal.at != NULL);
+}
+
 /* Adds a command to the transaction's record; nothing while the log is off. */
 enum rc tx_effect(struct tx *tx, uint32_t db, const struct bytes *argv, unsigned argc);
 /* Readers of this key see the transaction: under appendfsync always they wait for it as well. Called once for

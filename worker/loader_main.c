@@ -1,5 +1,7 @@
 /* A loader: fills the keyspace from the files in the data directory, together with the others of its kind. */
 #include "shm/base/clock.h"
+#include "shm/library.h"
+#include "shm/types/tree.h"
 #include "worker/load/load.h"
 #include "shm/config.h"
 #include "shm/format/wal_dir.h"
@@ -13,8 +15,12 @@
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define GATE_WAIT_US 1000
+#define BURY_ENTRIES 200u /* at once */
+#define BURY_LEAVES  500u
 #define LOCK_WAIT_MS 30000 /* the log's writer of a server that ends has so long to write what is left */
 
 static struct loader loader; /* one a process; the signal's handler finds it here */
@@ -80,6 +86,49 @@ static void load_file(struct loader *l)
     }
     load_go_on(l);
     unmap_file(l);
+}
+
+/* ---- loading again ---- */
+
+static enum rc flush_functions(struct shm_ctx *ctx)
+{
+    struct library_change all_go = {.policy = LIBRARY_FLUSH};
+    struct library_pack none = {0};
+    struct library_clash clash;
+    return libraries_change(ctx, NULL, &all_go, NULL, 0, &none, &clash);
+}
+
+static enum rc flush_behind_gate(struct loader *l, const uint32_t *dbs, unsigned n)
+{
+    enum rc rc = RC_BUSY;
+    if (!gate_close(&l->w.ctx, GATE_WAIT_US))
+        return rc;
+    rc = n ? db_flush(&l->w.ctx, dbs, n) : RC_OK;
+    rc = rc ? rc : flush_functions(&l->w.ctx);
+    gate_open(&l->w.ctx);
+    return rc;
+}
+
+/* What is there goes before the plan is made, for which the other loaders wait. It is freed here as well: the slow
+ * lanes, whose work that is otherwise, do not run, and what comes needs the room. */
+static void empty_keyspace(struct loader *l)
+{
+    struct shm_ctx *ctx = &l->w.ctx;
+    uint32_t n = 0, *dbs = calloc(ctx->root->ndbs, sizeof(*dbs));
+    enum rc rc = RC_BUSY;
+    CHECK(dbs);
+    for (uint32_t i = 0; i < ctx->root->ndbs; i++)
+        if (db_table(ctx->root, i))
+            dbs[n++] = i;
+    while ((rc = flush_behind_gate(l, dbs, n)) == RC_BUSY) {
+        load_tick(l, 0);
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    free(dbs);
+    if (rc)
+        load_fail(l, "The databases cannot be emptied: the arena is full");
+    while (graveyard_step(ctx, BURY_ENTRIES) || trees_step(ctx, BURY_LEAVES))
+        load_tick(l, 0);
 }
 
 /* ---- the plan ---- */
@@ -194,6 +243,8 @@ void loader_main(const struct child_start *start)
     int64_t from = mono_us();
     start_up(l, start);
     CHECK(l->n >= 1 && l->n <= LOADERS_MAX && l->index < l->n);
+    if (l->load->flush && load_is_first(l))
+        empty_keyspace(l);
     make_plan(l);
     l->base_lsn = l->lsn = l->segment_end = l->plan.base_lsn;
     for (unsigned i = 0; i < l->plan.n; i++) {

@@ -19,6 +19,7 @@ struct helper {
     struct writer *w;
     struct packing packing;
     int64_t sync_ms;    /* when the next sync is due */
+    bool seen;          /* the base that this writer has found */
     uint64_t base_seen; /* the base whose predecessors were deleted */
 };
 
@@ -83,7 +84,10 @@ static void delete_covered(struct helper *h)
     wal_base_name(name, base);
     if (w->wal->state != WAL_ON || w->wal->pending_from || fstatat(w->dirfd, name, &st, 0))
         return;
-    if (base != h->base_seen || w->wal->base_bytes != (uint64_t)st.st_size) {
+    bool another = base != h->base_seen || w->wal->base_bytes != (uint64_t)st.st_size;
+    bool newer = another && h->seen;
+    h->seen = true;
+    if (another) {
         w->wal->base_bytes = (uint64_t)st.st_size;
         delete_old_bases(w, base);
         h->base_seen = base;
@@ -95,6 +99,8 @@ static void delete_covered(struct helper *h)
         unlinkat(w->dirfd, name, 0);
     }
     writer_count(w);
+    if (newer || w->wal->bytes < w->wal->kept_bytes)
+        w->wal->kept_bytes = w->wal->bytes;
 }
 
 /* ---- the next segment ---- */

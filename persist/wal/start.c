@@ -238,6 +238,7 @@ static enum rc begin_log(struct writer *w, const struct wal_dir *d)
            !__atomic_compare_exchange_n(&wal->lsn, &now, lsn, false, __ATOMIC_SEQ_CST, __ATOMIC_ACQUIRE))
         ;
     w->last = lsn;
+    wal->kept_bytes = 0;
     list_older(w, d->segment, d->nsegments);
     if (d->nsegments)
         writer_add_closed(w, d->segment[d->nsegments - 1], 0, lsn, false);

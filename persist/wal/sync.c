@@ -85,7 +85,7 @@ static bool rename_pending(struct writer *w, uint64_t number)
 enum rc writer_settle_names(struct writer *w)
 {
     bool good = true;
-    if (!w->wal->pending_from || __atomic_load_n(&w->wal->state, __ATOMIC_ACQUIRE) != WAL_ON)
+    if (!w->wal->pending_from || !wal_has_base(w->wal))
         return RC_OK;
     pthread_mutex_lock(&w->list);
     for (unsigned i = 0; good && i < w->nclosed; i++) {

@@ -167,12 +167,22 @@ static void note_delay(struct writer *w)
  * that would see to it, and what the kernel has been given outlives all of our processes. */
 static void settle_names_soon(struct writer *w)
 {
-    if (LIKELY(!w->wal->pending_from) || __atomic_load_n(&w->wal->state, __ATOMIC_ACQUIRE) != WAL_ON)
+    if (LIKELY(!w->wal->pending_from) || !wal_has_base(w->wal))
         return;
     pthread_mutex_lock(&w->file);
     if (!w->wal->fault && writer_settle_names(w))
         writer_fault(w, errno, "a segment cannot be renamed", false);
     pthread_mutex_unlock(&w->file);
+}
+
+/* What the base holds ends here, or the log would be as long after a rewrite as before, until the segment is full. Not
+ * at the cut: who may not write to the folder fails to make a base, and the log goes on in the file that it has. */
+static enum rc part_at_base(struct writer *w)
+{
+    uint64_t base = __atomic_load_n(&w->wal->base_lsn, __ATOMIC_ACQUIRE);
+    bool parts = base != w->base && w->segment.fd >= 0 && w->segment.at > WAL_HEAD_BYTES;
+    w->base = base;
+    return parts ? rotate(w) : RC_OK;
 }
 
 bool writer_turn(struct writer *w, bool *stuck)
@@ -181,7 +191,7 @@ bool writer_turn(struct writer *w, bool *stuck)
     bool any = false;
     settle_names_soon(w);
     wal_reader_look(&w->reader);
-    if (write_records(w, &any)) {
+    if (part_at_base(w) || write_records(w, &any)) {
         wal_reader_open(&w->reader, w->ctx.root); /* nothing was taken: it is all still there */
         *stuck = true;
         return false;

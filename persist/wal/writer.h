@@ -40,6 +40,7 @@ struct writer {
     bool stop_asked, orphan;
     int64_t retry_ms; /* when to try again to begin a segment */
     uint64_t seen_synced;
+    uint64_t base;       /* the last one that was seen */
     int64_t unsynced_ms; /* when synced moved, or there was nothing to sync */
     bool delayed;        /* that this sync is late has been counted */
     unsigned rest_ms;    /* how long the last sleep was */

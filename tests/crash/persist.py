@@ -6,6 +6,7 @@ import os
 import signal
 import socket
 import sys
+import threading
 import time
 
 from crowd import WAIT_S, Crowd, Failure, Watch, all_running, check_arena, children_of, exists, kill, main, pid_of, wait_for
@@ -530,6 +531,60 @@ def moved(start):
             raise Failure("the log did not begin in the new folder")
 
 
+def rewrite_shrinks(start):
+    """A log that has grown is short again after the rewrite, and so needs no other one: also when nothing more is written."""
+    with start("--workers", "2", "--appendonly", "yes", "--auto-aof-rewrite-min-size", "1mb") as s:
+        c = s.connect()
+        for i in range(300):
+            expect(c, "+OK", "SET", "a", "%d%s" % (i, 9999 * "x"))
+        wait_for("it is short", lambda: int(info(c, "aof_rewrites")) == 2 and int(info(c, "aof_current_size")) < 100000, 30)
+        expect(c, "+OK", "SET", "b", "1")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), ":2", "DBSIZE")
+
+
+def rewrite_alone(start):
+    """BGREWRITEAOF without a log: as with redis-server the next start with a log begins from there, and nothing is logged."""
+    started = "+Background append only file rewriting started"
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        for i in range(3):  # a log that lies about
+            expect(c, "+OK", "SET", "old", str(i))
+        s.end()
+        s.again("--appendonly", "no")
+        c = s.connect()
+        expect(c, ":0", "DBSIZE")
+        for value in ("1", "2"):
+            expect(c, "+OK", "SET", "a", value)
+            expect(c, started, "BGREWRITEAOF")
+            wait_for("it is made", lambda: info(c, "aof_rewrites") == value and info(c, "wal_state") == "off")
+        expect(c, "+OK", "SET", "a", "3")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "500000")
+        expect(c, "+Background saving started", "BGSAVE")
+        expect(c, "+Background append only file rewriting scheduled", "BGREWRITEAOF")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for("it is made", lambda: info(c, "aof_rewrites") == "3" and info(c, "wal_state") == "off")
+        expect(c, "+OK", "SET", "a", "4")
+        if info(c, "aof_enabled") != "0" or info(c, "aof_last_bgrewrite_status") != "ok":
+            raise Failure("it is told wrongly")
+        check_arena(c)
+        s.end()
+        s.again("--appendonly", "yes")
+        c = s.connect()
+        expect(c, '"3"', "GET", "a")
+        expect(c, ":1", "DBSIZE")
+    with start("--workers", "2") as s:
+        c = s.connect()
+        with open(s.path("skep-wal"), "w"):
+            pass
+        if resp.show(c.command("BGREWRITEAOF"))[0][:40] != "-ERR Can't execute an AOF background rew":
+            raise Failure("nothing can be written there")
+        os.unlink(s.path("skep-wal"))
+        expect(c, started, "BGREWRITEAOF")
+        wait_for("it is made", lambda: info(c, "aof_rewrites") == "1" and info(c, "wal_state") == "off")
+
+
 # ---- the log switched on and off, processes replaced ----
 
 
@@ -538,6 +593,12 @@ def switched(start):
     with start("--workers", "2") as s:
         with Crowd(s.port, 8, 8) as crowd:
             c = s.connect()
+            for _ in range(20):  # before the log has begun
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+                expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+            wait_for("the log is off", lambda: info(c, "wal_state") == "off")
+            acked = crowd.acked()
+            wait_for("work goes on", lambda: crowd.acked() > acked + 1000)
             for _ in range(4):
                 expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
                 wait_for("the log is on", lambda: info(c, "wal_state") == "on")
@@ -554,6 +615,32 @@ def switched(start):
         s.end(signal.SIGKILL)
         s.again("--appendonly", "yes")
         crowd.check_ledger(s.connect())
+
+
+def switched_whole(start):
+    """What is under way when the log is switched off is in it as a whole, or not at all."""
+    keys = ["k%d" % i for i in range(300)]
+    block = b"".join(resp.encode(argv) for argv in [[b"MULTI"], *([b"INCR", k.encode()] for k in keys), [b"EXEC"]])
+    with start("--workers", "2", "--appendonly", "no") as s:
+        for _ in range(6):
+            c, d = s.connect(), s.connect()
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+            wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+            d.send_raw(resp.encode([b"CLIENT", b"REPLY", b"OFF"]))
+            before = int(c.command("GET", keys[0]).value or 0)
+            busy = threading.Thread(target=d.send_raw, args=(1000 * block + resp.encode([b"CLIENT", b"REPLY", b"ON"]),))
+            busy.start()
+            wait_for("it works", lambda: int(c.command("GET", keys[0]).value or 0) > before + 50)
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+            busy.join()
+            d.read(30)
+            s.end()
+            s.again("--appendonly", "yes")
+            c = s.connect()
+            found = {v.value for v in c.command("MGET", *keys).value}
+            if len(found) != 1:
+                raise Failure("a transaction is there by halves: %r" % found)
+            expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
 
 
 def held_writes(s, n=4):
@@ -725,8 +812,81 @@ def reload(start):
         expect(s.connect(), ":5001", "DBSIZE")
 
 
+class Reloaded(threading.Thread):
+    """Counts up a key of its own in some way. While the keyspace is loaded it is refused; what was acknowledged counts."""
+
+    def __init__(self, s, key, words):
+        super().__init__(daemon=True)
+        self.key, self.words, self.c = key, words, s.connect()
+        self.acked, self.stopping, self.error = 0, False, None
+
+    def run(self):
+        try:
+            while not self.stopping:
+                self.count()
+        except Exception as e:
+            self.error = e
+
+    def count(self):
+        for argv in self.words:
+            self.c.send(argv)
+        answers = [self.c.read(60) for _ in self.words]
+        last = answers[-1]
+        if any(a.kind == "error" and a.value.split()[0] in (b"LOADING", b"EXECABORT") for a in answers):
+            return
+        value = last.value[0].value if last.kind == "array" else last.value
+        if last.kind == "error" or int(value) != self.acked + 1:
+            raise Failure("%s: %r after %d" % (self.key, last.value, self.acked))
+        self.acked += 1
+
+
+def reload_counts(start):
+    """The same while others write, in workers and in slow lanes: each goes on counting where it was."""
+    slow = b"local x = 0; for i = 1, 2000000 do x = x + 1 end; return redis.call('INCR', KEYS[1])"
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "5000")
+        ways = [("plain", [[b"INCR", b"plain"]]),
+                ("exec", [[b"MULTI"], [b"INCR", b"exec"], [b"DBSIZE"], [b"EXEC"]]),
+                ("script", [[b"EVAL", slow, b"1", b"script"]])]  # fmt: skip
+        counters = [Reloaded(s, key, words) for key, words in ways]
+        for counter in counters:
+            counter.start()
+        for argv in 4 * (("DEBUG", "RELOAD"), ("DEBUG", "LOADAOF")):
+            before = [counter.acked for counter in counters]
+            wait_for("they count", lambda: all(n.error or n.acked > b for n, b in zip(counters, before)))
+            expect(c, "+OK", *argv)
+        for counter in counters:
+            counter.stopping = True
+            counter.join(30)
+        for counter in counters:
+            if counter.error:
+                raise counter.error
+            expect(c, '"%d"' % counter.acked, "GET", counter.key)
+        check_arena(c)
+
+
+def reload_ended(start):
+    """SHUTDOWN while DEBUG RELOAD still saves: the last snapshot is made all the same. One that fails leaves what is there."""
+    with start("--workers", "2", "--save", "3600 1000000") as s:
+        c, d = s.connect(), s.connect()
+        c.command("DEBUG", "POPULATE", "2000")
+        os.mkdir(s.path("dump.rdb"))
+        expect(c, "-ERR", "DEBUG", "RELOAD")
+        os.rmdir(s.path("dump.rdb"))
+        expect(c, ":2000", "DBSIZE")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "2000")
+        expect(c, "+OK", "SET", "kept", "1")
+        d.send([b"DEBUG", b"RELOAD"])
+        wait_for("it saves", lambda: info(c, "rdb_bgsave_in_progress") == "1")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        s.end()
+        s.again()
+        expect(s.connect(), ":2001", "DBSIZE")
+
+
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, closed, together, databases, no_log,
-                 replaced, upgraded, reload)  # fmt: skip
+                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, together, databases, no_log,
+                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

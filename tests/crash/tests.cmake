@@ -73,8 +73,8 @@ if(TARGET skep)
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched closed together databases
-          no_log replaced upgraded reload)
+  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched switched_whole closed together databases
+          no_log replaced upgraded reload reload_counts reload_ended rewrite_alone rewrite_shrinks)
     server_test(persist ${scenario})
   endforeach()
   foreach(scenario lasting reload both_ways replaced killed called)

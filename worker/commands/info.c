@@ -319,7 +319,6 @@ static void put_log(struct info *in, const struct shm_persist *p, int64_t now_ms
 
 static void put_writer(struct info *in, const struct shm_persist *p)
 {
-    static const char *const states[] = {"off", "begins", "on"};
     const struct shm_wal *w = &p->wal;
     uint64_t ring = wal_ring_used(in->c->ctx->root);
     if (in->c->cfg->appendonly) {
@@ -331,9 +330,10 @@ static void put_writer(struct info *in, const struct shm_persist *p)
         put_u64(in, "aof_delayed_fsync", w->delayed_syncs);
     }
     /* On is told when a start would read it: the base is complete, and the segments behind it have their names. */
-    uint32_t state = w->state == WAL_ON && w->pending_from ? WAL_BEGINS : w->state;
-    put(in, "wal_state:%s", states[state % ARRAY_LEN(states)]);
-    if (w->state == WAL_OFF)
+    bool goes_on = w->state == WAL_BEGINS || w->state == WAL_ON,
+         complete = w->state == WAL_ON && !w->pending_from;
+    put(in, "wal_state:%s", complete ? "on" : goes_on ? "begins" : "off");
+    if (!goes_on)
         return;
     put_u64(in, "wal_position", wal_lsn(in->c->ctx->root));
     put_u64(in, "wal_written_position", w->written);

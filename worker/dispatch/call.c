@@ -361,7 +361,7 @@ enum rc call_effect(struct call *c, unsigned argc, const struct bytes *argv)
 static enum rc tell_log(struct call *c)
 {
     unsigned changed = 0;
-    bool on = wal_on(c->ctx->root);
+    bool on = tx_tells(c->tx);
     for (unsigned i = 0; i < c->nkeys; i++) {
         struct key_ref *k = call_key(c, i);
         if (!k->logged)

@@ -164,7 +164,7 @@ static bool find_row(struct reply *r, const struct request *rq, const struct com
 static bool paused(const struct client *cl, uint32_t flags)
 {
     const struct shm_root *root = cl->w->ctx.root;
-    if (heeds(root, HEED_LAST_SAVE) && flags & (F_WRITE | F_MAY_REPLICATE))
+    if (heeds(root, HEED_LAST_SAVE | HEED_RELOAD) && flags & (F_WRITE | F_MAY_REPLICATE))
         return true;
     if (LIKELY(!root_paused(root, cl->w->now_ms)))
         return false;
