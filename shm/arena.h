@@ -123,8 +123,10 @@ struct shm_root {
     _Alignas(64) uint64_t epoch;            /* grows with every retirement */
     _Alignas(64) struct shm_latch db_latch; /* databases' words and the graveyard (rank 0) */
     shm_ref graveyard;                      /* tables that were cut off and wait to be freed */
+    uint64_t graveyard_keys;                /* in them, those that are freed no more counted */
     struct shm_latch trees_latch;           /* the list of trees to be freed; taken last, for a moment */
     shm_ref dead_trees;
+    uint64_t ndead_trees;
     uint64_t boot_time_ms;
     uint64_t session_ids;                          /* the next client id */
     uint32_t crash_point, crash_count, crash_slot; /* test builds: where to die */

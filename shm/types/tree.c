@@ -463,7 +463,8 @@ enum rc tree_bury(struct tx *tx, shm_ref root)
         return rc;
     *(struct shm_dead_tree *)shm_at(block) =
         (struct shm_dead_tree){.next = tx_word(tx, &r->dead_trees, 0), .root = root};
-    return tx_set_word(tx, &r->dead_trees, block, 0);
+    rc = tx_set_word(tx, &r->ndead_trees, tx_word(tx, &r->ndead_trees, 0) + 1, 0);
+    return rc ? rc : tx_set_word(tx, &r->dead_trees, block, 0);
 }
 
 /* A snapshot may still need what has been buried: nothing is freed while one goes on. */
@@ -479,6 +480,9 @@ static enum rc shed_first(struct tx *tx, unsigned max)
     if (rc || d->root)
         return rc;
     rc = tx_redo(tx, &root->dead_trees, d->next);
+    if (!rc)
+        rc = tx_redo(tx, &root->ndead_trees, root->ndead_trees - 1);
+    tx->ctx->slot->stats.lazyfreed += !rc;
     return rc ? rc : tx_free(tx, shm_ref_of(d), sizeof(*d));
 }
 

@@ -98,6 +98,13 @@ class Serving:
         finally:
             c.close()
 
+    def info(self, section):
+        c = resp.Connection(port=self.port)
+        try:
+            return dict(line.split(":", 1) for line in c.command("INFO", section).value.decode().splitlines()[1:])
+        finally:
+            c.close()
+
     def ready(self):
         end = server.time.monotonic() + LIMIT_S
         while server.time.monotonic() < end and self.proc.poll() is None:
@@ -263,6 +270,8 @@ def case_order(c):
             for name, wanted in (("timeout", "2"), ("tcp-keepalive", "1"), ("hz", "40"), ("maxclients", "78")):
                 c.expect(name, '"%s"' % wanted, s.value(name))
             c.expect("maxmemory", '"1073741824"', s.value("maxmemory"))
+            info = s.info("server")
+            c.expect("INFO's paths", [c.program, conf], [info["executable"], info["config_file"]])
 
 
 def case_quotes(c):
