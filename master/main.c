@@ -34,7 +34,7 @@ static const char usage[] =
     "       echo 'maxmemory 128mb' | skep -\n"
     "\n"
     "Signals to the master: TERM, INT stop; HUP reads the configuration again and replaces the workers;\n"
-    "USR1 opens the log file again; USR2 goes over to a new binary. See also skepctl(8).\n";
+    "USR1 opens the log file again; USR2 goes over to a new binary. See also skepctl(1).\n";
 
 /* To the terminal and, if there is one, to the log file: whoever started us looks at one of them. */
 __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)

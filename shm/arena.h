@@ -144,6 +144,9 @@ struct shm_root {
     uint64_t latency_epoch[LATENCY_EVENTS_MAX]; /* LATENCY RESET adds one */
     uint64_t peak_bytes, startup_bytes; /* of used memory: the most so far, and before the first command */
     char config_file[SHM_PATH_BYTES], executable[SHM_PATH_BYTES]; /* absolute; written by the master */
+    uint64_t
+        refusals; /* reloads and upgrades that the master has refused; and why the last one, in one line */
+    char refusal[512];
     uint64_t fatal; /* a repair found the impossible: everything must stop */
 };
 _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");

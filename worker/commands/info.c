@@ -125,6 +125,8 @@ static void info_server(struct info *in)
     put(in, "executable:%s", r->executable);
     put(in, "config_file:%s", r->config_file);
     PUT_FIXED(in, {"io_threads_active", "0"});
+    put_u64(in, "skep_refusals", __atomic_load_n(&r->refusals, __ATOMIC_ACQUIRE));
+    put(in, "skep_last_refusal:%s", r->refusal);
     put_listeners(in);
 }
 
@@ -262,14 +264,16 @@ static const char *state_name(uint32_t state)
     return state < ARRAY_LEN(names) ? names[state] : "?";
 }
 
-/* Those that work with the disk; a snapshotter and loaders are there only while there is something for them to do. */
-static void put_helpers(struct info *in)
+/* Those of some roles; a snapshotter and loaders are there only while there is something for them to do. */
+static void put_helpers(struct info *in, unsigned roles)
 {
-    static const char *const names[] = {
-        [ROLE_WAL] = "log_writer", [ROLE_SNAP] = "snapshotter", [ROLE_LOADER] = "loader"};
+    static const char *const names[] = {[ROLE_WAL] = "log_writer",
+                                        [ROLE_SNAP] = "snapshotter",
+                                        [ROLE_LOADER] = "loader",
+                                        [ROLE_LANE] = "slow_lane"};
     for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
         const struct shm_slot *s = slot_at(i);
-        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role])
+        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role] || !(roles >> s->role & 1))
             continue;
         put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
             state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
@@ -387,7 +391,7 @@ static void info_persistence(struct info *in)
     put_writer(in, p);
     if (loading)
         put_loading(in, &p->load, now_ms);
-    put_helpers(in);
+    put_helpers(in, 1u << ROLE_WAL | 1u << ROLE_SNAP | 1u << ROLE_LOADER);
 }
 
 /* ---- stats ---- */
@@ -614,6 +618,7 @@ static void info_workers(struct info *in)
     put_u64(in, "last_repair_us", r->last_repair_us);
     put_u64(in, "sessions_kept", r->sessions_kept);
     put_u64(in, "handovers", r->handovers);
+    put_helpers(in, 1u << ROLE_LANE);
 }
 
 /* ---- what the commands did ---- */
