@@ -374,7 +374,7 @@ static void print_disk(const struct view *v)
         strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
     if (v->loading)
         printf("loading: %s%%, about %lld s left\n", v->loaded, v->eta_s);
-    printf("saved at %s, %lld changes since then%s\n", when, v->changes,
+    printf("saved at %s, %lld %s since then%s\n", when, v->changes, v->changes == 1 ? "change" : "changes",
            strcmp(v->save_status, "err") ? "" : "; the last save in the background FAILED");
     if (!strcmp(v->log_state, "off"))
         printf("log: off\n");
