@@ -71,6 +71,28 @@ static int master_pid(void)
     return getppid();
 }
 
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
+    return state < ARRAY_LEN(names) ? names[state] : "?";
+}
+
+/* Those of some roles; a snapshotter and loaders are there only while there is something for them to do. */
+static void put_helpers(struct info *in, unsigned roles)
+{
+    static const char *const names[] = {[ROLE_WAL] = "log_writer",
+                                        [ROLE_SNAP] = "snapshotter",
+                                        [ROLE_LOADER] = "loader",
+                                        [ROLE_LANE] = "slow_lane"};
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
+        const struct shm_slot *s = slot_at(i);
+        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role] || !(roles >> s->role & 1))
+            continue;
+        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
+            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
+    }
+}
+
 /* A place each for the addresses of bind, the optional ones without their sign. */
 static void put_listeners(struct info *in)
 {
@@ -128,6 +150,7 @@ static void info_server(struct info *in)
     put_u64(in, "skep_refusals", __atomic_load_n(&r->refusals, __ATOMIC_ACQUIRE));
     put(in, "skep_last_refusal:%s", r->refusal);
     put_listeners(in);
+    put_helpers(in, 1u << ROLE_LANE);
 }
 
 /* ---- clients ---- */
@@ -257,28 +280,6 @@ static void info_memory(struct info *in)
 }
 
 /* ---- persistence ---- */
-
-static const char *state_name(uint32_t state)
-{
-    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
-    return state < ARRAY_LEN(names) ? names[state] : "?";
-}
-
-/* Those of some roles; a snapshotter and loaders are there only while there is something for them to do. */
-static void put_helpers(struct info *in, unsigned roles)
-{
-    static const char *const names[] = {[ROLE_WAL] = "log_writer",
-                                        [ROLE_SNAP] = "snapshotter",
-                                        [ROLE_LOADER] = "loader",
-                                        [ROLE_LANE] = "slow_lane"};
-    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
-        const struct shm_slot *s = slot_at(i);
-        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role] || !(roles >> s->role & 1))
-            continue;
-        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
-            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
-    }
-}
 
 /* There is no copy-on-write: what writers replace during a snapshot is handed over as it is. */
 static void put_snapshot(struct info *in, const struct shm_snap *s, int64_t now_ms)
@@ -618,7 +619,6 @@ static void info_workers(struct info *in)
     put_u64(in, "last_repair_us", r->last_repair_us);
     put_u64(in, "sessions_kept", r->sessions_kept);
     put_u64(in, "handovers", r->handovers);
-    put_helpers(in, 1u << ROLE_LANE);
 }
 
 /* ---- what the commands did ---- */
