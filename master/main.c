@@ -34,7 +34,7 @@ static const char usage[] =
     "       echo 'maxmemory 128mb' | skep -\n"
     "\n"
     "Signals to the master: TERM, INT stop; HUP reads the configuration again and replaces the workers;\n"
-    "USR1 opens the log file again; USR2 goes over to a new binary. See also skepctl(8).\n";
+    "USR1 opens the log file again; USR2 goes over to a new binary. See also skepctl(1).\n";
 
 /* To the terminal and, if there is one, to the log file: whoever started us looks at one of them. */
 __attribute__((noreturn, format(printf, 1, 2))) static void refuse(const char *fmt, ...)
@@ -86,6 +86,19 @@ static void name_ourselves(struct master *m)
         return;
     ssize_t len = readlink("/proc/self/exe", m->exe, sizeof(m->exe) - 1);
     m->exe[len > 0 ? len : 0] = '\0';
+}
+
+/* For INFO. A path that does not fit is not told: half a path would be another one. */
+static void show_path(char to[SHM_PATH_BYTES], const char *path)
+{
+    size_t n = strlen(path) + 1;
+    memcpy(to, n <= SHM_PATH_BYTES ? path : "", n <= SHM_PATH_BYTES ? n : 1);
+}
+
+static void show_paths(const struct master *m)
+{
+    show_path(m->root->executable, m->exe);
+    show_path(m->root->config_file, m->request->path);
 }
 
 static uint32_t count_workers(const struct shm_config *cfg)
@@ -166,6 +179,7 @@ static void create_arena(struct master *m, const struct shm_config *cfg)
     *m->cfg = *cfg;
     m->root->boot_time_ms = (uint64_t)wall_ms();
     fill_run_id(m->root);
+    show_paths(m);
 }
 
 static void make_posts(struct master *m)
@@ -299,6 +313,7 @@ static void start_over(struct master *m, const struct shm_config *cfg)
         m->nworkers--;
     m->cfg->workers = m->nworkers;
     m->cfg->slow_lanes = m->nlanes;
+    show_paths(m);
     make_tables(m);
     make_posts(m);
     if (listen_open(&m->listen, m->cfg, m->nworkers, why, sizeof(why)))

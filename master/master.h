@@ -158,6 +158,8 @@ void roll_begin(struct master *m);
 void roll_step(struct master *m); /* something has happened, or time has passed */
 /* Reads the configuration again and stores what may change while the server runs. */
 void config_reload(struct master *m);
+/* Logs why a reload or an upgrade is not done, and has INFO tell it. */
+void refusal_note(struct master *m, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
 /* Listens where the configuration says. On failure everything stays as it was, and why tells the reason. */
 enum rc config_listen(struct master *m, char *why, size_t why_bytes);
 void config_notice(struct master *m); /* acts upon what a client's CONFIG SET has changed */

@@ -5,6 +5,7 @@
 #include "shm/base/clock.h"
 
 #include <errno.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -168,6 +169,23 @@ static int changed_pairs(struct master *m, const struct shm_config *fresh, struc
     return n;
 }
 
+/* The text's end is never touched, so whoever reads meanwhile finds one. */
+void refusal_note(struct master *m, const char *fmt, ...)
+{
+    struct shm_root *r = m->root;
+    char text[sizeof(r->refusal)];
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(text, sizeof(text), fmt, ap);
+    va_end(ap);
+    log_warning("%s", text);
+    for (char *p = text; *p; p++)
+        if ((unsigned char)*p < ' ')
+            *p = ' ';
+    memcpy(r->refusal, text, strlen(text) + 1);
+    __atomic_fetch_add(&r->refusals, 1, __ATOMIC_RELEASE);
+}
+
 static void apply(struct master *m, const struct shm_config *fresh)
 {
     struct config_pair pairs[CONFIG_COUNT];
@@ -175,7 +193,7 @@ static void apply(struct master *m, const struct shm_config *fresh)
     char err[CONFIG_ERR_MAX];
     int n = changed_pairs(m, fresh, pairs, CONFIG_COUNT);
     if (n && config_set_many(m->cfg, pairs, n, true, &done, err, sizeof(err)))
-        log_warning("The configuration stays as it was: %s", err);
+        refusal_note(m, "The configuration stays as it was: %s", err);
     for (int i = 0; i < n; i++)
         free((void *)(uintptr_t)pairs[i].value.p);
 }
@@ -188,7 +206,7 @@ enum rc config_listen(struct master *m, char *why, size_t why_bytes)
         return RC_OK;
     enum rc rc = listen_open(&m->listen, m->cfg, m->nworkers, why, why_bytes);
     if (rc) {
-        log_warning("The addresses stay as they were: %s", why);
+        refusal_note(m, "The addresses stay as they were: %s", why);
         return rc;
     }
     log_notice("Listening on port %d from now on", m->listen.port);
@@ -219,7 +237,8 @@ void config_reload(struct master *m)
     }
     log_notice("Reading the configuration again");
     if (conf_load(m->request, fresh, &report)) {
-        log_warning("The configuration stays as it was: %s", report.error ? report.error : "out of memory");
+        refusal_note(m, "The configuration stays as it was: %s",
+                     report.error ? report.error : "out of memory");
     } else {
         conf_log_warnings(&report);
         apply(m, fresh);

@@ -30,7 +30,7 @@ static const char usage[] =
     "  restart-workers  replace the workers one by one; clients notice nothing\n"
     "  upgrade          replace the binary in place; clients notice nothing\n"
     "  stop             finish what runs and stop\n"
-    "  check            walk the whole shared memory (needs enable-debug-command)\n"
+    "  check            walk the whole shared memory and say what is wrong in it\n"
     "  wal ...          look at the log's files, repair them, print them: skepctl wal --help\n"
     "\n"
     "  -p, --port N          the server's port (6379)\n"
@@ -51,7 +51,7 @@ struct worker {
     long long clients, commands, restarts, cpu_ms;
 };
 
-/* A process that works with the disk: the log's writer, a snapshotter, a loader. */
+/* A process that has no clients: a slow lane, the log's writer, a snapshotter, a loader. */
 #define HELPERS_MAX 72
 struct helper {
     char name[24], state[32];
@@ -71,7 +71,8 @@ struct view {
     struct helper helper[HELPERS_MAX];
     long long loading, eta_s;
     long long changes, saved_at, log_position, log_durable, log_segments, log_waiting;
-    char loaded[16], save_status[8], log_state[16], log_fault[256];
+    long long refusals;
+    char loaded[16], save_status[8], log_state[16], log_fault[256], refusal[512];
 };
 
 __attribute__((noreturn, format(printf, 1, 2))) static void die(const char *fmt, ...)
@@ -224,7 +225,8 @@ static void read_field(struct view *v, const char *name, const char *value)
                    {"wal_position", &v->log_position},
                    {"wal_durable_position", &v->log_durable},
                    {"wal_segments", &v->log_segments},
-                   {"wal_ring_used", &v->log_waiting}};
+                   {"wal_ring_used", &v->log_waiting},
+                   {"skep_refusals", &v->refusals}};
     const struct {
         const char *name;
         char *to;
@@ -233,7 +235,8 @@ static void read_field(struct view *v, const char *name, const char *value)
                  {"loading_loaded_perc", v->loaded, sizeof(v->loaded)},
                  {"rdb_last_bgsave_status", v->save_status, sizeof(v->save_status)},
                  {"wal_state", v->log_state, sizeof(v->log_state)},
-                 {"wal_fault", v->log_fault, sizeof(v->log_fault)}};
+                 {"wal_fault", v->log_fault, sizeof(v->log_fault)},
+                 {"skep_last_refusal", v->refusal, sizeof(v->refusal)}};
     int index, used = 0;
     for (size_t i = 0; i < sizeof(numbers) / sizeof(*numbers); i++)
         if (!strcmp(name, numbers[i].name))
@@ -317,6 +320,27 @@ static int find_master(struct options *o, struct view *v)
 
 /* ---- what it says ---- */
 
+static bool is_lane(const struct helper *h)
+{
+    return !strcmp(h->name, "slow_lane");
+}
+
+static void print_json_helpers(const struct view *v, const char *name, bool lanes)
+{
+    const char *comma = "";
+    printf("\"%s\":[", name);
+    for (int i = 0; i < v->nhelpers; i++) {
+        const struct helper *h = &v->helper[i];
+        if (is_lane(h) != lanes)
+            continue;
+        printf(
+            "%s{\"role\":\"%s\",\"index\":%d,\"pid\":%d,\"state\":\"%s\",\"restarts\":%lld,\"cpu_ms\":%lld}",
+            comma, h->name, h->index, h->pid, h->state, h->restarts, h->cpu_ms);
+        comma = ",";
+    }
+    printf("],");
+}
+
 static void print_json(const struct view *v)
 {
     printf("{\"version\":\"%s\",\"pid\":%d,\"port\":%lld,\"uptime_s\":%lld,\"clients\":%lld,"
@@ -330,20 +354,15 @@ static void print_json(const struct view *v)
                "\"restarts\":%lld,\"cpu_ms\":%lld}",
                i ? "," : "", w->index, w->pid, w->state, w->clients, w->commands, w->restarts, w->cpu_ms);
     }
-    printf("],\"disk_processes\":[");
-    for (int i = 0; i < v->nhelpers; i++) {
-        const struct helper *h = &v->helper[i];
-        printf(
-            "%s{\"role\":\"%s\",\"index\":%d,\"pid\":%d,\"state\":\"%s\",\"restarts\":%lld,\"cpu_ms\":%lld}",
-            i ? "," : "", h->name, h->index, h->pid, h->state, h->restarts, h->cpu_ms);
-    }
-    printf(
-        "],\"loading\":%s,\"last_save\":%lld,\"last_save_ok\":%s,\"changes_since_save\":%lld,\"log\":\"%s\","
-        "\"log_position\":%lld,\"log_durable_position\":%lld,\"log_segments\":%lld,\"log_ring_used\":%lld,"
-        "\"log_works\":%s}\n",
-        v->loading ? "true" : "false", v->saved_at, strcmp(v->save_status, "err") ? "true" : "false",
-        v->changes, v->log_state, v->log_position, v->log_durable, v->log_segments, v->log_waiting,
-        v->log_fault[0] ? "false" : "true");
+    printf("],");
+    print_json_helpers(v, "slow_lanes", true);
+    print_json_helpers(v, "disk_processes", false);
+    printf("\"loading\":%s,\"last_save\":%lld,\"last_save_ok\":%s,\"changes_since_save\":%lld,\"log\":\"%s\","
+           "\"log_position\":%lld,\"log_durable_position\":%lld,\"log_segments\":%lld,\"log_ring_used\":%lld,"
+           "\"log_works\":%s}\n",
+           v->loading ? "true" : "false", v->saved_at, strcmp(v->save_status, "err") ? "true" : "false",
+           v->changes, v->log_state, v->log_position, v->log_durable, v->log_segments, v->log_waiting,
+           v->log_fault[0] ? "false" : "true");
 }
 
 static void print_disk(const struct view *v)
@@ -355,13 +374,14 @@ static void print_disk(const struct view *v)
         strftime(when, sizeof(when), "%Y-%m-%d %H:%M:%S", &tm);
     if (v->loading)
         printf("loading: %s%%, about %lld s left\n", v->loaded, v->eta_s);
-    printf("saved at %s, %lld changes since then%s\n", when, v->changes,
+    printf("saved at %s, %lld %s since then%s\n", when, v->changes, v->changes == 1 ? "change" : "changes",
            strcmp(v->save_status, "err") ? "" : "; the last save in the background FAILED");
     if (!strcmp(v->log_state, "off"))
         printf("log: off\n");
     else
-        printf("log: %s, record %lld (on disk %lld), %lld segments, %lld bytes wait\n", v->log_state,
-               v->log_position, v->log_durable, v->log_segments, v->log_waiting);
+        printf("log: %s, record %lld (on disk %lld), %lld %s, %lld bytes wait\n", v->log_state,
+               v->log_position, v->log_durable, v->log_segments,
+               v->log_segments == 1 ? "segment" : "segments", v->log_waiting);
     if (v->log_fault[0])
         printf("log: CANNOT BE WRITTEN, writes are refused: %s\n", v->log_fault);
 }
@@ -370,32 +390,40 @@ static void print_table(const struct view *v)
 {
     printf("skep %s, pid %d, port %lld, up %lldd %02lld:%02lld:%02lld\n", v->version, v->pid, v->port,
            v->uptime / 86400, v->uptime / 3600 % 24, v->uptime / 60 % 60, v->uptime % 60);
-    printf("%lld clients, %.1f MB in use\n\n", v->clients, (double)v->memory / (1 << 20));
-    printf("%-10s %8s  %-9s %8s %12s %9s %10s\n", "process", "pid", "state", "clients", "commands",
+    printf("%lld %s, %.1f MB in use\n\n", v->clients, v->clients == 1 ? "client" : "clients",
+           (double)v->memory / (1 << 20));
+    printf("%-11s %8s  %-9s %8s %12s %9s %10s\n", "process", "pid", "state", "clients", "commands",
            "restarts", "cpu ms");
     for (int i = 0; i < v->nworkers; i++) {
         const struct worker *w = &v->worker[i];
-        printf("worker %-3d %8d  %-9s %8lld %12lld %9lld %10lld\n", w->index, w->pid, w->state, w->clients,
+        printf("worker %-4d %8d  %-9s %8lld %12lld %9lld %10lld\n", w->index, w->pid, w->state, w->clients,
                w->commands, w->restarts, w->cpu_ms);
     }
     for (int i = 0; i < v->nhelpers; i++) {
         const struct helper *h = &v->helper[i];
         char name[40];
-        snprintf(name, sizeof(name), !strcmp(h->name, "loader") ? "%s %d" : "%s", h->name, h->index);
-        printf("%-11s%8d  %-9s %8s %12s %9lld %10lld\n", name, h->pid, h->state, "", "", h->restarts,
+        bool several = is_lane(h) || !strcmp(h->name, "loader");
+        snprintf(name, sizeof(name), several ? "%s %d" : "%s", h->name, h->index);
+        for (char *p = name; *p; p++)
+            *p = *p == '_' ? ' ' : *p;
+        printf("%-12s%8d  %-9s %8s %12s %9lld %10lld\n", name, h->pid, h->state, "", "", h->restarts,
                h->cpu_ms);
     }
     printf("\n");
     print_disk(v);
-    printf("repaired crashes %lld (the last in %lld us), sessions kept %lld, handovers %lld\n", v->repaired,
-           v->repair_us, v->kept, v->handovers);
+    printf("repaired crashes %lld", v->repaired);
+    if (v->repaired)
+        printf(" (the last in %lld us)", v->repair_us);
+    printf(", sessions kept %lld, handovers %lld\n", v->kept, v->handovers);
+    if (v->refusals)
+        printf("refused last: %s\n", v->refusal);
 }
 
 static void print_outcome(const struct options *o, bool done, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 static void print_outcome(const struct options *o, bool done, const char *fmt, ...)
 {
-    char text[512];
+    char text[1024];
     va_list ap;
     va_start(ap, fmt);
     vsnprintf(text, sizeof(text), fmt, ap);
@@ -452,7 +480,12 @@ static int replace(const struct options *o, int pid, const struct view *before, 
     if (kill(pid, sig))
         die("signalling %d failed: %s", pid, strerror(errno));
     for (time_t until = time(NULL) + (sig == SIGUSR2 ? 20 : WAIT_S); time(NULL) < until; nap()) {
-        if (!look(o, &now) || !all_new(before, &now))
+        bool answers = look(o, &now);
+        if (answers && now.refusals != before->refusals) {
+            print_outcome(o, false, "%s", now.refusal);
+            return 1;
+        }
+        if (!answers || !all_new(before, &now))
             continue;
         print_outcome(o, true, "all %d workers are new (skep %s)", now.nworkers, now.version);
         return 0;
@@ -517,6 +550,9 @@ static void read_options(int argc, char **argv, struct options *o)
         } else if (to && value) {
             *to = value;
             i++;
+        } else if (to) {
+            fprintf(stderr, "skepctl: %s needs a value\n\n%s", a, usage);
+            exit(1);
         } else if (a[0] != '-' && !o->command) {
             o->command = a;
         } else {

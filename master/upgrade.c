@@ -191,7 +191,7 @@ static void probe_end(struct master *m)
 
 static void refuse_upgrade(struct master *m, const char *why)
 {
-    log_warning("The upgrade to %s is refused: %s. Everything goes on as before.", m->exe, why);
+    refusal_note(m, "The upgrade to %s is refused: %s. Everything goes on as before.", m->exe, why);
     probe_end(m);
     notify_systemd("READY=1\nSTATUS=Ready to accept connections");
 }

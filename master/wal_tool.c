@@ -527,8 +527,10 @@ int wal_tool(int argc, char **argv)
             config = argv[++i];
         else if (argv[i][0] != '-' && !dir)
             dir = argv[i];
-        else
+        else {
+            fprintf(stderr, "skepctl: wal: what is '%s'?\n\n", argv[i]);
             known = false;
+        }
     }
     if (!known) {
         fputs(wal_tool_usage, stderr);

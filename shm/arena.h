@@ -125,8 +125,10 @@ struct shm_root {
     _Alignas(64) uint64_t keylocked[SLOT_WORDS]; /* slots that have locked keys (shm/keylock.h) */
     _Alignas(64) struct shm_latch db_latch;      /* databases' words and the graveyard (rank 0) */
     shm_ref graveyard;                           /* tables that were cut off and wait to be freed */
+    uint64_t graveyard_keys;                     /* in them, those that are freed no more counted */
     struct shm_latch trees_latch;                /* the list of trees to be freed; taken last, for a moment */
     shm_ref dead_trees;
+    uint64_t ndead_trees;
     uint64_t boot_time_ms;
     uint64_t session_ids;                          /* the next client id */
     uint32_t crash_point, crash_count, crash_slot; /* test builds: where to die */
@@ -144,6 +146,9 @@ struct shm_root {
     uint64_t latency_epoch[LATENCY_EVENTS_MAX]; /* LATENCY RESET adds one */
     uint64_t peak_bytes, startup_bytes; /* of used memory: the most so far, and before the first command */
     char config_file[SHM_PATH_BYTES], executable[SHM_PATH_BYTES]; /* absolute; written by the master */
+    uint64_t
+        refusals; /* reloads and upgrades that the master has refused; and why the last one, in one line */
+    char refusal[512];
     uint64_t fatal; /* a repair found the impossible: everything must stop */
 };
 _Static_assert(sizeof(struct shm_root) <= 8192, "the root fits its two pages");

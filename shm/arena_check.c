@@ -153,13 +153,17 @@ static void check_coll(struct inspection *c, const struct shm_entry *e)
 
 static void check_trees(struct inspection *c)
 {
-    for (shm_ref r = c->root->dead_trees; r && !c->faults;) {
+    uint64_t n = 0;
+    for (shm_ref r = c->root->dead_trees; r && !c->faults; n++) {
         const struct shm_dead_tree *d = shm_at(r);
         if (!mark_used(c, r, sizeof(*d), "a tree to be freed"))
             return;
         tree_blocks(d->root, check_block, c);
         r = d->next;
     }
+    if (!c->faults && n != c->root->ndead_trees)
+        fault(c, "%llu trees are to be freed and %llu are counted", (unsigned long long)n,
+              (unsigned long long)c->root->ndead_trees);
 }
 
 static void check_logged(void *arg, shm_ref r, uint64_t bytes)
@@ -185,9 +189,25 @@ static void check_handed(void *arg, shm_ref r, bool entry)
         mark(c, *entry_word_at((struct shm_entry *)shm_at(r)), "a long value handed over");
 }
 
+/* The records that are the first of their key. */
+static uint64_t waiters_keys(const struct shm_wait_chain *chain)
+{
+    const struct shm_waiter *r, *first;
+    uint64_t n = 0;
+    for (shm_ref at = chain->head; at; at = r->next) {
+        r = shm_at(at);
+        first = shm_at(chain->head);
+        while (first->hash != r->hash || first->db != r->db)
+            first = shm_at(first->next);
+        n += first == r;
+    }
+    return n;
+}
+
 static void check_waiters(struct inspection *c)
 {
     const struct shm_waiters *w = waiters_of(c->root);
+    uint64_t keys = 0;
     if (latch_owner(w->latch.word))
         fault(c, "the waiters' latch is held");
     for (unsigned i = 0; i < WAIT_CHAINS; i++) {
@@ -202,7 +222,11 @@ static void check_waiters(struct inspection *c)
         }
         if (w->chain[i].tail != prev)
             fault(c, "the waiters of chain %u have another end", i);
+        keys += waiters_keys(&w->chain[i]);
     }
+    if (!c->faults && keys != w->keys)
+        fault(c, "clients wait for %llu keys, and %llu are counted", (unsigned long long)keys,
+              (unsigned long long)w->keys);
 }
 
 static void check_snap_ring(struct inspection *c, uint32_t i)
@@ -384,6 +408,18 @@ static void check_table(struct inspection *c, struct shm_table *t, bool dead)
               (long long)table_fields(t), (long long)c->fields);
 }
 
+static void check_graveyard(struct inspection *c)
+{
+    int64_t keys = 0;
+    for (shm_ref t = c->root->graveyard; t && !c->faults; t = ((struct shm_table *)shm_at(t))->next_dead) {
+        check_table(c, shm_at(t), true);
+        keys += c->keys;
+    }
+    if (!c->faults && keys != (int64_t)c->root->graveyard_keys)
+        fault(c, "the graveyard counts %lld keys, and has %lld", (long long)c->root->graveyard_keys,
+              (long long)keys);
+}
+
 /* Blocks on their way: in the rings between two slots, and with sessions that change their owner. */
 static void check_mail(struct inspection *c)
 {
@@ -525,8 +561,7 @@ unsigned arena_check(char *why, size_t why_bytes)
     for (uint32_t i = 0; i < dbs_all(root); i++)
         if (db_table(root, i))
             check_table(&c, db_table(root, i), false);
-    for (shm_ref t = root->graveyard; t && !c.faults; t = ((struct shm_table *)shm_at(t))->next_dead)
-        check_table(&c, shm_at(t), true);
+    check_graveyard(&c);
     check_all_marked(&c);
     if (c.bytes != slots_used_bytes())
         fault(&c, "%lld bytes are in use and the slots count %lld", (long long)c.bytes,

@@ -111,7 +111,7 @@ struct shm_retire {
     X(misses) X(evicted_clients) X(expired_stale) X(expire_limit_hit) X(errors) X(client_timeouts) \
     X(total_reads) X(total_writes) X(parked) X(slow_lane) X(protocol_errors) X(auth_denied)        \
     X(query_limit) X(output_limit) X(splits) X(oom_rejected) X(active_expire_us) \
-    X(dirty) X(expired_fields)
+    X(dirty) X(expired_fields) X(turns) X(turns_us) X(lazyfreed)
 /* clang-format on */
 
 struct shm_stats {
@@ -132,7 +132,7 @@ struct shm_errstat {
 
 /* Figures "per second": what was added since the last look, kept for the last looks. */
 #define METRIC_SAMPLES 16u
-enum { METRIC_COMMANDS, METRIC_NET_IN, METRIC_NET_OUT, METRICS };
+enum { METRIC_COMMANDS, METRIC_NET_IN, METRIC_NET_OUT, METRIC_TURNS, METRIC_TURNS_US, METRICS };
 struct shm_metric {
     uint64_t last_us, last_value, at;
     uint64_t per_second[METRIC_SAMPLES];

@@ -248,6 +248,7 @@ static enum rc flush(struct tx *tx, const uint32_t *dbs, unsigned n)
     if (!rc)
         rc = dbs_latch(tx);
     shm_ref first = root->graveyard;
+    uint64_t keys = root->graveyard_keys;
     for (unsigned i = 0; i < n && !rc; i++) {
         struct shm_table *t = db_table(root, dbs[i]);
         if (!t)
@@ -260,7 +261,10 @@ static enum rc flush(struct tx *tx, const uint32_t *dbs, unsigned n)
         if (!rc)
             rc = tx_effect(tx, dbs[i], &BYTES_LIT("FLUSHDB"), 1);
         first = shm_ref_of(t);
+        keys += (uint64_t)table_keys(t);
     }
+    if (!rc)
+        rc = tx_redo(tx, &root->graveyard_keys, keys);
     return rc ? rc : tx_redo(tx, &root->graveyard, first);
 }
 
@@ -372,11 +376,15 @@ static enum rc bury_directory(struct tx *tx, struct shm_table *t)
 
 static enum rc bury_bucket(struct tx *tx, struct shm_table *t, unsigned *freed)
 {
+    uint64_t *keys = &tx->ctx->root->graveyard_keys;
     struct key_ref k = {.table = t, .hash = t->dead_pos == BURIED ? 0 : t->dead_pos};
     if (t->dead_pos == BURIED)
         return bury_directory(tx, t);
     key_locate(&k);
+    unsigned before = *freed;
     enum rc rc = bury_chain(tx, k.bucket, freed);
+    if (!rc && *freed != before)
+        rc = tx_redo(tx, keys, *keys - (*freed - before));
     struct shm_bucket *seg = shm_at(dir_ref(k.dir));
     unsigned n = dir_buckets(k.dir);
     if (!rc && k.bucket == seg + n - 1)
@@ -387,10 +395,11 @@ static enum rc bury_bucket(struct tx *tx, struct shm_table *t, unsigned *freed)
 
 bool graveyard_step(struct shm_ctx *ctx, unsigned max)
 {
-    for (unsigned freed = 0; freed < max; freed++) {
+    for (unsigned freed = 0, before; freed < max; freed++) {
         struct tx tx;
         if (!__atomic_load_n(&ctx->root->graveyard, __ATOMIC_RELAXED))
             return false;
+        before = freed;
         tx_begin(&tx, ctx);
         enum rc rc = tx_latch(&tx, &ctx->root->db_latch);
         struct shm_table *t = !rc && ctx->root->graveyard ? shm_at(ctx->root->graveyard) : NULL;
@@ -402,6 +411,7 @@ bool graveyard_step(struct shm_ctx *ctx, unsigned max)
             return !waits;
         }
         tx_commit(&tx);
+        ctx->slot->stats.lazyfreed += freed - before;
     }
     return true;
 }

@@ -55,7 +55,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->ncount = 0;
     tx->indexed = 0;
     tx->spilled = tx->trees = tx->dbs = tx->reads = tx->locks = false;
-    tx->buried = tx->buried_last = 0;
+    tx->buried = tx->buried_last = tx->nburied = 0;
     tx->wal.at = NULL;
     tx->wal.len = tx->wal.lsn = 0;
     tx->wal.nmarks = 0;

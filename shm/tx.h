@@ -49,6 +49,7 @@ struct tx {
     struct tx_count count[TX_TABLES];
     struct tx_wal wal;
     shm_ref buried, buried_last;  /* while keys are locked: trees to be freed, not yet among the others */
+    uint32_t nburied;
     uint32_t handed, handed_redo; /* entries given to the snapshot, and the redo that moves the ring's tail */
 };
 

@@ -33,11 +33,32 @@ static enum rc change(struct tx *tx, uint64_t *at, uint64_t word)
     return rc;
 }
 
+/* Who else stands in the queue of this key, of those who have not left it yet. */
+static bool others_wait(const struct shm_wait_chain *c, const struct shm_waiter *r)
+{
+    const struct shm_waiter *other;
+    for (shm_ref at = c->head; at; at = other->next) {
+        other = shm_at(at);
+        if (other != r && other->hash == r->hash && other->db == r->db)
+            return true;
+    }
+    return false;
+}
+
+/* r is the only one in its key's queue, which comes (1) or goes (-1). */
+static enum rc count_key(struct tx *tx, const struct shm_wait_chain *c, const struct shm_waiter *r, int by)
+{
+    uint64_t *keys = &waiters_of(tx->ctx->root)->keys;
+    return others_wait(c, r) ? RC_OK : change(tx, keys, *keys + (uint64_t)by);
+}
+
 static enum rc unlink_waiter(struct tx *tx, struct shm_waiter *r)
 {
     struct shm_wait_chain *c = &waiters_of(tx->ctx->root)->chain[r->hash % WAIT_CHAINS];
     struct shm_waiter *next = r->next ? shm_at(r->next) : NULL, *prev = r->prev ? shm_at(r->prev) : NULL;
-    enum rc rc = change(tx, prev ? &prev->next : &c->head, r->next);
+    enum rc rc = count_key(tx, c, r, -1);
+    if (!rc)
+        rc = change(tx, prev ? &prev->next : &c->head, r->next);
     if (!rc)
         rc = change(tx, next ? &next->prev : &c->tail, r->prev);
     return rc ? rc : tx_free(tx, shm_ref_of(r), sizeof(*r));
@@ -78,7 +99,9 @@ enum rc waiters_join(struct tx *tx, struct shm_session *s, uint32_t db, uint64_t
                                                             .id = s->id,
                                                             .db = db,
                                                             .session = session_index(s)};
-    rc = change(tx, c->tail ? &((struct shm_waiter *)shm_at(c->tail))->next : &c->head, ref);
+    rc = count_key(tx, c, shm_at(ref), 1);
+    if (!rc)
+        rc = change(tx, c->tail ? &((struct shm_waiter *)shm_at(c->tail))->next : &c->head, ref);
     if (!rc)
         rc = change(tx, &c->tail, ref);
     return rc ? rc : change(tx, &s->waiters, ref);

@@ -26,6 +26,7 @@ struct shm_waiters {
     struct shm_latch latch;
     uint32_t spare;
     uint64_t epoch; /* grows when every waiter should look at its keys again */
+    uint64_t keys;  /* that somebody waits for, each once */
     struct shm_wait_chain {
         uint64_t head, tail;
     } chain[WAIT_CHAINS];

@@ -342,6 +342,7 @@ static bool housekeeping(struct lane *l)
 {
     int64_t now = mono_ms();
     bool more = true;
+    stats_sync(&l->w.ctx); /* what is freed now belongs to after a CONFIG RESETSTAT */
     /* In short batches: who closes the gate to look at all blocks finds them at rest, and needs not wait for long. */
     for (unsigned i = 0; more && i < BURY_BATCHES && batch_enter(&l->w.ctx); i++) {
         more = graveyard_step(&l->w.ctx, BURY_ENTRIES);

@@ -117,5 +117,7 @@ void slot_publish(struct shm_ctx *ctx)
     sample(&s->metric[METRIC_COMMANDS], s->stats.commands, now_us);
     sample(&s->metric[METRIC_NET_IN], s->stats.net_in, now_us);
     sample(&s->metric[METRIC_NET_OUT], s->stats.net_out, now_us);
+    sample(&s->metric[METRIC_TURNS], s->stats.turns, now_us);
+    sample(&s->metric[METRIC_TURNS_US], s->stats.turns_us, now_us);
     publish_totals(ctx->root);
 }

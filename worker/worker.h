@@ -24,6 +24,7 @@ struct worker {
     uint64_t tick;                 /* when the command before ended, or the batch began */
     int64_t now_ms;                /* wall clock, taken once a batch */
     int64_t mono_ms;               /* monotonic clock, likewise */
+    int64_t turn_us;               /* the same, when the turn of the loop began */
     uint32_t clock;                /* 24 bits, for LRU or LFU */
     unsigned expire_left_us;       /* of this tick's budget */
     bool over_maxmemory;           /* eviction could not help: commands that need memory are refused */

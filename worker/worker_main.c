@@ -134,7 +134,8 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     struct worker *w = check->data;
     (void)events;
     w->now_ms = (int64_t)(ev_now(loop) * 1000);
-    w->mono_ms = mono_ms();
+    w->turn_us = mono_us();
+    w->mono_ms = w->turn_us / 1000;
     w->ctx.slot->busy_since_ms = (uint64_t)w->mono_ms;
     w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
@@ -220,6 +221,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         turn_again(net, loop, 0.001);
     if (UNLIKELY(net->scrap.n) && scrap_step(&net->scrap))
         turn_again(net, loop, 0.001);
+    w->ctx.slot->stats.turns++;
+    w->ctx.slot->stats.turns_us += (uint64_t)(mono_us() - w->turn_us);
     w->ctx.slot->busy_since_ms = 0;
 }
 
@@ -323,6 +326,7 @@ static void net_start(struct worker *w, const struct child_start *start)
     net->monitor_owed = calloc(w->ctx.root->nslots, sizeof(*net->monitor_owed));
     CHECK(net->monitor_owed && net->rbuf && net->rq && net->ahead && net->start && net->by_session);
     w->loop = loop_create(&net->epoll_fd);
+    w->turn_us = mono_us(); /* the first turn begins without a check */
     /* Serials must differ from those of the slot's previous process, whose replies may still come. */
     net->lane_serial = (uint64_t)w->ctx.slot->generation << 40;
     ev_io_init(&net->wake, on_wake, w->wakefd[start->slot], EV_READ);

@@ -465,6 +465,7 @@ static enum rc bury_later(struct tx *tx, shm_ref root)
     *(struct shm_dead_tree *)shm_at(block) = (struct shm_dead_tree){.next = tx->buried, .root = root};
     tx->buried_last = tx->buried_last ? tx->buried_last : block;
     tx->buried = block;
+    tx->nburied++;
     return RC_OK;
 }
 
@@ -480,13 +481,14 @@ enum rc tree_bury(struct tx *tx, shm_ref root)
 
 enum rc trees_bury(struct tx *tx)
 {
+    struct shm_root *root = tx->ctx->root;
     shm_ref first = tx->buried;
-    uint64_t *dead = &tx->ctx->root->dead_trees;
     if (!first)
         return RC_OK;
-    ((struct shm_dead_tree *)shm_at(tx->buried_last))->next = tx_word(tx, dead, 0);
-    tx->buried = tx->buried_last = 0;
-    return tx_set_word(tx, dead, first, 0);
+    ((struct shm_dead_tree *)shm_at(tx->buried_last))->next = tx_word(tx, &root->dead_trees, 0);
+    enum rc rc = tx_set_word(tx, &root->ndead_trees, tx_word(tx, &root->ndead_trees, 0) + tx->nburied, 0);
+    tx->buried = tx->buried_last = tx->nburied = 0;
+    return rc ? rc : tx_set_word(tx, &root->dead_trees, first, 0);
 }
 
 /* A snapshot may still need what has been buried: nothing is freed while one goes on. */
@@ -502,6 +504,9 @@ static enum rc shed_first(struct tx *tx, unsigned max)
     if (rc || d->root)
         return rc;
     rc = tx_redo(tx, &root->dead_trees, d->next);
+    if (!rc)
+        rc = tx_redo(tx, &root->ndead_trees, root->ndead_trees - 1);
+    tx->ctx->slot->stats.lazyfreed += !rc;
     return rc ? rc : tx_free(tx, shm_ref_of(d), sizeof(*d));
 }
 

@@ -5,6 +5,7 @@ What redis-server has words for (the block that names file and line) is told as 
 the rest is one line of our own. Every refusal ends with exit code 1 before anything has been forked.
 """
 
+import json
 import os
 import pwd
 import re
@@ -27,7 +28,7 @@ class Case:
     """A folder of its own, and the program to start in it."""
 
     def __init__(self, program):
-        self.program = os.path.abspath(program)
+        self.program = self.build = os.path.abspath(program)
         self.dir = tempfile.mkdtemp(prefix="skep-start-")
         self.faults = []
 
@@ -95,6 +96,13 @@ class Serving:
         c = resp.Connection(port=self.port)
         try:
             return "\n".join(resp.show(c.command(*argv)))
+        finally:
+            c.close()
+
+    def info(self, section):
+        c = resp.Connection(port=self.port)
+        try:
+            return dict(line.split(":", 1) for line in c.command("INFO", section).value.decode().splitlines()[1:])
         finally:
             c.close()
 
@@ -263,6 +271,8 @@ def case_order(c):
             for name, wanted in (("timeout", "2"), ("tcp-keepalive", "1"), ("hz", "40"), ("maxclients", "78")):
                 c.expect(name, '"%s"' % wanted, s.value(name))
             c.expect("maxmemory", '"1073741824"', s.value("maxmemory"))
+            info = s.info("server")
+            c.expect("INFO's paths", [c.program, conf], [info["executable"], info["config_file"]])
 
 
 def case_quotes(c):
@@ -302,6 +312,56 @@ def case_skepctl_check(c):
             c.expect("exit code and complaints", (0, ""), (p.returncode, p.stderr))
             refusal = s.ask("DEBUG", "SLEEP", "0")
             c.expect("DEBUG otherwise", True, refusal.startswith("-ERR DEBUG command not allowed."))
+
+
+def skepctl(c, port, *args):
+    """(exit code, what it says on either output)"""
+    tool = os.path.join(os.path.dirname(c.build), "skepctl")
+    p = subprocess.run([tool, "-p", str(port), *args], capture_output=True, text=True, timeout=3 * LIMIT_S, check=False)
+    return p.returncode, (p.stdout + p.stderr).strip()
+
+
+def case_skepctl_reload_refused(c):
+    """What the master refuses is told by skepctl, with the reason, and not as done."""
+    conf = c.write("a.conf", "timeout 7\n")
+    with c.serving(conf) as s:
+        if not s.ready():
+            return
+        c.write("a.conf", "timeout 8\nnosuch 1\n")
+        code, said = skepctl(c, s.port, "reload")
+        c.expect("exit code", 1, code)
+        c.expect("the reason", True, said.startswith("The configuration stays as it was: ") and "a.conf >>> 'nosuch 1' Bad directive" in said)
+        c.expect("as it was", '"7"', s.value("timeout"))
+        c.write("a.conf", "timeout 8\n")
+        c.expect("put right", (0, True), (lambda r: (r[0], r[1].startswith("all 1 workers are new")))(skepctl(c, s.port, "reload")))
+        c.expect("as it is now", '"8"', s.value("timeout"))
+
+
+def case_skepctl_upgrade_refused(c):
+    c.program = shutil.copy(c.program, c.path("skep"))
+    with c.serving() as s:
+        if s.ready():
+            os.rename(c.write("new", "no program\n"), c.program)
+            os.chmod(c.program, 0o755)
+            code, said = skepctl(c, s.port, "--json", "upgrade")
+            c.expect("exit code", 1, code)
+            told = json.loads(said)
+            c.expect("the reason", (False, True), (told["done"], "is refused: it cannot be run: Exec format error" in told["message"]))
+            c.expect("it serves on", "+PONG", s.ask("PING"))
+
+
+def case_skepctl_status(c):
+    """All processes are there, and the table is whole."""
+    with c.serving("--slow-lanes", "2", "--appendonly", "yes") as s:
+        if s.ready():
+            code, said = skepctl(c, s.port, "--json", "status")
+            told = json.loads(said)
+            lists = {k: [p["state"] for p in told[k]] for k in ("workers", "slow_lanes", "disk_processes")}
+            wanted = {"workers": ["running"], "slow_lanes": ["running"] * 2, "disk_processes": ["running"]}
+            c.expect("the processes", (0, wanted), (code, lists))
+            code, said = skepctl(c, s.port, "status")
+            rows = [line.split()[0] for line in said.splitlines()[3:7]]
+            c.expect("the table", (0, ["process", "worker", "slow", "slow"]), (code, [rows[0], *rows[1:]]))
 
 
 def case_unixsocket_left_over(c):

@@ -371,13 +371,13 @@ void cmd_client_kill(struct call *c)
         kill_by_address(c);
         return;
     }
-    if (c->argc % 2) {
+    for (int i = 2; i + 1 < c->argc; i += 2)
+        if (!parse_filter(c, &f, c->argv[i], &c->argv[i + 1]))
+            return;
+    if (c->argc % 2) { /* a name alone at the end; those before it count first */
         reply_error(c->reply, ERR_SYNTAX);
         return;
     }
-    for (int i = 2; i < c->argc; i += 2)
-        if (!parse_filter(c, &f, c->argv[i], &c->argv[i + 1]))
-            return;
     reply_int(c->reply, kill_matching(c, &f));
 }
 

@@ -7,8 +7,9 @@
 #include <unistd.h>
 
 #include "shm/base/clock.h"
-#include "shm/track.h"
 #include "shm/config.h"
+#include "shm/track.h"
+#include "shm/waiters.h"
 #include "shm/wal.h"
 #include "worker/commands/figures.h"
 #include "worker/commands/server_cmds.h"
@@ -70,6 +71,28 @@ static int master_pid(void)
     return getppid();
 }
 
+static const char *state_name(uint32_t state)
+{
+    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
+    return state < ARRAY_LEN(names) ? names[state] : "?";
+}
+
+/* Those of some roles; a snapshotter and loaders are there only while there is something for them to do. */
+static void put_helpers(struct info *in, unsigned roles)
+{
+    static const char *const names[] = {[ROLE_WAL] = "log_writer",
+                                        [ROLE_SNAP] = "snapshotter",
+                                        [ROLE_LOADER] = "loader",
+                                        [ROLE_LANE] = "slow_lane"};
+    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
+        const struct shm_slot *s = slot_at(i);
+        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role] || !(roles >> s->role & 1))
+            continue;
+        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
+            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
+    }
+}
+
 /* A place each for the addresses of bind, the optional ones without their sign. */
 static void put_listeners(struct info *in)
 {
@@ -124,13 +147,17 @@ static void info_server(struct info *in)
     put(in, "executable:%s", r->executable);
     put(in, "config_file:%s", r->config_file);
     PUT_FIXED(in, {"io_threads_active", "0"});
+    put_u64(in, "skep_refusals", __atomic_load_n(&r->refusals, __ATOMIC_ACQUIRE));
+    put(in, "skep_last_refusal:%s", r->refusal);
     put_listeners(in);
+    put_helpers(in, 1u << ROLE_LANE);
 }
 
 /* ---- clients ---- */
 
-/* Of the clients as each worker measured them last, within the last second. */
-static void put_largest_buffers(struct info *in)
+/* Of the clients as each worker measured them last, within the last second. Returns how many wait for a key, of whom
+ * *timed do not do so for ever. */
+static uint64_t put_largest_buffers(struct info *in, uint64_t *timed)
 {
     uint64_t input = 0, output = 0, blocked = 0;
     for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
@@ -140,11 +167,13 @@ static void put_largest_buffers(struct info *in)
             continue;
         input = qbuf > input ? qbuf : input;
         output = s->rbp > output ? s->rbp : output;
-        blocked += (s->flags & SESSION_F_BLOCKED) != 0;
+        bool waits = s->flags & SESSION_F_BLOCKED;
+        blocked += waits;
+        *timed += waits && s->block_until != INT64_MAX;
     }
     put_u64(in, "client_recent_max_input_buffer", input);
     put_u64(in, "client_recent_max_output_buffer", output);
-    put_u64(in, "blocked_clients", blocked);
+    return blocked;
 }
 
 static uint64_t tracking_clients(void)
@@ -160,10 +189,13 @@ static void info_clients(struct info *in)
     put_u64(in, "connected_clients", in->f.clients);
     PUT_FIXED(in, {"cluster_connections", "0"});
     put_u64(in, "maxclients", in->c->cfg->maxclients);
-    put_largest_buffers(in);
+    uint64_t timed = 0, blocked = put_largest_buffers(in, &timed);
+    put_u64(in, "blocked_clients", blocked);
     put_u64(in, "tracking_clients", tracking_clients());
-    PUT_FIXED(in, {"clients_in_timeout_table", "0"}, {"total_blocking_keys", "0"},
-              {"total_blocking_keys_on_nokey", "0"});
+    put_u64(in, "clients_in_timeout_table", timed);
+    /* Those who died while they waited leave the queues when somebody else comes. */
+    put_u64(in, "total_blocking_keys", blocked ? waiters_of(in->c->ctx->root)->keys : 0);
+    PUT_FIXED(in, {"total_blocking_keys_on_nokey", "0"});
 }
 
 /* ---- memory ---- */
@@ -235,9 +267,11 @@ static void info_memory(struct info *in)
     PUT_FIXED(in, {"mem_not_counted_for_evict", "0"}, {"mem_replication_backlog", "0"},
               {"mem_total_replication_buffers", "0"}, {"mem_clients_slaves", "0"});
     put_u64(in, "mem_clients_normal", f->clients_bytes);
-    PUT_FIXED(in, {"mem_cluster_links", "0"}, {"mem_aof_buffer", "0"},
-              {"mem_allocator", "skep-arena, jemalloc"}, {"active_defrag_running", "0"},
-              {"lazyfree_pending_objects", "0"}, {"lazyfreed_objects", "0"});
+    PUT_FIXED(in, {"mem_cluster_links", "0"});
+    put_u64(in, "mem_aof_buffer", wal_ring_used(in->c->ctx->root));
+    PUT_FIXED(in, {"mem_allocator", "skep-arena, jemalloc"}, {"active_defrag_running", "0"});
+    put_u64(in, "lazyfree_pending_objects", in->c->ctx->root->graveyard_keys + in->c->ctx->root->ndead_trees);
+    put_u64(in, "lazyfreed_objects", f->stats.lazyfreed);
     put_u64(in, "skep_arena_size", in->c->ctx->root->arena_bytes);
     put_u64(in, "skep_arena_used", f->arena_used);
     put_u64(in, "skep_arena_resident", f->arena_resident);
@@ -246,26 +280,6 @@ static void info_memory(struct info *in)
 }
 
 /* ---- persistence ---- */
-
-static const char *state_name(uint32_t state)
-{
-    static const char *const names[] = {"down", "starting", "running", "stopping", "dead"};
-    return state < ARRAY_LEN(names) ? names[state] : "?";
-}
-
-/* Those that work with the disk; a snapshotter and loaders are there only while there is something for them to do. */
-static void put_helpers(struct info *in)
-{
-    static const char *const names[] = {
-        [ROLE_WAL] = "log_writer", [ROLE_SNAP] = "snapshotter", [ROLE_LOADER] = "loader"};
-    for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++) {
-        const struct shm_slot *s = slot_at(i);
-        if (!slot_lives(s) || s->role >= ARRAY_LEN(names) || !names[s->role])
-            continue;
-        put(in, "%s%u:pid=%d,state=%s,restarts=%u,cpu_ms=%llu", names[s->role], s->index, s->pid,
-            state_name(s->state), s->restarts, (unsigned long long)((s->cpu_user_us + s->cpu_sys_us) / 1000));
-    }
-}
 
 /* There is no copy-on-write: what writers replace during a snapshot is handed over as it is. */
 static void put_snapshot(struct info *in, const struct shm_snap *s, int64_t now_ms)
@@ -378,7 +392,7 @@ static void info_persistence(struct info *in)
     put_writer(in, p);
     if (loading)
         put_loading(in, &p->load, now_ms);
-    put_helpers(in);
+    put_helpers(in, 1u << ROLE_WAL | 1u << ROLE_SNAP | 1u << ROLE_LOADER);
 }
 
 /* ---- stats ---- */
@@ -458,6 +472,21 @@ static void put_tracking(struct info *in)
     put_u64(in, "tracking_total_prefixes", prefixes);
 }
 
+/* Of all workers' loops: how often they turned, and how long they worked between two sleeps. */
+static void put_turns(struct info *in)
+{
+    const struct figures *f = &in->f;
+    uint64_t turns = f->per_second[METRIC_TURNS], us = f->per_second[METRIC_TURNS_US], commands_us = 0;
+    for (unsigned row = 0; row < command_rows_n; row++)
+        for (uint32_t i = 0; i < in->c->ctx->root->nslots; i++)
+            commands_us += stats_count(slot_at(i)) ? slot_at(i)->cmd[row].usec : 0;
+    put_u64(in, "eventloop_cycles", f->stats.turns);
+    put_u64(in, "eventloop_duration_sum", f->stats.turns_us);
+    put_u64(in, "eventloop_duration_cmd_sum", commands_us);
+    put_u64(in, "instantaneous_eventloop_cycles_per_sec", turns);
+    put_u64(in, "instantaneous_eventloop_duration_usec", turns ? us / turns : 0);
+}
+
 static void info_stats(struct info *in)
 {
     const struct shm_stats *s = &in->f.stats;
@@ -490,7 +519,10 @@ static void info_stats(struct info *in)
               {"reply_buffer_shrinks", "0"}, {"reply_buffer_expands", "0"});
     put_u64(in, "client_output_buffer_limit_disconnections", s->output_limit);
     put_u64(in, "client_query_buffer_limit_disconnections", s->query_limit);
+    put_turns(in);
     put_u64(in, "acl_access_denied_auth", s->auth_denied);
+    PUT_FIXED(in, {"acl_access_denied_cmd", "0"}, {"acl_access_denied_key", "0"},
+              {"acl_access_denied_channel", "0"});
     put_u64(in, "skep_parked_commands", s->parked);
     put_u64(in, "skep_slow_lane_commands", s->slow_lane);
     put_u64(in, "skep_oom_rejected", s->oom_rejected);

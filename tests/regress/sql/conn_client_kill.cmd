@@ -66,3 +66,10 @@ CLIENT KILL SKIPME no
 @expect-close
 @conn v5
 @expect-close
+# the first fault is told, also before a name without a value
+CLIENT KILL USER nobody ID
+CLIENT KILL ID x TYPE
+CLIENT KILL ID 0 TYPE
+CLIENT KILL TYPE nothing ID
+CLIENT KILL nothing 1 ID
+CLIENT KILL TYPE normal ID
