@@ -115,13 +115,17 @@ def check_length():
 
 
 def check_format():
-    for path in sources((".c", ".h")):
-        p = subprocess.run(
-            ["clang-format", "--dry-run", "-Werror", path], cwd=ROOT, capture_output=True, text=True, check=False
-        )
-        if p.returncode != 0:
-            first = p.stderr.splitlines()[0] if p.stderr else "clang-format failed"
-            yield first + " (style.py --fix mends it)"
+    done = subprocess.run(
+        ["clang-format", "--dry-run", "-Werror", *sources((".c", ".h"))], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    first = {}  # of each file
+    for line in done.stderr.splitlines():
+        if ": error: " in line:
+            first.setdefault(line.partition(":")[0], line)
+    if done.returncode and not first:
+        first[""] = "clang-format failed: " + done.stderr
+    for line in first.values():
+        yield line + " (style.py --fix mends it)"
 
 
 def check_words():
@@ -172,8 +176,7 @@ CHECKS = {name[6:]: f for name, f in list(globals().items()) if name.startswith(
 
 def main():
     if "--fix" in sys.argv[1:]:
-        for path in sources((".c", ".h")):
-            subprocess.run(["clang-format", "-i", path], cwd=ROOT, check=True)
+        subprocess.run(["clang-format", "-i", *sources((".c", ".h"))], cwd=ROOT, check=True)
         return
     faults = [fault for name in sys.argv[1:] or CHECKS for fault in CHECKS[name]()]
     for fault in faults:
