@@ -13,7 +13,7 @@ function(crash_test name seconds)
 endfunction()
 
 if(SKEP_DEBUG) # the named crash points are compiled into test builds alone
-  crash_test(crash_points 900)
+  crash_test(crash_points 1200)
 endif()
 crash_test(single_step 900)
 target_link_options(single_step PRIVATE -Wl,-z,now) # or the steps count the dynamic linker's work

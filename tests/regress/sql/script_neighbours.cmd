@@ -47,9 +47,9 @@ SET n:1 written
 @send EVAL "redis.call('get', 'n:3') redis.call('get', 'n:4') while true do end" 1 n:2
 @conn main
 @until -BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.
-GET n:3
-GET n:2
 GET n:4
+GET n:2
+GET n:3
 MGET n:1 n:5 n:6 n:7 n:8 n:9 n:10 n:11 n:12 n:13 n:14 n:15
 MSET n:5 five n:6 six fresh:1 1 fresh:2 2 fresh:3 3 fresh:4 4 fresh:5 5 fresh:6 6
 SCRIPT KILL
