@@ -51,7 +51,7 @@ class Connection:
         else:
             self.sock = socket.create_connection((host, port), READ_TIMEOUT_S)
             self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.buf = b""
+        self.buf = bytearray()  # grows in its place, also to megabytes
         self.pos = 0
 
     def close(self):
@@ -83,7 +83,7 @@ class Connection:
         if not data:
             raise Closed()
         if self.pos:
-            self.buf = self.buf[self.pos :]
+            del self.buf[: self.pos]
             self.pos = 0
         self.buf += data
 
@@ -91,7 +91,7 @@ class Connection:
         while True:
             end = self.buf.find(b"\r\n", self.pos)
             if end >= 0:
-                line = self.buf[self.pos : end]
+                line = bytes(self.buf[self.pos : end])
                 self.pos = end + 2
                 return line
             self._fill(deadline)
@@ -99,7 +99,7 @@ class Connection:
     def _bytes(self, n, deadline):
         while len(self.buf) - self.pos < n + 2:
             self._fill(deadline)
-        data = self.buf[self.pos : self.pos + n]
+        data = bytes(self.buf[self.pos : self.pos + n])
         if self.buf[self.pos + n : self.pos + n + 2] != b"\r\n":
             raise ValueError("a bulk string does not end in CRLF")
         self.pos += n + 2
@@ -136,8 +136,8 @@ class Connection:
 
     def read_rest(self, idle_s=0.3, limit_s=READ_TIMEOUT_S):
         """Everything that arrives until the peer closes or is idle: (bytes, closed)."""
-        out = self.buf[self.pos :]
-        self.buf, self.pos = b"", 0
+        out = bytes(self.buf[self.pos :])
+        self.buf, self.pos = bytearray(), 0
         end = time.monotonic() + limit_s
         wait = limit_s if not out else idle_s
         while time.monotonic() < end:
