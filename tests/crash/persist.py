@@ -270,6 +270,7 @@ def loading(start):
             expect(c, "-LOADING Redis is loading the dataset in memory", *argv)
         expect(c, "-ERR unknown command 'NOSUCH', with args beginning with: ", "NOSUCH")
         expect(c, '1) "hz"\n2) "10"', "CONFIG", "GET", "hz")
+        wait_for("the files have been looked at", lambda: info(c, "loading_total_bytes") != "0")
         for name, test in (("loading", "1".__eq__), ("loading_total_bytes", str(len(before)).__eq__),
                            ("loading_start_time", str.isdigit), ("loading_eta_seconds", str.isdigit),
                            ("loading_loaded_perc", lambda v: 0 <= float(v) <= 100)):  # fmt: skip
