@@ -45,6 +45,8 @@ enum control_ask {
     ASK_LISTEN,  /* port and bind stand changed in the configuration, not committed: listen there */
 };
 #define ANSWER_NOTICED "+noticed" /* to ASK_NOTICE */
+#define SAVE_SCHEDULE  1u         /* BGSAVE: if it cannot begin now, then later */
+#define SAVE_IN_EXEC   2u         /* BGSAVE, BGREWRITEAOF: later in any case, as in Redis */
 #define RELOAD_MERGE   1u
 #define RELOAD_NOFLUSH 2u
 #define RELOAD_NOSAVE  4u

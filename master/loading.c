@@ -272,8 +272,10 @@ void loading_again(struct master *m, const struct control_msg *msg)
 {
     struct durable *d = &m->durable;
     bool aof = msg->ask == ASK_LOADAOF;
-    if (d->step == LOADED && !d->again && !m->ending && aof && !m->cfg->appendonly) {
-        log_warning("DEBUG LOADAOF: there is no log (appendonly is no)");
+    bool fault = persist(m->root)->wal.fault;
+    if (d->step == LOADED && !d->again && !m->ending && aof && (fault || !m->cfg->appendonly)) {
+        log_warning("DEBUG LOADAOF: %s",
+                    fault ? "the log lacks what the disk refuses" : "there is no log (appendonly is no)");
         ask_reply(m, msg, "-ERR Error trying to load the AOF files");
         return;
     }

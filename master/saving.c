@@ -295,7 +295,7 @@ void bgsave_ask(struct master *m, const struct control_msg *msg)
     struct durable *d = &m->durable;
     if (d->why && snap(m)->kind == SNAP_RDB) {
         ask_reply(m, msg, "-ERR Background save already in progress");
-    } else if (d->why && msg->options) {
+    } else if (msg->options & SAVE_IN_EXEC || (d->why && msg->options)) {
         d->bgsave_scheduled = true;
         ask_reply(m, msg, "+Background saving scheduled");
     } else if (d->why) {
@@ -317,7 +317,7 @@ void rewrite_ask(struct master *m, const struct control_msg *msg)
         ask_reply(m, msg, "-ERR Background append only file rewriting already in progress");
     } else if (m->ending || d->step != LOADED) {
         ask_reply(m, msg, REWRITE_FAILED);
-    } else if (d->why) {
+    } else if (d->why || msg->options & SAVE_IN_EXEC) {
         p->rewrite_scheduled = 1;
         p->rewrite_failures = 0;
         ask_reply(m, msg, REWRITE_SOON);

@@ -142,6 +142,23 @@ def rename(start, shim):
         expect(s.connect(), '"2"', "GET", "a")
 
 
+def reload(start, shim):
+    """DEBUG LOADAOF while the log lacks something: nothing is thrown away."""
+    with start(shim, "--workers", "2", "--appendonly", "yes") as s:
+        c = s.connect()
+        counter = Counter(c, "n")
+        s.disk.fails("write,allocate skep-wal ENOSPC")
+        wait_for("writes are refused", lambda: not counter.step(), 30)
+        expect(c, "-ERR Error trying to load the AOF files", "DEBUG", "LOADAOF")
+        counter.check(c)
+        if counter.step():
+            raise Failure("a write is taken though the disk refuses it")
+        s.disk.works()
+        wait_for("writes are taken again", counter.step, 30)
+        expect(c, "+OK", "DEBUG", "LOADAOF")
+        counter.check(c)
+
+
 class Faulty(Lasting):
     def __init__(self, command, args):
         super().__init__(command, args[1:])
@@ -150,4 +167,4 @@ class Faulty(Lasting):
 
 
 if __name__ == "__main__":
-    sys.exit(main({f.__name__: f for f in (sync, full, base, rename)}, Faulty))
+    sys.exit(main({f.__name__: f for f in (sync, full, base, rename, reload)}, Faulty))

@@ -270,6 +270,7 @@ def loading(start):
             expect(c, "-LOADING Redis is loading the dataset in memory", *argv)
         expect(c, "-ERR unknown command 'NOSUCH', with args beginning with: ", "NOSUCH")
         expect(c, '1) "hz"\n2) "10"', "CONFIG", "GET", "hz")
+        wait_for("the files have been looked at", lambda: info(c, "loading_total_bytes") != "0")
         for name, test in (("loading", "1".__eq__), ("loading_total_bytes", str(len(before)).__eq__),
                            ("loading_start_time", str.isdigit), ("loading_eta_seconds", str.isdigit),
                            ("loading_loaded_perc", lambda v: 0 <= float(v) <= 100)):  # fmt: skip
@@ -627,13 +628,13 @@ def switched_whole(start):
     keys = ["k%d" % i for i in range(300)]
     block = b"".join(resp.encode(argv) for argv in [[b"MULTI"], *([b"INCR", k.encode()] for k in keys), [b"EXEC"]])
     with start("--workers", "2", "--appendonly", "no") as s:
-        for _ in range(6):
+        for _ in range(4):
             c, d = s.connect(), s.connect()
             expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
             wait_for("the log is on", lambda: info(c, "wal_state") == "on")
             d.send_raw(resp.encode([b"CLIENT", b"REPLY", b"OFF"]))
             before = int(c.command("GET", keys[0]).value or 0)
-            busy = threading.Thread(target=d.send_raw, args=(1000 * block + resp.encode([b"CLIENT", b"REPLY", b"ON"]),))
+            busy = threading.Thread(target=d.send_raw, args=(600 * block + resp.encode([b"CLIENT", b"REPLY", b"ON"]),))
             busy.start()
             wait_for("it works", lambda: int(c.command("GET", keys[0]).value or 0) > before + 50)
             expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")

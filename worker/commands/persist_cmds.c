@@ -73,12 +73,12 @@ void cmd_bgsave(struct call *c)
     if (c->argc > 1 && !schedule)
         reply_error(c->reply, ERR_SYNTAX);
     else
-        ask_and_reply(c, ASK_BGSAVE, schedule);
+        ask_and_reply(c, ASK_BGSAVE, (schedule ? SAVE_SCHEDULE : 0) | (c->in_exec ? SAVE_IN_EXEC : 0));
 }
 
 void cmd_bgrewriteaof(struct call *c)
 {
-    ask_and_reply(c, ASK_REWRITE, 0);
+    ask_and_reply(c, ASK_REWRITE, c->in_exec ? SAVE_IN_EXEC : 0);
 }
 
 void cmd_lastsave(struct call *c)
