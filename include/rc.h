@@ -21,6 +21,7 @@ enum rc {
     RC_IO,      /* a system call failed; errno says how */
     RC_DEFER,   /* not here: the slow lane must run it */
     RC_AWAIT,   /* the master was asked: when it has answered, the command is run again */
+    RC_ENDING,  /* the server shuts down, and does not wait for this */
 };
 
 __attribute__((noreturn, cold, format(printf, 4, 5))) void

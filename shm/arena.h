@@ -32,7 +32,7 @@ static inline shm_ref shm_ref_of(const void *p)
 
 #define SHM_MAGIC 0x31304150454b5330ull
 #ifndef SHM_LAYOUT /* a test builds a binary with another one */
-#define SHM_LAYOUT 2u
+#define SHM_LAYOUT 3u
 #endif
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
@@ -178,7 +178,7 @@ struct shm_ctx {
     void (*gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key);
     /* Likewise of a hash that has lost fields; emptied: and itself, with them. */
     void (*fields_gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied);
-    uint32_t held_by;       /* slot + 1 of who held the latch that was not had last */
+    uint32_t held_by;       /* slot + 1 of who held the latch that was not had last, or kept the gate open */
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 

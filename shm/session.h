@@ -56,10 +56,11 @@ struct shm_session {
     shm_ref waiters;     /* what it waits for (shm/waiters.h); 0: nothing */
     int64_t block_until; /* then: on the monotonic clock, INT64_MAX for ever */
     uint32_t wait_type,
-        unblock;       /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
-    uint32_t subs[3];  /* subscriptions by enum topic_kind */
-    uint64_t redirect; /* with SESSION_F_TRACKING: the client that gets its invalidations; 0: itself */
-    uint32_t last_cmd; /* command row + 1 */
+        unblock;          /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
+    uint32_t subs[3];     /* subscriptions by enum topic_kind */
+    uint64_t lane_ticket; /* its request for the slow lane: worker/dispatch/lane.h */
+    uint64_t redirect;    /* with SESSION_F_TRACKING: the client that gets its invalidations; 0: itself */
+    uint32_t last_cmd;    /* command row + 1 */
     uint32_t lib_len;
     shm_ref parcel; /* MOVING: what the next owner needs (unparsed and unsent bytes, ...) */
     uint64_t parcel_bytes;

@@ -89,6 +89,7 @@ bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
             continue;
         }
         if (mono_us() > until) {
+            ctx->held_by = i + 1;
             gate_open(ctx);
             return false;
         }

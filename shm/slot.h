@@ -219,7 +219,7 @@ struct shm_slot {
     uint32_t restarts;
     uint32_t stop; /* set by the master: finish, hand over, leave */
     uint64_t heartbeat_ms;
-    uint64_t busy_since_ms;            /* 0: waiting for events */
+    uint64_t busy_since_ms;            /* 0: waiting for events; a lane: for requests */
     uint64_t script_since_ms;          /* a lane: since when it runs a script; 0: it does not */
     uint32_t script_kind, script_kill; /* worker/dispatch/busy.h; 0, or which one is to end */
     uint64_t lua_bytes;                /* of its Lua states */

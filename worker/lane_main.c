@@ -32,7 +32,10 @@ command_fn cmd_exec;
 #define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
 #define BURY_BATCHES      10u
 #define BURY_LEAVES       500u
-#define STARVED_MS        1000 /* memory that others free meanwhile will do */
+#define TRIES             4000u /* of a command that does not get its keys or the gate */
+#define NAP_NS            300000
+#define SCRIPT_NAP_NS     10000000 /* a try to close the gate holds everybody up for a millisecond */
+#define STARVED_MS        1000     /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
 
@@ -43,6 +46,7 @@ struct job { /* a reply on its way */
     uint64_t need; /* the log's position that the reply tells of */
     size_t at;
     unsigned on_way;
+    bool again;         /* there is none: another lane is to run the request */
     int64_t starved_ms; /* since when there is no memory for the next piece; 0: there is */
     struct job *next;
 };
@@ -69,41 +73,53 @@ static void free_graveyard(struct shm_ctx *ctx)
         ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
 }
 
+/* Whether to try again, after a while. A script that is in the way is waited for until it counts as too long; where this
+ * lane is to end meanwhile, another one waits. */
+static bool goes_on(struct call *c, unsigned *tries, enum rc *rc)
+{
+    enum lane_load in_the_way = busy_holder(c->ctx, c->cfg);
+    struct timespec nap = {0, in_the_way == LANE_SCRIPTS ? SCRIPT_NAP_NS : NAP_NS};
+    if (in_the_way == LANE_OVER || *tries == TRIES)
+        return false;
+    if (in_the_way != LANE_SCRIPTS)
+        ++*tries;
+    else if (c->ctx->slot->state == SLOT_STOPPING)
+        *rc = RC_AWAIT;
+    c->ctx->held_by = 0;
+    nanosleep(&nap, NULL);
+    c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
+    return *rc == RC_BUSY;
+}
+
 /* The gate opens again after a millisecond when somebody stays inside, so this may take several tries. */
 static enum rc run_gated(struct call *c)
 {
-    for (unsigned tries = 0; tries < 2000; tries++) {
-        if (gate_close(c->ctx, 1000)) {
-            c->w->gated = true;
-            enum rc rc = call_run(c);
-            c->w->gated = false;
-            gate_open(c->ctx);
-            if (!rc && c->free_first)
-                free_graveyard(c->ctx);
-            if (rc != RC_BUSY)
-                return rc;
-        }
-        struct timespec nap = {0, 500000};
-        nanosleep(&nap, NULL);
-        c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
-    }
-    return RC_BUSY;
+    enum rc rc = RC_BUSY;
+    unsigned tries = 0;
+    do {
+        if (!gate_close(c->ctx, 1000))
+            continue;
+        c->w->gated = true;
+        rc = call_run(c);
+        c->w->gated = false;
+        gate_open(c->ctx);
+        if (!rc && c->free_first)
+            free_graveyard(c->ctx);
+    } while (rc == RC_BUSY && goes_on(c, &tries, &rc));
+    return rc;
 }
 
 static enum rc run_patiently(struct call *c)
 {
     enum rc rc = RC_BUSY;
-    for (unsigned tries = 0; tries < 5000 && rc == RC_BUSY && !c->w->wants_gate; tries++) {
-        if (batch_enter(c->ctx)) {
-            rc = call_run(c);
-            batch_leave(c->ctx);
-            retire_reclaim(c->ctx);
-        }
-        if (rc == RC_BUSY) {
-            struct timespec nap = {0, 200000};
-            nanosleep(&nap, NULL);
-        }
-    }
+    unsigned tries = 0;
+    do {
+        if (!batch_enter(c->ctx))
+            continue;
+        rc = call_run(c);
+        batch_leave(c->ctx);
+        retire_reclaim(c->ctx);
+    } while (rc == RC_BUSY && !c->w->wants_gate && goes_on(c, &tries, &rc));
     return rc;
 }
 
@@ -119,27 +135,32 @@ static void build_ahead(const struct call *c)
         (void)string_build(c->ctx, longest);
 }
 
-static void run_call(struct lane *l, struct call *c)
+/* RC_AWAIT: nothing was done, since this lane is to end; another one runs it. Of what came in pieces its worker has kept
+ * scripts only. */
+static enum rc run_call(struct lane *l, struct call *c, bool pieces)
 {
     stats_sync(c->ctx);
     uint64_t from = tick_now();
     size_t mark = c->reply->len;
     c->cmd = command_find(c->argv[0]);
     c->cmd = c->cmd ? command_row(c->cmd, c->argv, c->argc) : NULL;
-    CHECK(c->cmd && c->cmd->run);     /* the worker has looked it up before */
-    l->w.ctx.slot->busy_since_ms = 0; /* long work is what it is for: the watchdog does not count it */
+    CHECK(c->cmd && c->cmd->run); /* the worker has looked it up before */
     build_ahead(c);
     bool gate = c->cmd->flags & F_GATE || (c->cmd->run == cmd_exec && multi_packed_gate(c->argv[1]));
     l->w.wants_gate = false;
+    c->ctx->held_by = 0;
     enum rc rc = gate ? run_gated(c) : run_patiently(c);
     if (rc == RC_BUSY && l->w.wants_gate)
         rc = run_gated(c);
     string_build_end(c->ctx);
+    if (rc == RC_AWAIT && (!pieces || c->cmd->flags & F_SCRIPT))
+        return rc;
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);
     else if (rc == RC_BUSY && busy_words(c->ctx, c->cfg))
-        reply_error(c->reply, busy_words(c->ctx, c->cfg));
-    else if (rc == RC_BUSY)
+        reply_errorf(c->reply, "%s%s", c->cmd->run == cmd_exec ? ERR_EXEC_FOR : "",
+                     busy_words(c->ctx, c->cfg));
+    else if (rc == RC_BUSY || rc == RC_AWAIT)
         reply_error(c->reply, "ERR the keys stayed locked for too long, nothing was done");
     else
         CHECK(rc == RC_OK);
@@ -147,6 +168,7 @@ static void run_call(struct lane *l, struct call *c)
     stats_command(c, ticks_to_us(tick_now() - from), failed);
     if (failed)
         stats_error(c->ctx, c->reply->buf + mark, c->reply->len - mark);
+    return RC_OK;
 }
 
 /* FLUSHALL and the like: who caches hears of it now, not at his next tick. */
@@ -165,6 +187,9 @@ static void wake_trackers(struct lane *l)
 static void run_args(struct lane *l, uint32_t from, const struct lane_request *rq, struct bytes *argv,
                      int argc)
 {
+    struct shm_session *s = session_at(rq->session);
+    if (!lane_take(s, rq, l->w.ctx.slot->generation))
+        return; /* its client has gone, or is served by another lane */
     struct job *j = calloc(1, sizeof(*j));
     CHECK(j);
     *j = (struct job){.serial = rq->serial,
@@ -172,17 +197,17 @@ static void run_args(struct lane *l, uint32_t from, const struct lane_request *r
                       .session = rq->session,
                       .slot = from,
                       .generation = slot_at(from)->generation};
-    struct shm_session *s = session_at(rq->session);
     j->reply.resp = s->resp;
     l->w.now_ms = wall_ms();
     worker_clock(&l->w);
     struct call c = worker_call(&l->w, s, argv, argc);
     c.reply = &j->reply;
     c.in_lane = true;
-    if (__atomic_load_n(&s->id, __ATOMIC_ACQUIRE) == rq->session_id)
-        run_call(l, &c);
-    else /* its client has gone, and the place, with another database, is somebody else's */
-        j->reply.len = 0;
+    l->w.serving = rq->serial;
+    l->w.ctx.slot->busy_since_ms =
+        (uint64_t)mono_ms(); /* the watchdog does not count it: long work is what it is for */
+    j->again = run_call(l, &c, !rq->argc) == RC_AWAIT;
+    l->w.ctx.slot->busy_since_ms = 0;
     wake_trackers(l);
     post_send(&l->w); /* before the reply: who has it may rely on the messages */
     j->need = c.need;
@@ -254,20 +279,25 @@ static enum rc send_piece(struct lane *l, struct job *j)
     return rc;
 }
 
-/* True: the worker was told that there will be no more. */
-static bool starve(struct lane *l, struct job *j)
+/* True: the worker was told that there will be no more, and why. */
+static bool say_last(struct lane *l, struct job *j, uint32_t why)
 {
-    int64_t now = mono_ms();
-    struct mail m = {.kind = MAIL_CHUNK, .arg = LANE_STARVED, .x = j->serial, .y = j->session_id};
+    struct mail m = {.kind = MAIL_CHUNK, .arg = why, .x = j->serial, .y = j->session_id};
     bool wake = false;
     m.spare = j->session;
-    if (!j->starved_ms)
-        j->starved_ms = now;
-    if (now - j->starved_ms < STARVED_MS || mail_send(&l->w.ctx, j->slot, &m, NULL, &wake))
+    if (mail_send(&l->w.ctx, j->slot, &m, NULL, &wake))
         return false;
     if (wake)
         worker_wake(&l->w, j->slot);
     return true;
+}
+
+static bool starve(struct lane *l, struct job *j)
+{
+    int64_t now = mono_ms();
+    if (!j->starved_ms)
+        j->starved_ms = now;
+    return now - j->starved_ms >= STARVED_MS && say_last(l, j, LANE_STARVED);
 }
 
 /* True: the job is done. */
@@ -275,6 +305,8 @@ static bool pump(struct lane *l, struct job *j)
 {
     if (slot_at(j->slot)->generation != j->generation)
         return true; /* the worker has died, and its client with it */
+    if (j->again)
+        return say_last(l, j, LANE_AGAIN);
     while (j->at <= j->reply.len && j->on_way < LANE_WINDOW) {
         enum rc rc = send_piece(l, j);
         if (rc)

@@ -36,6 +36,7 @@ struct worker {
     bool stop_asked;               /* the slow lane is to end */
     struct post *post;             /* net/post.c: messages of this turn; NULL: there were none yet */
     struct engines *engines;       /* worker/script: Lua states; NULL: no script has run yet */
+    uint64_t serving;              /* the serial of what this lane runs */
     bool gated;                    /* this lane has closed the gate for what it runs */
     bool wants_gate;               /* what it ran came back because it must be closed */
     struct reply changes;          /* net/changes.c: keys that were read and changed, not told yet */

@@ -27,6 +27,11 @@ static uint64_t hash_of(const struct hmap *m, struct bytes key)
     return siphash13(m->tree.tx->ctx->root->seed, key.p, key.n);
 }
 
+uint64_t hmap_place_of(const struct hmap *m, struct bytes key)
+{
+    return hash_of(m, key);
+}
+
 static inline uint32_t *slot_of(const struct shm_node *leaf, unsigned i)
 {
     return (uint32_t *)(uintptr_t)((const char *)leaf + leaf->room) - 1 - i;

@@ -42,6 +42,8 @@ enum rc hmap_put_until(struct hmap *m, struct hmap_place *at, struct bytes key, 
 enum rc hmap_set_until(struct hmap *m, struct hmap_place *at, int64_t until_ms);
 /* Removes the key that was just found. */
 enum rc hmap_del(struct hmap *m, struct hmap_place *at);
+/* Where the key stands, or would, in the order of the leaves. */
+uint64_t hmap_place_of(const struct hmap *m, struct bytes key);
 /* For tree_shed: frees the blocks of the leaf's items. */
 enum rc hmap_leaf_free(struct tree *t, struct shm_node *leaf);
 /* Item number i of the path's leaf (i < leaf->n). The order has no meaning. */

@@ -90,6 +90,13 @@ static struct bytes map_key(const struct tx *tx, struct bytes member, struct map
     return (struct bytes){(const char *)k, sizeof(*k)};
 }
 
+uint64_t zset_map_place(const struct zset *z, struct bytes member)
+{
+    struct hmap map = {z->map, true};
+    struct map_key k;
+    return hmap_place_of(&map, map_key(z->map.tx, member, &k));
+}
+
 /* The map's key may be another member's: only the order tree has the names. */
 static bool find_mapped(const struct zset *z, struct bytes member, struct hmap_place *m,
                         struct zset_place *at, bool *taken)

@@ -57,6 +57,17 @@ void zset_pairs(const struct zset *z, struct zset_pair *out);
 /* By score, then by member: for qsort. */
 int zset_pair_order(const void *a, const void *b);
 
+/* Calls fn for members of a set that has a map, from a cursor on (0: the first), until count of them or more have been shown;
+ * the cursor becomes the one that goes on, 0 at the end. Whatever is in the set from the first call to the last is shown. Where
+ * many members share their scores more are shown at once, so that all calls together look at each member some 64 times.
+ * False: most members are not enough to look at; nothing was shown. */
+uint64_t zset_map_place(const struct zset *z, struct bytes member); /* in hash order */
+struct zset_scan {
+    uint64_t cursor, count, most;
+};
+typedef void zset_scan_fn(void *arg, const struct zset_pair *pair);
+bool zset_scan(const struct zset *z, struct zset_scan *s, zset_scan_fn *fn, void *arg);
+
 /* ---- changing ---- */
 
 struct zset_limits { /* of the listpack encoding, and the clock of new entries */

@@ -191,6 +191,41 @@ def fill(c, n=2000):
         c.read()
 
 
+def told(program, *_):
+    """With appendfsync always nobody reads what is not on disk: nor through the keys that SORT's patterns name."""
+    from crowd import children_of
+    sort = ["SORT", "list", "BY", "nosort", "GET", "k*"]
+    readers = {"SORT": [sort], "EXEC": [["MULTI"], sort, ["EXEC"]],
+               "a script": [["EVAL", "return redis.call('sort', 'list', 'by', 'nosort', 'get', 'k*')", "0"]],
+               "a script in EXEC": [["MULTI"], ["EVAL", "return redis.call('sort', 'list', 'by', 'nosort', 'get', 'k*')", "0"], ["EXEC"]]}
+    with Skep(program, "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
+        c = s.start()
+        c.command("RPUSH", "list", "1")
+        writer = [pid for pid, title in children_of(s.server.proc.pid).items() if "log writer" in title]
+        expect("the log's writer", 1, len(writer))
+        os.kill(writer[0], signal.SIGSTOP)
+        c.send([b"SET", b"k1", b"new"])
+        time.sleep(0.3)
+        asked = {}
+        for what, commands in readers.items():
+            asked[what] = resp.Connection(port=s.server.port)
+            for words in commands:
+                asked[what].send([w.encode() for w in words])
+        for what, r in asked.items():
+            for _ in readers[what][:-1]:
+                r.read(10)
+            try:
+                raise Failed("%s was told %r before it was on disk" % (what, r.read(0.3).value))
+            except resp.Timeout:
+                pass
+        os.kill(writer[0], signal.SIGCONT)
+        expect("SET", b"OK", c.read(10).value)
+        for what, r in asked.items():
+            answer = r.read(10).value
+            expect(what, b"new", (answer[0].value[0] if "EXEC" in what else answer[0]).value)
+        s.end()
+
+
 def imported(program, *_):
     """Redis's files become a log of our own: the next start needs them no more."""
     tail = command("SET", "aof", 1) + command("INCR", "aof")
@@ -298,7 +333,7 @@ def written(program, *_):
             s.end()
 
 
-SCENARIOS = {s.__name__: s for s in (acknowledged, imported, reloaded, refused, everysec, written)}
+SCENARIOS = {s.__name__: s for s in (acknowledged, told, imported, reloaded, refused, everysec, written)}
 
 if __name__ == "__main__":
     main(SCENARIOS, sys.argv)

@@ -115,6 +115,7 @@ def long(program, *_):
         expect("other keys that are answered for", 2000, answered)
         expect("a command of the slow lane", 2001, len(c.command("KEYS", "*").value))
         expect("another script of the slow lane", b"4", c.command("EVAL", "for i = 1, 1e6 do end return 4", "0").value)
+        expect("all databases", b"BUSY", c.command("FLUSHALL").value.split()[0])
         expect("what has written", b"UNKILLABLE", c.command("SCRIPT", "KILL").value.split()[0])
         os.kill(busy_lane(s), signal.SIGKILL)
         answer = endless.read()
@@ -129,6 +130,182 @@ def long(program, *_):
         expect("what it did", b"1", answer.value)
         check_arena(c)
         s.end()
+
+
+ENDLESS = (b"while true do end", b"0")  # without a key: one that shares its bucket would wait for it
+LONG = b"for i = 1, 1e6 do end return 4"
+
+
+def evals(s, *calls):
+    """A connection for each script, which is sent and not waited for."""
+    asked = [resp.Connection(port=s.server.port) for _ in calls]
+    for c, words in zip(asked, calls):
+        c.send([b"EVAL"] + list(words))
+    return asked
+
+
+def wait_until(what, done, seconds=30):
+    end = time.monotonic() + seconds
+    while not done():
+        if time.monotonic() > end:
+            raise Failed(what)
+        time.sleep(0.02)
+
+
+def lanes(s):
+    return [pid for pid, title in children_of(s.server.proc.pid).items() if "slow lane" in title]
+
+
+def beside(program, *_):
+    """What was given to a lane that then began a script without end is taken back, and run by the other one."""
+    with Skep(program, "--workers", "1", "--slow-lanes", "2", "--busy-reply-threshold", "600000", "--worker-watchdog-ms", "60000") as s:
+        c = s.start()
+        expect("a long script, which is known to be long now", 4, int(c.command("EVAL", LONG, "0").value))
+        c.command("SET", "k", "1")
+        for pid in lanes(s):
+            os.kill(pid, signal.SIGSTOP)
+        asked = evals(s, *[ENDLESS] + [(LONG, b"0")] * 8)
+        c.send([b"MULTI"])
+        c.send([b"EVAL", LONG, b"0"])
+        c.send([b"EXEC"])
+        values = [resp.Connection(port=s.server.port) for _ in range(4)]
+        for i, v in enumerate(values):
+            v.send([b"SET", b"v%d" % i, b"v" * 3000000])
+        time.sleep(0.5)
+        for pid in lanes(s):
+            os.kill(pid, signal.SIGCONT)
+        for each in asked[1:]:
+            expect("a script beside it", 4, int(each.read(30).value))
+        for v in values:
+            expect("a long value beside it", b"OK", v.read(30).value)
+        expect("a transaction beside it", [b"4"], [v.value for v in [c.read(30) for _ in range(3)][2].value])
+        expect("the end of the endless one", b"OK", c.command("SCRIPT", "KILL").value)
+        expect("its error", True, b"Script killed by user" in asked[0].read(30).value)
+        check_arena(c)
+        s.end()
+
+
+def untaken(program, *_):
+    """What a lane had not begun with as it died is run by another one: its client learns of nothing."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--worker-watchdog-ms", "60000") as s:
+        c = s.start()
+        expect("a long script, which is known to be long now", 4, int(c.command("EVAL", LONG, "0").value))
+        for pid in lanes(s):
+            os.kill(pid, signal.SIGSTOP)
+        asked = evals(s, *[(b"redis.call('incr', 'n') " + LONG, b"0")] * 8)
+        value = resp.Connection(port=s.server.port)
+        value.send([b"SET", b"v", b"v" * 3000000])
+        time.sleep(0.5)
+        for pid in lanes(s):
+            os.kill(pid, signal.SIGKILL)
+        for each in asked:
+            expect("a script", b"4", each.read(30).value)
+        expect("a long value", b"OK", value.read(30).value)
+        expect("how often they have run", b"8", c.command("GET", "n").value)
+        check_arena(c)
+        s.end()
+
+
+def taken(program, *_):
+    """Scripts without end in all lanes: what needs a lane is answered with -BUSY, and all of them can be killed."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "300") as s:
+        c = s.start()
+        c.command("MSET", "a", "1", "b", "1", "other", "1")
+        asked = evals(s, ENDLESS, ENDLESS)
+        time.sleep(0.1)
+        waiting = evals(s, (LONG, b"0"))[0]
+        wait_until("nobody was told that scripts are busy", lambda: c.command("KEYS", "*").kind == "error")
+        if waiting.read(30).value.split()[0] not in (b"BUSY", b"4"):
+            raise Failed("what has waited for a lane got something else")
+        expect("keys", b"BUSY", c.command("KEYS", "*").value.split()[0])
+        expect("a long value", b"BUSY", c.command("SET", "long", "x" * 3000000).value.split()[0])
+        expect("another script", b"BUSY", c.command("EVAL", LONG, "0").value.split()[0])
+        c.command("MULTI")
+        c.command("KEYS", "*")
+        expect("a transaction", b"EXECABORT Transaction discarded because of: BUSY", c.command("EXEC").value[:48])
+        expect("after it", "error", c.command("EXEC").kind)
+        expect("others' keys", b"1", c.command("GET", "other").value)
+        expect("the kill", b"OK", c.command("SCRIPT", "KILL").value)
+        for each in asked:
+            expect("its error", True, b"Script killed by user" in each.read(30).value)
+        expect("another kill", b"NOTBUSY", c.command("SCRIPT", "KILL").value.split()[0])
+        expect("another script", 4, int(c.command("EVAL", LONG, "0").value))
+        expect("all keys", 3, len(c.command("KEYS", "*").value))
+        check_arena(c)
+        s.end()
+
+
+def patient(program, *_):
+    """What a script is in the way of waits for it, whatever it is, as long as the script is not said to be too long."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "6", "--busy-reply-threshold", "600000") as s:
+        c = s.start()
+        c.command("MSET", "a", "1", "b", "1")
+        script = evals(s, (b"redis.call('incr', KEYS[1]) while tonumber(redis.call('time')[1]) < %d do end"
+                           b" return redis.call('incr', KEYS[1])" % (time.time() + 5), b"1", b"a"))[0]
+        time.sleep(0.3)
+        waiting = [resp.Connection(port=s.server.port) for _ in range(4)]
+        waiting[0].send([b"KEYS", b"*"])
+        waiting[1].send([b"SORT", b"b", b"BY", b"nosort", b"GET", b"a"])
+        waiting[2].send([b"EVAL", LONG + b" + redis.call('get', KEYS[1])", b"1", b"a"])
+        waiting[3].send([b"DEBUG", b"ARENA", b"CHECK"])
+        expect("the script", b"3", script.read(30).value)
+        for what, kind, w in zip(("KEYS", "SORT", "another script", "the check"), ("array", "error", "int", "status"), waiting):
+            expect(what, kind, w.read(30).kind)
+        c.command("FLUSHALL")
+        s.end()
+
+
+def spared(program, *_):
+    """SCRIPT KILL ends those that have taken too long, and not one that has just begun."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "1500") as s:
+        c = s.start()
+        old = evals(s, ENDLESS)[0]
+        time.sleep(2)
+        young = evals(s, ENDLESS)[0]
+        time.sleep(0.3)
+        expect("the first kill", b"OK", c.command("SCRIPT", "KILL").value)
+        expect("the old one", True, b"Script killed by user" in old.read(30).value)
+        expect("the second kill", b"OK", c.command("SCRIPT", "KILL").value)
+        expect("the young one", True, b"Script killed by user" in young.read(30).value)
+        check_arena(c)
+        s.end()
+
+
+def rolled(program, *_):
+    """A lane that is replaced gives a long script back, whatever it has written: another one runs it from its beginning."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2") as s:
+        c = s.start()
+        until = (b"redis.call('incr', KEYS[1]) while tonumber(redis.call('time')[1]) < %d do end return redis.call('get', KEYS[1])"
+                 % (time.time() + 6))
+        endless = evals(s, ENDLESS)[0]
+        other = resp.Connection(port=s.server.port)
+        for words in ([b"MULTI"], [b"INCR", b"m"], [b"EVAL", until, b"1", b"m"], [b"EXEC"]):
+            other.send(words)
+        time.sleep(0.3)
+        renew(s.server.proc.pid)
+        answers = [other.read(40) for _ in range(4)]
+        if answers[3].kind != "array":
+            raise Failed("the transaction got %r" % answers[3].value)
+        expect("the transaction", [b"1", b"2"], [v.value for v in answers[3].value])
+        wait_until("the endless one is not there any more", lambda: c.command("SCRIPT", "KILL").value == b"OK")
+        expect("the endless one, which went on", True, b"Script killed by user" in endless.read(30).value)
+        expect("what it has done", b"2", c.command("GET", "m").value)
+        check_arena(c)
+        s.end()
+
+
+def ended_within(program, *_):
+    """The end of the server tells EXEC that its script was undone: no null, which would mean that a watched key has changed."""
+    with Skep(program, "--save", "100 1") as s:
+        c = s.start()
+        other = resp.Connection(port=s.server.port)
+        for words in ([b"MULTI"], [b"EVAL", b"redis.call('incr', 'k') while true do end", b"0"], [b"EXEC"]):
+            other.send(words)
+        time.sleep(0.3)
+        c.send([b"SHUTDOWN"])
+        answer = [other.read(30) for _ in range(3)][2]
+        expect("EXEC", b"EXECABORT", (answer.value or b"null").split()[0])
+        s.server.proc.wait(30)
 
 
 def ended(program, *_):
@@ -186,4 +363,5 @@ def many(program, *_):
 
 
 if __name__ == "__main__":
-    sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many, "ended": ended}, sys.argv))
+    sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many, "ended": ended, "beside": beside, "taken": taken,
+                   "spared": spared, "untaken": untaken, "patient": patient, "rolled": rolled, "ended_within": ended_within}, sys.argv))

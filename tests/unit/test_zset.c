@@ -168,6 +168,97 @@ static void run_limits(struct zset_limits l)
     arena_sound();
 }
 
+/* ---- scanning ---- */
+
+#define SCANNED 6000u /* of them the even ones stay; the odd ones come and go, and all change their scores */
+
+static unsigned char seen[SCANNED];
+
+static struct bytes scan_name(unsigned i)
+{
+    static char buf[16];
+    return (struct bytes){buf, (size_t)sprintf(buf, "%05u", i)};
+}
+
+static void note(void *arg, const struct zset_pair *p)
+{
+    unsigned n = 0;
+    for (unsigned i = 0; i < p->member.n; i++)
+        n = n * 10 + (unsigned)(p->member.p[i] - '0');
+    ++*(unsigned *)arg;
+    seen[n] = 1;
+}
+
+static void stir(struct tx *tx, struct key_ref *k, unsigned scores, unsigned n)
+{
+    const struct zset_limits l = {0, 0, 1};
+    bool found;
+    for (; n; n--) {
+        unsigned i = (unsigned)chance(SCANNED);
+        struct zset_add a = {.member = scan_name(i), .score = (double)chance(scores)};
+        if (i % 2 && chance(2))
+            CHECK(!zset_remove(tx, k, a.member, &found));
+        else
+            CHECK(!zset_add(tx, k, &l, &a));
+    }
+}
+
+/* Changes between the calls; returns how many calls there were. */
+static unsigned scan_through(unsigned scores, uint64_t count, unsigned most_shown)
+{
+    struct zset_scan s = {.count = count, .most = UINT64_MAX};
+    unsigned calls = 0;
+    memset(seen, 0, sizeof(seen));
+    do {
+        struct tx tx;
+        struct key_ref k = ref();
+        struct zset z;
+        unsigned shown = 0;
+        tx_begin(&tx, &ctx);
+        CHECK(!key_latch(&tx, &k));
+        zset_open(&tx, key_entry(&k), &z);
+        CHECK(zset_scan(&z, &s, note, &shown));
+        CHECKF(shown <= most_shown && (shown >= count || !s.cursor) && s.cursor < 1ull << 53, "%u shown",
+               shown);
+        if (calls++ % 4 == 0)
+            stir(&tx, &k, scores, 50);
+        tx_commit(&tx);
+    } while (s.cursor);
+    for (unsigned i = 0; i < SCANNED; i += 2)
+        CHECKF(seen[i], "%u was passed over", i);
+    return calls;
+}
+
+static void run_scan(unsigned scores, unsigned most_shown)
+{
+    const struct zset_limits l = {0, 0, 1};
+    struct tx tx;
+    struct key_ref k = ref();
+    unsigned shown = 0;
+    tx_begin(&tx, &ctx);
+    CHECK(!key_latch(&tx, &k));
+    for (unsigned i = 0; i < SCANNED; i++) {
+        struct zset_add a = {.member = scan_name(i), .score = (double)chance(scores)};
+        CHECK(!zset_add(&tx, &k, &l, &a));
+    }
+    tx_commit(&tx);
+    scan_through(scores, 10, most_shown);
+    scan_through(scores, 500, most_shown + 500);
+    CHECK(scan_through(scores, SCANNED, SCANNED) == 1);
+    k = ref();
+    tx_begin(&tx, &ctx);
+    CHECK(!key_latch(&tx, &k));
+    struct zset z;
+    struct zset_scan few = {.count = 10, .most = 9};
+    zset_open(&tx, key_entry(&k), &z);
+    CHECK(!zset_scan(&z, &few, note, &shown) && !shown && !few.cursor);
+    CHECK(!key_del(&tx, &k, false));
+    tx_commit(&tx);
+    while (trees_step(&ctx, 100))
+        ;
+    arena_sound();
+}
+
 int main(void)
 {
     arena_begin(64);
@@ -175,5 +266,8 @@ int main(void)
     run_limits((struct zset_limits){10000, 10000, 1});
     run_limits((struct zset_limits){0, 64, 1});
     run_limits((struct zset_limits){20, 2000, 1});
+    run_scan(1000000000, 200); /* few leaves */
+    run_scan(80, 300);
+    run_scan(1, 300);
     return 0;
 }

@@ -59,6 +59,8 @@ static bool tell_failure(struct call *c, enum rc rc)
         reply_null_array(c->reply);
     else if (rc == RC_NOMEM || rc == RC_RANGE)
         reply_error(c->reply, rc == RC_NOMEM ? ERR_EXEC_OOM : ERR_EXEC_RANGE);
+    else if (rc == RC_ENDING)
+        reply_error(c->reply, ERR_EXEC_END);
     else
         call_fail(c, rc);
     return !c->rc;

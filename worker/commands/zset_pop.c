@@ -252,67 +252,70 @@ void cmd_zrandmember(struct call *c)
 
 /* ---- ZSCAN ---- */
 
-/* A cursor is a place among the members' hashes (48 bits of them), so that members which come, go or change their score
- * do not move the others past it. Only the order tree has the names: each call walks all of it, and shows at least a 64th
- * of the set, so that a whole scan is at most 64 walks. */
-#define SCAN_BITS  48u
-#define SCAN_CALLS 64u
-
 struct scan {
-    struct call *c;
-    struct scan_args args;
-    uint64_t from, to, shown;
+    struct reply *r;
+    struct bytes pattern; /* p NULL: every member */
+    uint64_t shown;
 };
 
-static void scan_put(struct scan *s, const struct zset_pair *p)
+static void scan_put(void *arg, const struct zset_pair *p)
 {
+    struct scan *s = arg;
     char digits[NUMBER_DOUBLE_MAX];
-    if (s->args.pattern.p && !glob_match(s->args.pattern, p->member, false))
+    if (s->pattern.p && !glob_match(s->pattern, p->member, false))
         return;
-    reply_bulk(s->c->reply, p->member.p, p->member.n);
-    reply_bulk(s->c->reply, digits, number_from_double(digits, p->score));
+    reply_bulk(s->r, p->member.p, p->member.n);
+    reply_bulk(s->r, digits, number_from_double(digits, p->score));
     s->shown += 2;
 }
 
-/* The cursor behind which about count further members lie. */
-static uint64_t scan_end(const struct scan *s, uint64_t n)
-{
-    uint64_t count = (uint64_t)s->args.count, all = 1ull << SCAN_BITS;
-    count = count < n / SCAN_CALLS ? n / SCAN_CALLS : count;
-    if (count >= n)
-        return all;
-    uint64_t width = (uint64_t)((double)all * ((double)count / (double)n)) + 1;
-    return s->from + width < all ? s->from + width : all;
-}
-
-static void scan_some(struct scan *s, const struct zset *z)
+/* Whatever the cursor. */
+static void scan_all(const struct zset *z, struct scan *s)
 {
     struct zset_place at;
-    if (z->n <= (uint64_t)s->args.count && !s->from)
-        s->to = 1ull << SCAN_BITS;
     for (bool more = zset_at(z, 0, &at); more; more = zset_next(&at)) {
         struct zset_pair p = zset_pair(&at);
-        uint64_t place = z->map.root ? key_hash(s->c->ctx->root, p.member) >> (64 - SCAN_BITS) : s->from;
-        if (place >= s->from && place < s->to)
-            scan_put(s, &p);
+        scan_put(s, &p);
     }
+}
+
+/* False: the slow lane has the time. The cursor stands first in the reply, and is known last: the scan writes to a reply of
+ * its own. */
+static bool scan(struct call *c, const struct zset *z, struct zset_scan *at, struct scan *s)
+{
+    if (!z->map.root && z->n > ZSET_LONG && call_defer(c))
+        return false;
+    if (!z->map.root) {
+        scan_all(z, s);
+        at->cursor = 0;
+    } else if (!zset_scan(z, at, scan_put, s)) {
+        if (call_defer(c))
+            return false;
+        at->most = UINT64_MAX;
+        zset_scan(z, at, scan_put, s);
+    }
+    return true;
 }
 
 void cmd_zscan(struct call *c)
 {
-    struct scan s = {.c = c};
+    struct reply pairs = {.resp = c->reply->resp};
+    struct scan s = {.r = &pairs};
+    struct scan_args args = {.count = 10};
+    struct zset_scan at = {.most = ZSET_LONG};
     struct zset z;
-    if (!scan_cursor(c, 2, &s.from) || !zset_arg(c, 0, &z) || (z.n && !scan_args(c, 3, &s.args)))
+    if (!scan_cursor(c, 2, &at.cursor) || !zset_arg(c, 0, &z) || (z.n && !scan_args(c, 3, &args)))
         return;
-    if (!z.map.root) /* shown at once, whatever the cursor */
-        s.from = 0;
-    if (z.n > ZSET_LONG && call_defer(c))
-        return;
-    s.to = !z.map.root || s.from >= 1ull << SCAN_BITS ? 1ull << SCAN_BITS : scan_end(&s, z.n);
-    char next[NUMBER_INT_MAX];
-    reply_array(c->reply, 2);
-    reply_bulk(c->reply, next, number_from_uint64(next, s.to == 1ull << SCAN_BITS ? 0 : s.to));
-    size_t mark = reply_defer(c->reply);
-    scan_some(&s, &z);
-    reply_defer_array(c->reply, mark, s.shown);
+    at.count = (uint64_t)args.count;
+    s.pattern = args.pattern;
+    if (!z.n)
+        at.cursor = 0;
+    if (!z.n || scan(c, &z, &at, &s)) {
+        char next[NUMBER_INT_MAX];
+        reply_array(c->reply, 2);
+        reply_bulk(c->reply, next, number_from_uint64(next, at.cursor));
+        reply_array(c->reply, s.shown);
+        reply_raw(c->reply, pairs.buf, pairs.len);
+    }
+    reply_free(&pairs);
 }

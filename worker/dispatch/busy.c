@@ -17,33 +17,70 @@ static uint64_t since(const struct shm_slot *s)
     return s->role == ROLE_LANE && slot_lives(s) ? __atomic_load_n(&s->script_since_ms, __ATOMIC_ACQUIRE) : 0;
 }
 
-/* With several at once, those that may be ended are; what is said is said of the others only if there is none. */
+static bool over(const struct shm_config *cfg, uint64_t from)
+{
+    return cfg->busy_reply_threshold && mono_ms() - from >= (uint64_t)cfg->busy_reply_threshold;
+}
+
+enum lane_load busy_lane(const struct shm_slot *s, const struct shm_config *cfg)
+{
+    uint64_t from = since(s);
+    if (from)
+        return over(cfg, from) ? LANE_OVER : LANE_SCRIPTS;
+    return __atomic_load_n(&s->busy_since_ms, __ATOMIC_RELAXED) ? LANE_WORKS : LANE_RESTS;
+}
+
+enum lane_load busy_holder(const struct shm_ctx *ctx, const struct shm_config *cfg)
+{
+    bool known = ctx->held_by && ctx->held_by <= ctx->root->nslots;
+    return known ? busy_lane(slot_at(ctx->held_by - 1), cfg) : LANE_RESTS;
+}
+
+/* ---- SCRIPT KILL ---- */
+
+/* Why the script may not be ended; NULL: it may. */
+static const char *spared(const struct shm_slot *s, bool eval)
+{
+    uint32_t kind = __atomic_load_n(&s->script_kind, __ATOMIC_ACQUIRE);
+    if (kind & SCRIPT_HAS_WRITTEN)
+        return "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
+               "either "
+               "wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
+               "command.";
+    if (!(kind & (eval ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION)))
+        return eval ? ERR_BUSY_FUNCTION : ERR_BUSY_SCRIPT;
+    return NULL;
+}
+
+/* The one that has run for longest is meant. Redis, which has but one, lets it run for the threshold before it hears of
+ * the order: so all that have run for so long are meant as well, and others, which may have just begun, are not. What is
+ * said of those that may not be ended is said only if there is no other. */
 void busy_kill(struct call *c, bool eval)
 {
     const char *why = "NOTBUSY No scripts in execution right now.";
-    bool any = false;
+    struct shm_slot *oldest = NULL;
+    uint64_t oldest_from = UINT64_MAX;
     for (uint32_t i = 0; i < c->ctx->root->nslots; i++) {
         struct shm_slot *s = slot_at(i);
         uint64_t from = since(s);
-        uint32_t kind = __atomic_load_n(&s->script_kind, __ATOMIC_ACQUIRE);
-        if (!from)
+        const char *not = from ? spared(s, eval) : NULL;
+        if (not )
+            why = not ;
+        if (!from || not )
             continue;
-        if (kind & SCRIPT_HAS_WRITTEN) {
-            why = "UNKILLABLE Sorry the script already executed write commands against the dataset. You can "
-                  "either "
-                  "wait the script termination or kill the server in a hard way using the SHUTDOWN NOSAVE "
-                  "command.";
-        } else if (!(kind & (eval ? SCRIPT_IS_EVAL : SCRIPT_IS_FUNCTION))) {
-            why = eval ? ERR_BUSY_FUNCTION : ERR_BUSY_SCRIPT;
-        } else {
+        if (over(c->cfg, from))
             __atomic_store_n(&s->script_kill, busy_mark(from), __ATOMIC_RELEASE);
-            any = true;
+        if (from < oldest_from) {
+            oldest = s;
+            oldest_from = from;
         }
     }
-    if (any)
-        reply_ok(c->reply);
-    else
+    if (!oldest) {
         reply_error(c->reply, why);
+        return;
+    }
+    __atomic_store_n(&oldest->script_kill, busy_mark(oldest_from), __ATOMIC_RELEASE);
+    reply_ok(c->reply);
 }
 
 /* ---- what FUNCTION STATS says ---- */
@@ -138,12 +175,7 @@ void busy_tell(struct call *c)
 
 const char *busy_words(const struct shm_ctx *ctx, const struct shm_config *cfg)
 {
-    uint32_t slot = ctx->held_by;
-    if (!slot || slot > ctx->root->nslots || !cfg->busy_reply_threshold)
+    if (LIKELY(busy_holder(ctx, cfg) != LANE_OVER))
         return NULL;
-    const struct shm_slot *s = slot_at(slot - 1);
-    uint64_t from = since(s);
-    if (LIKELY(!from) || mono_ms() - from < (uint64_t)cfg->busy_reply_threshold)
-        return NULL;
-    return s->script_kind & SCRIPT_IS_EVAL ? ERR_BUSY_SCRIPT : ERR_BUSY_FUNCTION;
+    return slot_at(ctx->held_by - 1)->script_kind & SCRIPT_IS_EVAL ? ERR_BUSY_SCRIPT : ERR_BUSY_FUNCTION;
 }

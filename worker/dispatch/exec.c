@@ -263,6 +263,7 @@ static enum rc run_inside(struct exec *x, struct queued *q)
     } else {
         rc = run_on_databases(x, &c);
     }
+    x->c->beyond = c.beyond > x->c->beyond ? c.beyond : x->c->beyond;
     note_outcome(x, q, mark, from);
     return rc;
 }
@@ -283,6 +284,7 @@ static void note_need(struct exec *x)
     if (LIKELY(!persist(root)->wal.waits))
         return;
     x->c->need = exec_wants_gate(x->m) || x->c->w->gated ? wal_lsn(root) : x->tx.wal.lsn;
+    x->c->need = x->c->beyond > x->c->need ? x->c->beyond : x->c->need;
     for (unsigned i = 0; i < x->plan.n; i++) {
         uint64_t seen = wal_seen(root, x->plan.keys[i].hash);
         x->c->need = seen > x->c->need ? seen : x->c->need;

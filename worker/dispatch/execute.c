@@ -349,20 +349,19 @@ static enum rc defer(struct client *cl, struct request *rq, const struct command
     if (UNLIKELY(cl->track) && tracking_keeps(cl))
         keep_ahead(cl, rq, cmd);
     enum rc rc = exec ? lane_send_queue(cl) : lane_send(cl, rq->argv, rq->argc);
-    if (exec && (!rc || rc == RC_NOMEM)) {
-        if (rc)
-            reply_error(&cl->w->out, ERR_EXEC_OOM);
-        else
-            monitor_feed_queue(cl);
+    if (exec && rc == RC_NOMEM) {
+        reply_error(&cl->w->out, ERR_EXEC_OOM);
         multi_drop(cl);
-        if (rc)
-            return RC_OK;
+        return RC_OK;
     }
     if (rc == RC_NOMEM)
         return run_starved(cl, rq, cmd);
     if (rc)
         return RC_BUSY;
-    cl->w->ctx.slot->stats.slow_lane++;
+    cl->lane_script = exec || cmd->flags & F_SCRIPT;
+    if (exec && !cl->lane_again)
+        monitor_feed_queue(cl);
+    cl->w->ctx.slot->stats.slow_lane += !cl->lane_again;
     return RC_DEFER;
 }
 
@@ -394,13 +393,18 @@ static void push_around(struct client *cl, size_t mark)
     reply_free(&behind);
 }
 
-/* It waits for a latch that a script has held for too long. */
-static bool refused_as_busy(struct worker *w)
+/* It waits for a latch that a script has held for too long, or for a lane. */
+static bool refused_as_busy(struct client *cl, const struct command *cmd)
 {
+    struct worker *w = cl->w;
     const char *words = busy_words(&w->ctx, w->cfg);
     w->ctx.held_by = 0;
-    if (words)
+    if (words && cmd->run == cmd_exec) {
+        reply_errorf(&w->out, ERR_EXEC_FOR "%s", words);
+        multi_abort(cl);
+    } else if (words) {
         reply_error(&w->out, words);
+    }
     return words;
 }
 
@@ -421,7 +425,7 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
         push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);
-    if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(w))
+    if (UNLIKELY(rc == RC_BUSY) && refused_as_busy(cl, cmd))
         rc = RC_OK;
     if (UNLIKELY(cl->track) && (!rc || rc == RC_DEFER))
         tracking_command_over(cl, cmd);
@@ -429,7 +433,7 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
     if (UNLIKELY(rc == RC_BUSY || rc == RC_AWAIT))
         return rc;
     /* After the command, when it is certain that it will not be run again. */
-    if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
+    if (UNLIKELY(w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)) && !cl->lane_again)
         monitor_feed(cl, cmd, rq);
     return rc;
 }
@@ -460,6 +464,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
         block_leave(w, cl->session);
         blocked_end(cl);
     }
+    cl->lane_again = false;
     if (UNLIKELY(cl->told)) { /* an answer that its command did not come to take */
         free(cl->told);
         cl->told = NULL;

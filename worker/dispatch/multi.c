@@ -202,6 +202,16 @@ void multi_drop(struct client *cl)
     tell_session(cl);
 }
 
+void multi_abort(struct client *cl)
+{
+    const struct multi *m = cl->multi;
+    if (m && m->ready) {
+        cl->session->db = m->db;
+        cl->session->resp = m->resp;
+    }
+    multi_drop(cl);
+}
+
 size_t multi_memory(const struct multi *m)
 {
     return sizeof(*m) + m->cap * sizeof(*m->q) + m->watched_cap * sizeof(*m->watched) + m->bytes +

@@ -14,8 +14,10 @@
 
 struct request;
 
-#define ERR_EXEC_OOM   "EXECABORT Transaction discarded because of: " ERR_OOM
-#define ERR_EXEC_RANGE "EXECABORT Transaction discarded because of: it is too long for the log"
+#define ERR_EXEC_FOR   "EXECABORT Transaction discarded because of: "
+#define ERR_EXEC_OOM   ERR_EXEC_FOR ERR_OOM
+#define ERR_EXEC_END   ERR_EXEC_FOR "the server is shutting down"
+#define ERR_EXEC_RANGE ERR_EXEC_FOR "it is too long for the log"
 
 struct queued {
     const struct command *cmd;
@@ -66,6 +68,8 @@ uint32_t multi_flags(const struct client *cl, const struct command *cmd);
 
 void multi_begin(struct client *cl);
 void multi_drop(struct client *cl); /* queue and watched keys */
+void multi_abort(
+    struct client *cl); /* likewise, and what has run before the transaction has changed nothing here */
 void multi_unwatch(struct client *cl);
 /* k is latched; exists as its handler sees it. A key may be watched twice: both marks are compared. */
 void multi_watch(struct client *cl, struct key_ref *k, bool exists);

@@ -160,7 +160,7 @@ enum rc script_call(struct call *c)
             break;
     }
     keyplan_free(&plan);
-    if (rc != RC_RANGE && rc != RC_MISSING)
+    if (rc != RC_RANGE && rc != RC_ENDING)
         return rc;
     reply_error(c->reply, rc == RC_RANGE ? "ERR the script was undone: what it did is too long for the log"
                                          : "ERR the script was undone: the server is shutting down");

@@ -69,8 +69,10 @@ struct client {
     int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
     uint64_t lane_serial;      /* WAIT_LANE: of the request */
     uint32_t lane_slot, lane_generation;
-    uint32_t lane_owed;         /* chunks to acknowledge when the output has shrunk */
-    bool lane_begun, lane_lost; /* a part of the reply is here; the lane has gone */
+    uint32_t lane_owed;          /* chunks to acknowledge when the output has shrunk */
+    bool lane_begun, lane_lost;  /* a part of the reply is here; the lane has gone */
+    bool lane_exec, lane_script; /* it is EXEC, whose queue is kept; it may come back */
+    bool lane_again;             /* the command has been sent before, and came to nothing */
     uint64_t
         need_lsn;   /* its output from hold_at on waits until the log is on disk so far; 0: nothing waits */
     size_t hold_at; /* counted from the first unsent byte */
@@ -82,8 +84,9 @@ struct client {
     char *told;        /* the master's answer, for the command that asked and is run again; NULL: none */
     struct reply late; /* what was pushed to it while the slow lane works for it: behind that reply */
     bool lane_hurry;   /* its reply is fetched though it does not read */
-    /* A long request goes to the lane in pieces: it stands at the beginning of in. */
-    size_t feed_at, feed_len; /* so much of it was sent; 0: none goes */
+    /* WAIT_LANE: the request stands at the beginning of in, so that it can be run again. A long one goes to the lane in
+     * pieces, and is dropped when the lane has taken it. */
+    size_t feed_at, feed_len; /* so much of it was sent in pieces; 0: it is not there */
     bool feed_starved;        /* the arena had no room for a piece of it */
     bool in_feed_list;
     struct client *next_feeding;
@@ -218,7 +221,6 @@ enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);
 enum rc lane_send_queue(struct client *cl); /* EXEC, with all that is queued */
 void lane_finished(struct client *cl);      /* the reply is complete; on with what came behind */
 void lane_wait(struct client *cl, uint32_t lane, uint64_t serial);
-bool lane_choose(struct worker *w, uint32_t *slot);
 /* Long requests: lane_feed.c. */
 void lane_feed_begin(struct client *cl, uint32_t lane); /* how long it is, client_process says */
 void lane_feed_end(struct client *cl);                  /* drops what is left of it, if one goes */
@@ -228,8 +230,13 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m);
 void lane_acknowledge(struct client *cl);
 void lane_cancel(struct client *cl);
 void lane_flush_cancels(struct worker *w);
-/* Has a lane gone under our requests? lane_lost looks, lane_check ends them; between the two the mail is read, since
- * a lane that is gone may have said all there was to say. */
+
+/* lane_choice.c. lane_choose: false, and ctx.held_by tells which, if all lanes run scripts that have taken too long. */
+#define LANE_OUTPUT_ENOUGH (256u << 10) /* a client has so much to read that the next piece can wait */
+bool lane_choose(struct worker *w, uint32_t *slot);
+void lane_run_again(struct client *cl); /* from its first byte, or by another worker if we are to end */
+/* Is there anything that a lane has not taken, or with which it has gone? lane_lost looks, lane_check has it run elsewhere,
+ * or ends it; between the two the mail is read, since a lane that is gone may have said all there was to say. */
 bool lane_lost(struct worker *w);
 void lane_check(struct worker *w);
 

@@ -17,7 +17,7 @@ struct parcel {
     uint32_t slot, generation; /* whence a subscriber comes */
     int64_t wake_ms;           /* of a sleeper; 0: it is none */
     uint64_t monitor_mark;     /* of a watcher */
-    uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, spare[3];
+    uint8_t reply_off, reply_skip, reply_skip_next, monitor, close_after_reply, lane_again, spare[2];
 };
 
 static char *append(char *to, const char *p, size_t n)
@@ -49,6 +49,7 @@ static enum rc parcel_store(struct client *cl)
         .monitor = cl->monitor,
         .monitor_mark = cl->monitor ? cl->w->net->monitor_mark : 0,
         .close_after_reply = cl->close_after_reply,
+        .lane_again = cl->lane_again,
     };
     static const struct parcel nothing;
     if (!memcmp(&p, &nothing, sizeof(p)))
@@ -136,6 +137,7 @@ static bool unpack(struct client *cl, const char *from)
     cl->reply_skip = p.reply_skip;
     cl->reply_skip_next = p.reply_skip_next;
     cl->close_after_reply = p.close_after_reply;
+    cl->lane_again = p.lane_again;
     if (p.multi_len)
         cl->multi = multi_unpack((struct bytes){from + sizeof(p) + p.in_len + p.out_len, p.multi_len});
     bool whole = !p.monitor || monitor_arrive(cl, p.monitor_mark);

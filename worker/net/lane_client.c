@@ -5,31 +5,6 @@
 #include "worker/net/client.h"
 
 #include <stdlib.h>
-#include <sys/ioctl.h>
-
-#define OUTPUT_ENOUGH      (256u << 10) /* the client has so much to read that the next piece can wait */
-#define WRITES_FIRST_BYTES (16 << 10)   /* unread, it is so near to blocking that we take it for blocked */
-
-/* The running lane with the fewest requests of ours is not known; taking turns comes close. One that runs a script, which may
- * take for ever, comes last. */
-bool lane_choose(struct worker *w, uint32_t *slot)
-{
-    uint32_t n = w->ctx.root->nslots;
-    bool any = false;
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t at = (uint32_t)((w->net->lane_serial + i) % n);
-        struct shm_slot *s = slot_at(at);
-        if (s->role != ROLE_LANE || s->state != SLOT_RUNNING)
-            continue;
-        bool scripts = __atomic_load_n(&s->script_since_ms, __ATOMIC_RELAXED);
-        if (!any || !scripts)
-            *slot = at;
-        any = true;
-        if (!scripts)
-            break;
-    }
-    return any;
-}
 
 static void wake_if(struct worker *w, uint32_t slot, bool wake)
 {
@@ -42,7 +17,7 @@ void lane_wait(struct client *cl, uint32_t lane, uint64_t serial)
     cl->lane_serial = serial;
     cl->lane_slot = lane;
     cl->lane_generation = slot_at(lane)->generation;
-    cl->lane_begun = cl->lane_lost = cl->lane_hurry = false;
+    cl->lane_begun = cl->lane_lost = cl->lane_hurry = cl->lane_exec = false;
     cl->session->flags |= SESSION_F_LANE;
     client_wait(cl, WAIT_LANE);
 }
@@ -55,7 +30,7 @@ static size_t request_bytes(const struct bytes *argv, int argc)
     return bytes;
 }
 
-/* In one piece, however long it is. */
+/* In one piece, however long it is. The ticket is made out before the lane can see the request. */
 static enum rc send_whole(struct client *cl, uint32_t lane, const struct bytes *argv, int argc)
 {
     struct worker *w = cl->w;
@@ -72,11 +47,14 @@ static enum rc send_whole(struct client *cl, uint32_t lane, const struct bytes *
         at += argv[i].n;
     }
     struct mail m = {.kind = MAIL_RUN, .bytes = bytes, .x = rq->serial};
+    __atomic_store_n(&cl->session->lane_ticket, rq->serial, __ATOMIC_RELEASE);
     enum rc rc = mail_send(&w->ctx, lane, &m, block, &wake);
     free(block);
     if (rc)
         return rc;
     lane_wait(cl, lane, m.x);
+    cl->feed_at = 0;
+    cl->feed_len = 1; /* how long it is, client_process says */
     wake_if(w, lane, wake);
     return RC_OK;
 }
@@ -105,6 +83,7 @@ enum rc lane_send_queue(struct client *cl)
     multi_pack(cl->multi, &packed);
     struct bytes argv[2] = {BYTES_LIT("EXEC"), {packed.buf, packed.len}};
     enum rc rc = send_whole(cl, lane, argv, 2);
+    cl->lane_exec = !rc;
     reply_free(&packed);
     return rc;
 }
@@ -122,7 +101,7 @@ static bool acknowledge(struct worker *w, uint32_t lane, uint64_t serial, uint32
 void lane_acknowledge(struct client *cl)
 {
     /* Who hands its clients over fetches their replies at any speed: they travel as parcels. */
-    bool room = output_pending(cl) < OUTPUT_ENOUGH || cl->lane_hurry || cl->w->net->stopping;
+    bool room = output_pending(cl) < LANE_OUTPUT_ENOUGH || cl->lane_hurry || cl->w->net->stopping;
     if (cl->lane_owed && room && acknowledge(cl->w, cl->lane_slot, cl->lane_serial, cl->lane_owed))
         cl->lane_owed = 0;
 }
@@ -158,6 +137,9 @@ void lane_flush_cancels(struct worker *w)
 void lane_finished(struct client *cl)
 {
     lane_feed_end(cl);
+    if (cl->lane_exec)
+        multi_drop(cl);
+    cl->lane_exec = cl->lane_again = false;
     cl->session->flags &= ~SESSION_F_LANE;
     cl->w->ctx.slot->stats.commands++;
     cl->session->commands++;
@@ -187,8 +169,8 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
             cancel(w, from, m->x); /* or it would wait for acknowledgements that nobody sends */
         return;
     }
-    if (m->arg == LANE_STARVED) {
-        starved(cl);
+    if (m->arg == LANE_STARVED || m->arg == LANE_AGAIN) {
+        m->arg == LANE_AGAIN ? lane_run_again(cl) : starved(cl);
         return;
     }
     cl->lane_begun = true;
@@ -208,47 +190,4 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
     }
     cl->lane_owed++;
     lane_acknowledge(cl);
-}
-
-/* A client that writes its whole pipeline before it reads a reply waits for us to read, while its reply waits for it.
- * Such a one gets the reply put aside, whatever it takes, as any other reply is. */
-static bool writes_first(const struct client *cl)
-{
-    int waits = 0;
-    return cl->lane_owed && output_pending(cl) >= OUTPUT_ENOUGH && !ioctl(cl->fd, FIONREAD, &waits) &&
-           waits >= WRITES_FIRST_BYTES;
-}
-
-bool lane_lost(struct worker *w)
-{
-    bool any = false;
-    for (struct client *cl = w->net->clients; cl; cl = cl->next) {
-        if (cl->wait != WAIT_LANE)
-            continue;
-        const struct shm_slot *s = slot_at(cl->lane_slot);
-        cl->lane_lost = s->generation != cl->lane_generation || s->state == SLOT_FREE;
-        any |= cl->lane_lost;
-        cl->lane_hurry = cl->lane_hurry || writes_first(cl);
-        lane_acknowledge(cl); /* where the ring was full, nothing else comes back to it */
-    }
-    return any;
-}
-
-/* An error in the middle of a reply would be taken for a part of it. */
-void lane_check(struct worker *w)
-{
-    static const char text[] =
-        "-ERR the process that ran this command has ended; whether it took effect is not known\r\n";
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
-        next = cl->next;
-        if (cl->wait != WAIT_LANE || !cl->lane_lost)
-            continue;
-        if (cl->lane_begun) {
-            client_close(cl);
-            continue;
-        }
-        client_reply_late(cl, text, sizeof(text) - 1);
-        if (!cl->closed)
-            lane_finished(cl);
-    }
 }

@@ -9,7 +9,8 @@
 void lane_feed_begin(struct client *cl, uint32_t lane)
 {
     struct net *net = cl->w->net;
-    lane_wait(cl, lane, ++net->lane_serial);
+    __atomic_store_n(&cl->session->lane_ticket, ++net->lane_serial, __ATOMIC_RELEASE);
+    lane_wait(cl, lane, net->lane_serial);
     cl->feed_at = 0;
     cl->feed_len = 1;
     cl->in_feed_list = true;
@@ -17,16 +18,21 @@ void lane_feed_begin(struct client *cl, uint32_t lane)
     net->feeding = cl;
 }
 
-void lane_feed_forget(struct client *cl)
+static void leave_list(struct client *cl)
 {
     struct client **at = &cl->w->net->feeding;
-    cl->feed_len = 0;
     if (!cl->in_feed_list)
         return;
     while (*at != cl)
         at = &(*at)->next_feeding;
     *at = cl->next_feeding;
     cl->in_feed_list = false;
+}
+
+void lane_feed_forget(struct client *cl)
+{
+    cl->feed_len = 0;
+    leave_list(cl);
 }
 
 void lane_feed_end(struct client *cl)
@@ -86,7 +92,7 @@ static void feed(struct client *cl)
     if (rc == RC_NOMEM)
         starved(cl);
     else if (cl->feed_at > cl->feed_len)
-        lane_feed_end(cl);
+        leave_list(cl);
 }
 
 bool lane_feed_all(struct worker *w)

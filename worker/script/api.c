@@ -6,7 +6,7 @@
 #include "shm/config.h"
 #include "worker/dispatch/script.h"
 #include "worker/script/commands.h"
-#include "worker/script/lua_base.h"
+#include "worker/script/lua_lib.h"
 #include "worker/script/overtime.h"
 #include "worker/script/sha1.h"
 #include "worker/worker.h"
@@ -141,6 +141,7 @@ static int api_sha1hex(lua_State *L)
     if (lua_gettop(L) != 1)
         return raise(L, "wrong number of arguments");
     b.p = lua_tolstring(L, 1, &b.n);
+    lib_work(L, b.p ? b.n : 0);
     sha1_hex(b.p ? b : (struct bytes){"", 0}, hex);
     lua_pushlstring(L, hex, 40);
     return 1;

@@ -1,6 +1,7 @@
 /* Replies of commands as Lua's values, and back. */
 #include "worker/script/engine.h"
 #include "shm/base/number.h"
+#include "worker/script/lua_lib.h"
 
 #include <limits.h>
 #include <stdlib.h>
@@ -172,6 +173,7 @@ static void read_value(struct reading *in)
 {
     lua_State *L = in->L;
     luaL_checkstack(L, 6, NULL);
+    lib_work(L, 10);
     switch (*in->at++) {
     case ':':
         lua_pushnumber(L, (lua_Number)line_number(in));
@@ -359,9 +361,11 @@ static void write_value(lua_State *L, struct reply *r, uint8_t resp)
         return;
     }
     int top = lua_gettop(L);
+    lib_work(L, 10); /* tables may be in one another many times */
     switch (lua_type(L, -1)) {
     case LUA_TSTRING: {
         struct bytes b = bytes_at(L, -1);
+        lib_work(L, b.n / 8);
         reply_bulk(r, b.p, b.n);
         break;
     }

@@ -21,6 +21,7 @@
 #define STATE_BYTES (1ull << 30) /* what a script may come to */
 #define WORKER_US   1000         /* so long a worker has time for a script */
 #define HOOK_EVERY  1000         /* instructions: some 10 us */
+#define LONG_STEPS  (1 << 20)    /* of lib_work: they may take so long at once */
 #define REPLY_KEEP  (64u << 10)
 #define LANE_RUNS   20u /* then a worker tries again whether the program is still long */
 
@@ -200,11 +201,10 @@ void run_abandon(struct run *r, enum rc rc)
 
 static void on_count(lua_State *L, lua_Debug *ar)
 {
-    (void)ar;
     struct run *r = &self_worker->engines->run;
     if (r->c->in_lane)
         overtime_look(r, L);
-    else if (tick_now() > r->until)
+    else if (tick_now() > r->until || ar->currentline >= LONG_STEPS)
         run_abandon(r, RC_DEFER);
 }
 

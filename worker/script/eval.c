@@ -15,6 +15,7 @@
 command_fn cmd_eval, cmd_evalsha;
 script_ahead_fn eval_ahead, evalsha_ahead;
 
+#define LONG_BODY    (32u << 10) /* to compile it takes about a millisecond, in which no clock is looked at */
 #define ERR_NOSCRIPT "NOSCRIPT No matching script. Please use EVAL."
 
 /* ---- the first line ---- */
@@ -130,13 +131,21 @@ static struct script *find_cached(struct engines *es, const char *sha)
     return s && s->program.ref != LUA_NOREF ? s : NULL;
 }
 
-static struct script *find_stored(struct engines *es, const char *sha, struct reply *r, enum rc *rc)
+bool script_too_long(const struct call *c, size_t n)
 {
+    return n > LONG_BODY && !c->in_lane;
+}
+
+static struct script *find_stored(struct call *c, const char *sha, enum rc *rc)
+{
+    struct engines *es = engines_of(c->w);
     struct reply body = {0};
     struct script *s = NULL;
-    *rc = store_get(&es->w->ctx, sha, &body);
+    *rc = store_get(c->ctx, sha, &body);
+    if (!*rc && script_too_long(c, body.len))
+        *rc = RC_DEFER;
     if (!*rc) {
-        s = script_make(es, sha, (struct bytes){body.buf, body.len}, r);
+        s = script_make(es, sha, (struct bytes){body.buf, body.len}, c->reply);
         if (s)
             s->shared = true;
     }
@@ -152,7 +161,9 @@ static struct script *find_eval(struct call *c, enum rc *rc)
     *rc = RC_OK;
     sha1_hex(c->argv[1], sha);
     struct script *s = find_cached(es, sha);
-    return s ? s : script_make(es, sha, c->argv[1], c->reply);
+    if (!s && script_too_long(c, c->argv[1].n))
+        *rc = RC_DEFER;
+    return s || *rc ? s : script_make(es, sha, c->argv[1], c->reply);
 }
 
 static struct script *find_evalsha(struct call *c, enum rc *rc)
@@ -164,7 +175,7 @@ static struct script *find_evalsha(struct call *c, enum rc *rc)
         for (unsigned i = 0; i < SHA1_HEX; i++)
             sha[i] = (char)tolower((unsigned char)c->argv[1].p[i]);
         struct script *s = find_cached(es, sha);
-        s = s ? s : find_stored(es, sha, c->reply, rc);
+        s = s ? s : find_stored(c, sha, rc);
         if (s || *rc != RC_MISSING)
             return s;
     }
@@ -197,7 +208,9 @@ enum rc eval_ahead(struct call *c)
     if (!keys_fit(c))
         return RC_MISSING;
     struct script *s = find_eval(c, &rc);
-    if (s && !s->shared) {
+    if (!s)
+        return ready(c, s, rc);
+    if (!s->shared) {
         /* Without room in the arena it still runs, here. */
         rc = store_put(c->ctx, s->sha, c->argv[1], false);
         if (rc == RC_BUSY)

@@ -14,5 +14,7 @@
 bool shebang_read(struct bytes *body, uint32_t *flags, struct reply *r);
 /* Compiles and caches; NULL: the error is written. */
 struct script *script_make(struct engines *es, const char *sha, struct bytes body, struct reply *r);
+/* Too long to be compiled in a worker. */
+bool script_too_long(const struct call *c, size_t n);
 
 #endif

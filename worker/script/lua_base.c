@@ -1,5 +1,6 @@
 #include "worker/script/lua_base.h"
 
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,10 +58,12 @@ bool lib_view(lua_State *L, int index)
     return true;
 }
 
-void lib_breathe(lua_State *L)
+/* The line is not known to a hook that counts: here it tells what is ahead. */
+void lib_breathe(lua_State *L, size_t ahead)
 {
     lua_Hook hook = lua_gethook(L);
-    lua_Debug ar = {.event = LUA_HOOKCOUNT};
+    lua_Debug ar = {.event = LUA_HOOKCOUNT, .currentline = ahead < INT_MAX ? (int)ahead : INT_MAX};
+    script_state_of(L)->steps = 0;
     if (hook && lua_gethookmask(L) & LUA_MASKCOUNT)
         hook(L, &ar);
 }

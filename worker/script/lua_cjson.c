@@ -106,6 +106,7 @@ static void put_number(struct encoder *e, int index)
         number_text(text, d);
     else
         snprintf(text, sizeof(text), "%.*g", e->o->precision, d);
+    lib_work(e->L, 20);
     put(e, text);
 }
 
@@ -116,6 +117,7 @@ static int array_length(struct encoder *e)
     int64_t most = 0, items = 0;
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        lib_work(L, 2);
         double k = lua_type(L, -2) == LUA_TNUMBER ? lua_tonumber(L, -2) : 0;
         lua_pop(L, 1);
         if (!(k >= 1 && floor(k) == k && k <= INT_MAX)) {
@@ -137,6 +139,7 @@ static void put_array(struct encoder *e, int n, int depth)
 {
     put(e, "[");
     for (int i = 1; i <= n; i++) {
+        lib_work(e->L, 2);
         if (i > 1)
             put(e, ",");
         lua_rawgeti(e->L, -1, i);
@@ -153,6 +156,7 @@ static void put_object(struct encoder *e, int depth)
     put(e, "{");
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        lib_work(L, 4);
         if (!first)
             put(e, ",");
         first = false;

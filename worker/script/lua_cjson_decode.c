@@ -208,6 +208,7 @@ static void next_token(struct decoder *d)
     static const char marks[] = "{}[]:,";
     static const enum kind kinds[] = {OBJECT_BEGINS, OBJECT_ENDS, ARRAY_BEGINS, ARRAY_ENDS, COLON, COMMA};
     d->p += strspn(d->p, " \t\r\n");
+    lib_work(d->L, 10 + (size_t)(d->p - d->from)); /* with the token before */
     d->from = d->p;
     const char *mark = *d->p ? strchr(marks, *d->p) : NULL;
     if (!*d->p) {
@@ -311,7 +312,7 @@ int cjson_decode(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &n);
     if (n >= 2 && (!text[0] || !text[1]))
         return luaL_error(L, "JSON parser does not support UTF-16 or UTF-32");
-    struct decoder d = {.L = L, .o = cjson_options_of(L), .text = text, .p = text};
+    struct decoder d = {.L = L, .o = cjson_options_of(L), .text = text, .p = text, .from = text};
     lib_buffer_begin(L, &d.string);
     next_token(&d);
     get_value(&d);

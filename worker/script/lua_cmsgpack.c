@@ -80,6 +80,7 @@ static bool is_array(lua_State *L, size_t *n)
     *n = 0;
     lua_pushnil(L);
     while (lua_next(L, -2)) {
+        lib_work(L, 2);
         lua_pop(L, 1);
         double k = lua_type(L, -1) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
         whole = whole && k >= 1 && k <= INT_MAX && k == floor(k);
@@ -119,6 +120,7 @@ static void put_value(struct lib_buffer *b, int depth)
     size_t n;
     const char *s;
     luaL_checkstack(L, 6, "in function mp_check");
+    lib_work(L, 4);
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
         s = lua_tolstring(L, -1, &n);
@@ -248,6 +250,7 @@ static void get_value(struct input *in)
 {
     lua_State *L = in->L;
     unsigned char kind = *take(in, 1);
+    lib_work(L, 10);
     lib_stack(L, 1, "too many return values at once; use unpack_one or unpack_limit instead.");
     switch (kind) {
     case 0xc0:

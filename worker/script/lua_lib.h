@@ -21,6 +21,7 @@ struct cjson_options {
 /* Each thread of the state finds it in its extra space. */
 struct script_state {
     size_t used, limit;
+    size_t steps; /* of loops in C, since somebody looked at the clock */
     struct cjson_options cjson;
 };
 
@@ -49,6 +50,19 @@ bool lib_view(lua_State *L, int index);
 /* Refuses to let a C function's stack grow beyond that. */
 void lib_stack(lua_State *L, int n, const char *message);
 
+/* Long loops in C have no instructions that a hook could count. They count their own steps, of a few nanoseconds each, over
+ * all calls of a script, and let the hook look at the clock themselves. ahead: so many steps come before the next look. */
+#define LIB_STEPS_A_BREATH 100000
+void lib_breathe(lua_State *L, size_t ahead);
+
+static inline void lib_work(lua_State *L, size_t steps)
+{
+    struct script_state *s = script_state_of(L);
+    s->steps += steps;
+    if (s->steps >= LIB_STEPS_A_BREATH)
+        lib_breathe(L, steps);
+}
+
 /* Bytes at a fixed place of the stack (lua_buffer.c). */
 #define LIB_BUFFER_FIRST 512
 struct lib_buffer {
@@ -62,23 +76,11 @@ void lib_grow(struct lib_buffer *b, size_t n);
 
 static inline void lib_add(struct lib_buffer *b, const void *p, size_t n)
 {
+    lib_work(b->L, 1 + n / 8);
     if (n > b->room - b->n)
         lib_grow(b, n);
     memcpy(b->p + b->n, p, n);
     b->n += n;
-}
-
-/* Long loops in C have no instructions that a hook could count: they call it themselves. */
-void lib_breathe(lua_State *L);
-/* The same, every so many of the steps that are counted in *done. */
-#define LIB_STEPS_A_BREATH 100000
-static inline void lib_work(lua_State *L, size_t *done, size_t steps)
-{
-    *done += steps;
-    if (*done < LIB_STEPS_A_BREATH)
-        return;
-    *done = 0;
-    lib_breathe(L);
 }
 
 /* Number text (lua_number.c). */

@@ -15,7 +15,6 @@ struct matcher {
     const char *from, *to; /* the subject */
     const char *end;       /* of the pattern */
     int level, depth;
-    size_t steps;
     struct {
         const char *at;
         ptrdiff_t len;
@@ -131,7 +130,7 @@ static bool single(struct matcher *m, const char *s, const char *p, const char *
     int c;
     if (s >= m->to)
         return false;
-    lib_work(m->L, &m->steps, (size_t)(end - p));
+    lib_work(m->L, (size_t)(end - p));
     c = (unsigned char)*s;
     switch (*p) {
     case '.':
@@ -154,7 +153,7 @@ static const char *match_balance(struct matcher *m, const char *s, const char *p
     char open = *p, close = p[1];
     int nested = 1;
     while (++s < m->to) {
-        lib_work(m->L, &m->steps, 1);
+        lib_work(m->L, 1);
         if (*s == close) {
             if (--nested == 0)
                 return s + 1;
@@ -215,7 +214,7 @@ static const char *match_again(struct matcher *m, const char *s, int c)
 {
     int i = check_capture(m, c);
     size_t len = (size_t)m->capture[i].len;
-    lib_work(m->L, &m->steps, (size_t)(m->to - s) >= len ? len : 1);
+    lib_work(m->L, (size_t)(m->to - s) >= len ? len : 1);
     if ((size_t)(m->to - s) >= len && memcmp(m->capture[i].at, s, len) == 0)
         return s + len;
     return NULL;
@@ -283,7 +282,7 @@ static const char *match_here(struct matcher *m, const char *s, const char *p)
 {
     const char *e = NULL;
     for (bool on = true; on;) {
-        lib_work(m->L, &m->steps, 1);
+        lib_work(m->L, 1);
         if (p == m->end)
             return s;
         if (*p == '(')

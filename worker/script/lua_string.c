@@ -37,10 +37,10 @@ static int s_sub(lua_State *L)
 
 static int mapped(lua_State *L, int (*map)(int))
 {
-    size_t n, work = 0;
+    size_t n;
     luaL_Buffer b;
     const char *s = luaL_checklstring(L, 1, &n);
-    lib_work(L, &work, n);
+    lib_work(L, n);
     char *to = luaL_buffinitsize(L, &b, n);
     for (size_t i = 0; i < n; i++)
         to[i] = (char)map((unsigned char)s[i]);
@@ -60,10 +60,10 @@ static int s_upper(lua_State *L)
 
 static int s_reverse(lua_State *L)
 {
-    size_t n, work = 0;
+    size_t n;
     luaL_Buffer b;
     const char *s = luaL_checklstring(L, 1, &n);
-    lib_work(L, &work, n);
+    lib_work(L, n);
     char *to = luaL_buffinitsize(L, &b, n);
     for (size_t i = 0; i < n; i++)
         to[i] = s[n - 1 - i];
@@ -83,8 +83,8 @@ static int s_rep(lua_State *L)
     }
     if (len > (size_t)INT64_MAX / 2 / (size_t)n)
         return luaL_error(L, "not enough memory");
-    size_t total = len * (size_t)n, work = 0;
-    lib_work(L, &work, total);
+    size_t total = len * (size_t)n;
+    lib_work(L, total);
     char *to = luaL_buffinitsize(L, &b, total);
     for (size_t at = 0; at < total; at += len)
         memcpy(to + at, s, len);

@@ -177,6 +177,7 @@ static int struct_pack(lua_State *L)
     lua_pushnil(L); /* arguments end here, whatever the buffer leaves behind it */
     luaL_buffinit(L, &b);
     while (*f.at) {
+        lib_work(L, 4);
         char option = *f.at++;
         size_t size = option_size(L, option, &f), pad = padding(&f, option, total, size);
         for (size_t i = 0; i < pad; i++)
@@ -234,6 +235,7 @@ static int struct_unpack(lua_State *L)
     luaL_argcheck(L, at > 0, 3, "offset must be 1 or greater");
     at--;
     while (*f.at) {
+        lib_work(L, 4);
         char option = *f.at++;
         size_t size = option_size(L, option, &f);
         at += padding(&f, option, at, size);
@@ -265,6 +267,7 @@ static int struct_size(lua_State *L)
     struct layout f = {luaL_checkstring(L, 1), false, 1};
     size_t at = 0;
     while (*f.at) {
+        lib_work(L, 4);
         char option = *f.at++;
         size_t size = option_size(L, option, &f);
         at += padding(&f, option, at, size);

@@ -31,9 +31,9 @@ static int t_concat(lua_State *L)
     int64_t i = lib_opt_int(L, 3, 1);
     int64_t last = lua_isnoneornil(L, 4) ? readable(L, 1) : (readable(L, 1), lib_int(L, 4));
     luaL_buffinit(L, &b);
-    for (size_t steps = 0; i <= last; i++) {
-        lib_work(L, &steps, 1 + n / 64);
+    for (; i <= last; i++) {
         lua_rawgeti(L, 1, i);
+        lib_work(L, 1 + (n + lua_rawlen(L, -1)) / 8);
         if (!lua_isstring(L, -1))
             return luaL_error(L, "invalid value (%s) at index %d in table for 'concat'", luaL_typename(L, -1),
                               (int)i);
@@ -52,6 +52,7 @@ static int t_foreach(lua_State *L)
     lua_settop(L, 2);
     lua_pushnil(L);
     while (lua_next(L, 1)) {
+        lib_work(L, 10); /* the function may be one of C's */
         lua_pushvalue(L, 2);
         if (lua_isinteger(L, -3))
             lua_pushnumber(L, lua_tonumber(L, -3));
@@ -71,6 +72,7 @@ static int t_foreachi(lua_State *L)
     int n = readable(L, 1);
     luaL_checktype(L, 2, LUA_TFUNCTION);
     for (int i = 1; i <= n; i++) {
+        lib_work(L, 10);
         lua_pushvalue(L, 2);
         lua_pushnumber(L, i);
         lua_rawgeti(L, 1, i);
@@ -100,6 +102,7 @@ static int t_maxn(lua_State *L)
     lib_readable(L, 1);
     lua_pushnil(L);
     while (lua_next(L, 1)) {
+        lib_work(L, 1);
         lua_pop(L, 1);
         if (lua_type(L, -1) == LUA_TNUMBER && lua_tonumber(L, -1) > most)
             most = lua_tonumber(L, -1);
@@ -111,7 +114,6 @@ static int t_maxn(lua_State *L)
 static int t_insert(lua_State *L)
 {
     int64_t end = (int64_t)writable(L, 1) + 1, at = end;
-    size_t steps = 0;
     switch (lua_gettop(L)) {
     case 2:
         break;
@@ -120,7 +122,7 @@ static int t_insert(lua_State *L)
         end = at > end ? at : end;
         lib_writable(L, 1);
         for (int64_t i = end; i > at; i--) {
-            lib_work(L, &steps, 1);
+            lib_work(L, 1);
             lua_rawgeti(L, 1, i - 1);
             lua_rawseti(L, 1, i);
         }
@@ -136,13 +138,12 @@ static int t_insert(lua_State *L)
 static int t_remove(lua_State *L)
 {
     int64_t end = writable(L, 1), at = lib_opt_int(L, 2, (int)end);
-    size_t steps = 0;
     if (!(1 <= at && at <= end))
         return 0;
     lib_writable(L, 1);
     lua_rawgeti(L, 1, at);
     for (; at < end; at++) {
-        lib_work(L, &steps, 1);
+        lib_work(L, 1);
         lua_rawgeti(L, 1, at + 1);
         lua_rawseti(L, 1, at);
     }
@@ -151,17 +152,17 @@ static int t_remove(lua_State *L)
     return 1;
 }
 
+/* Long texts that are alike are compared to their end. */
+static size_t compared(lua_State *L, int a)
+{
+    return lua_type(L, a) == LUA_TSTRING ? lua_rawlen(L, a) / 64 : 0;
+}
+
 /* Quicksort with the median of three, the smaller half first: the table at 1, the order at 2. Two values lie at
  * the top when it compares. */
-struct sorting {
-    lua_State *L;
-    size_t steps;
-};
-
-static bool before(struct sorting *s, int a, int b)
+static bool before(lua_State *L, int a, int b)
 {
-    lua_State *L = s->L;
-    lib_work(L, &s->steps, 1);
+    lib_work(L, 2 + compared(L, a));
     if (lua_isnil(L, 2))
         return lua_compare(L, a, b, LUA_OPLT);
     lua_pushvalue(L, 2);
@@ -181,12 +182,11 @@ static void put_swapped(lua_State *L, int64_t i, int64_t j)
 }
 
 /* Puts two elements in order; the one of `high` is compared with that of `low`. */
-static bool order_two(struct sorting *s, int64_t low, int64_t high)
+static bool order_two(lua_State *L, int64_t low, int64_t high)
 {
-    lua_State *L = s->L;
     lua_rawgeti(L, 1, low);
     lua_rawgeti(L, 1, high);
-    bool swap = before(s, -1, -2);
+    bool swap = before(L, -1, -2);
     if (swap)
         put_swapped(L, low, high);
     else
@@ -195,35 +195,33 @@ static bool order_two(struct sorting *s, int64_t low, int64_t high)
 }
 
 /* Of low, middle and high: the median comes to the middle. */
-static void order_three(struct sorting *s, int64_t low, int64_t middle, int64_t high)
+static void order_three(lua_State *L, int64_t low, int64_t middle, int64_t high)
 {
-    lua_State *L = s->L;
     lua_rawgeti(L, 1, middle);
     lua_rawgeti(L, 1, low);
-    if (before(s, -2, -1)) {
+    if (before(L, -2, -1)) {
         put_swapped(L, middle, low);
         return;
     }
     lua_pop(L, 1);
     lua_rawgeti(L, 1, high);
-    if (before(s, -1, -2))
+    if (before(L, -1, -2))
         put_swapped(L, middle, high);
     else
         lua_pop(L, 2);
 }
 
 /* The pivot is at high - 1 and at the top. Returns the place where it belongs, with nothing left on the stack. */
-static int64_t partition(struct sorting *s, int64_t low, int64_t high)
+static int64_t partition(lua_State *L, int64_t low, int64_t high)
 {
-    lua_State *L = s->L;
     int64_t i = low, j = high - 1;
     for (;;) {
-        while (lua_rawgeti(L, 1, ++i), before(s, -1, -2)) {
+        while (lua_rawgeti(L, 1, ++i), before(L, -1, -2)) {
             if (i > high)
                 luaL_error(L, "invalid order function for sorting");
             lua_pop(L, 1);
         }
-        while (lua_rawgeti(L, 1, --j), before(s, -3, -1)) {
+        while (lua_rawgeti(L, 1, --j), before(L, -3, -1)) {
             if (j < low)
                 luaL_error(L, "invalid order function for sorting");
             lua_pop(L, 1);
@@ -239,28 +237,27 @@ static int64_t partition(struct sorting *s, int64_t low, int64_t high)
     return i;
 }
 
-static void sort(struct sorting *s, int64_t low, int64_t high)
+static void sort(lua_State *L, int64_t low, int64_t high)
 {
-    lua_State *L = s->L;
     luaL_checkstack(L, 10, "array too big");
     while (low < high) {
-        order_two(s, low, high);
+        order_two(L, low, high);
         if (high - low == 1)
             return;
         int64_t middle = (low + high) / 2;
-        order_three(s, low, middle, high);
+        order_three(L, low, middle, high);
         if (high - low == 2)
             return;
         lua_rawgeti(L, 1, middle);
         lua_pushvalue(L, -1);
         lua_rawgeti(L, 1, high - 1);
         put_swapped(L, middle, high - 1);
-        int64_t at = partition(s, low, high);
+        int64_t at = partition(L, low, high);
         if (at - low < high - at) {
-            sort(s, low, at - 1);
+            sort(L, low, at - 1);
             low = at + 1;
         } else {
-            sort(s, at + 1, high);
+            sort(L, at + 1, high);
             high = at - 1;
         }
     }
@@ -268,14 +265,13 @@ static void sort(struct sorting *s, int64_t low, int64_t high)
 
 static int t_sort(lua_State *L)
 {
-    struct sorting s = {.L = L};
     int n = writable(L, 1);
     if (!lua_isnoneornil(L, 2))
         luaL_checktype(L, 2, LUA_TFUNCTION);
     lua_settop(L, 2);
     if (n > 1)
         lib_writable(L, 1);
-    sort(&s, 1, n);
+    sort(L, 1, n);
     return 0;
 }
 

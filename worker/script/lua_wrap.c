@@ -250,8 +250,7 @@ const struct lua_value *__wrap_luaT_gettmbyobj(lua_State *L, const struct lua_va
 /* A thousand of them, as many as the hook counts, may copy gigabytes. */
 void *__wrap_luaS_createlngstrobj(lua_State *L, size_t len)
 {
-    if (len >= LIB_STEPS_A_BREATH)
-        lib_breathe(L);
+    lib_work(L, len / 8);
     return __real_luaS_createlngstrobj(L, len);
 }
 

@@ -2,6 +2,7 @@
 #include "shm/base/log.h"
 #include "shm/persist.h"
 #include "worker/dispatch/busy.h"
+#include "worker/dispatch/lane.h"
 #include "worker/worker.h"
 
 #include <time.h>
@@ -65,6 +66,12 @@ void overtime_look(struct run *r, lua_State *L)
         !r->wrote)
         end_by_order(r, L);
     /* Nobody waits for a long script at the end: it is undone, and its client is told. */
-    if (heeds(r->w->ctx.root, HEED_LAST_SAVE) && now - s->script_since_ms > GRACE_MS)
-        run_abandon(r, RC_MISSING);
+    if (now - s->script_since_ms <= GRACE_MS)
+        return;
+    if (heeds(r->w->ctx.root, HEED_LAST_SAVE))
+        run_abandon(r, RC_ENDING);
+    /* Nor do a lane that is replaced and a worker that hands its clients over: it is undone, and run again. */
+    if (s->state == SLOT_STOPPING ||
+        __atomic_load_n(&r->c->session->lane_ticket, __ATOMIC_ACQUIRE) == lane_recalled(r->w->serving))
+        run_abandon(r, RC_AWAIT);
 }

@@ -21,7 +21,10 @@ void cmd_script_load(struct call *c)
     sha1_hex(c->argv[2], sha);
     cache_follow(es);
     struct script *s = cache_find(es, sha);
-    if (!s || s->program.ref == LUA_NOREF)
+    bool known = s && s->program.ref != LUA_NOREF;
+    if (!known && script_too_long(c, c->argv[2].n) && call_defer(c))
+        return;
+    if (!known)
         s = script_make(es, sha, c->argv[2], c->reply);
     if (!s)
         return;
