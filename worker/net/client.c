@@ -218,6 +218,8 @@ void client_readable(struct client *cl)
     size_t room = READ_BYTES;
     if (UNLIKELY(cl->wait == WAIT_BLOCKED))
         blocked_readable(cl);
+    else if (UNLIKELY(cl->wait == WAIT_DISK))
+        client_read_stop(cl);
     if (cl->closed || cl->wait)
         return;
     if (cl->in_len) {
