@@ -58,8 +58,10 @@ struct writer {
     unsigned nclosed;
     uint64_t closed_bytes;
     struct prepared next;
-    bool want_next; /* the open segment is far enough for the next one to be prepared */
-    bool zeros;     /* and with zeros */
+    bool want_next;      /* the open segment is far enough for the next one to be prepared */
+    bool zeros;          /* and with zeros */
+    uint64_t zeros_due;  /* so many of them by now */
+    uint64_t next_bytes; /* its size */
     bool ready;     /* next is complete */
     bool ending;    /* the helper is to end */
     pthread_t helper;
@@ -76,6 +78,7 @@ bool writer_turn(struct writer *w, bool *stuck);
 void writer_heal(struct writer *w);
 /* Begins the segment that follows; file is held. */
 enum rc writer_next_segment(struct writer *w);
+void writer_prepare_first(struct writer *w); /* before there is a helper */
 void writer_close(struct writer *w); /* drained: syncs and closes the segment */
 
 /* sync.c, both threads */
