@@ -13,7 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define STUCK_US   20  /* a transaction under way, or a latch, stands before what could be written; doubled each time */
+#define STUCK_US                                                                                             \
+    20 /* a transaction under way, or a latch, stands before what could be written; doubled each time */
 #define STUCK_MS   1   /* up to this: then its process was preempted, or has died */
 #define BUSY_MS    20  /* between looks while there is something to write, unless somebody waits for it */
 #define IDLE_MS    320 /* when nothing happens */

@@ -12,8 +12,9 @@
 #include "shm/format/wal_file.h"
 
 #define SEGMENT_BYTES (64ull << 20)
-#define SEGMENT_FIRST (8ull << 20)  /* under appendfsync always: to be filled with zeros before the start, in some 30 ms */
-#define ZERO_PIECE    (256u << 10)
+#define SEGMENT_FIRST                                                                                        \
+    (8ull << 20) /* under appendfsync always: to be filled with zeros before the start, in some 30 ms */
+#define ZERO_PIECE (256u << 10)
 
 struct segment {
     int fd; /* -1: there is none */

@@ -62,8 +62,8 @@ struct writer {
     bool zeros;          /* and with zeros */
     uint64_t zeros_due;  /* so many of them by now */
     uint64_t next_bytes; /* its size */
-    bool ready;     /* next is complete */
-    bool ending;    /* the helper is to end */
+    bool ready;          /* next is complete */
+    bool ending;         /* the helper is to end */
     pthread_t helper;
 };
 
@@ -79,7 +79,7 @@ void writer_heal(struct writer *w);
 /* Begins the segment that follows; file is held. */
 enum rc writer_next_segment(struct writer *w);
 void writer_prepare_first(struct writer *w); /* before there is a helper */
-void writer_close(struct writer *w); /* drained: syncs and closes the segment */
+void writer_close(struct writer *w);         /* drained: syncs and closes the segment */
 
 /* sync.c, both threads */
 bool writer_sync(struct writer *w);

@@ -27,7 +27,7 @@ target_link_libraries(faulty_disk ${CMAKE_DL_LIBS})
 if(TARGET skep_persist AND NOT SKEP_SANITIZE AND NOT SKEP_TSAN) # a preloaded library must not come before theirs
   add_executable(wal_writer ${CMAKE_CURRENT_LIST_DIR}/wal_writer.c)
   target_link_libraries(wal_writer skep_persist pthread)
-  foreach(scenario plain kills orphan full limited sync closed begins locked)
+  foreach(scenario plain kills grows orphan full limited sync closed begins locked)
     add_test(NAME crash/wal_writer_${scenario} COMMAND wal_writer ${scenario} --shim $<TARGET_FILE:faulty_disk>)
     set_tests_properties(crash/wal_writer_${scenario} PROPERTIES LABELS crash TIMEOUT 300)
   endforeach()

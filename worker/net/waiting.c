@@ -39,7 +39,8 @@ void client_wait(struct client *cl, enum client_wait why)
 {
     struct net *net = cl->w->net;
     cl->wait = (uint8_t)why;
-    if (why != WAIT_DISK) /* such a client seldom sends before it is answered: until it does, two system calls are saved */
+    if (why !=
+        WAIT_DISK) /* such a client seldom sends before it is answered: until it does, two system calls are saved */
         client_read_stop(cl);
     if (why == WAIT_PAUSED) {
         net->anybody_paused = true;
