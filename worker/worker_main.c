@@ -39,7 +39,7 @@ static void drain_mail(struct worker *w)
         if (m.kind == MAIL_CHUNK)
             lane_mail(w, from, &m);
         else if (m.kind == MAIL_READY)
-            blocked_ready(w, (uint32_t)m.x, m.y);
+            blocked_ready(w, from, (uint32_t)m.x, m.y);
         else if (m.kind == MAIL_MONITOR)
             monitor_deliver(w, shm_at(m.block), m.bytes);
         if (mail_done(&w->ctx, from))
@@ -205,6 +205,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     hold_release(w);
     output_flush_turn(w);
     hold_announce(w);
+    if (UNLIKELY(net->follower))
+        blocked_follow_teller(w);
     if (UNLIKELY(net->ncancels))
         lane_flush_cancels(w);
     if (UNLIKELY(control_queued(w)))

@@ -98,6 +98,8 @@ void client_detach(struct client *cl)
     tracking_stop(cl);
     client_leave_waiting(cl);
     blocked_end(cl);
+    if (net->follower == cl)
+        net->follower = NULL;
     if (cl->need_lsn)
         hold_forget(cl);
     lane_feed_forget(cl);
