@@ -226,7 +226,8 @@ struct shm_slot {
     int64_t body_bytes; /* of scripts that it stored less those that it removed: a figure, not undone */
     char script_told[SCRIPT_TOLD]; /* the same: what FUNCTION STATS says of it */
     uint64_t clients;
-    uint32_t watchers, spare; /* clients that MONITOR */
+    uint32_t watchers; /* clients that MONITOR */
+    uint32_t kills;    /* how often a session of it was told to close: session_kill */
     int64_t over_since_ms;    /* since when it has seen more than maxmemory in use; 0: it does not */
     uint64_t over_ms;         /* how long it has seen that before */
     uint64_t monitor_begun,

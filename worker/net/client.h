@@ -142,6 +142,7 @@ struct net {
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
     unsigned closed;     /* in this turn */
+    uint32_t kills;      /* of the slot's, as far as they were followed */
     struct lane_cancel {
         uint32_t slot;
         uint64_t serial;
