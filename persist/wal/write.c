@@ -113,7 +113,7 @@ static void ask_for_next(struct writer *w)
         if (due > w->zeros_due || (due && !w->want_next))
             ask(w, true, due, next);
     } else if (!w->want_next && s->at >= (zeros && s->size ? UNZEROED_BYTES : size / 2)) {
-        ask(w, zeros, UINT64_MAX, SEGMENT_BYTES);
+        ask(w, zeros, UINT64_MAX, zeros ? SEGMENT_FIRST : SEGMENT_BYTES);
     }
 }
 
