@@ -90,11 +90,18 @@ static bool successor_is_due(struct master *m, const struct child *from)
            !restart_waits(p, from);
 }
 
-/* A session on its way: to its old owner's successor, else to whoever has least. */
-static void find_home(struct master *m, uint32_t x, struct child *from)
+/* The worker in this slot, if it is to stay. */
+static struct child *staying(struct master *m, uint32_t slot)
 {
-    struct child *to = NULL;
-    if (from) {
+    struct child *c = slot < m->nslots ? &m->child[slot] : NULL;
+    return c && c->phase == CHILD_RUNNING && c->role == ROLE_WORKER ? c : NULL;
+}
+
+/* A session on its way: where it wants to go, else to its old owner's successor, else to whoever has least. */
+static void find_home(struct master *m, uint32_t x, struct child *from, struct child *wish)
+{
+    struct child *to = wish;
+    if (from && !to) {
         struct post *p = post_find(m, from->role, from->index);
         int next = p ? (p->next >= 0 ? p->next : p->slot) : -1;
         if (next >= 0 && m->child[next].phase == CHILD_RUNNING)
@@ -122,7 +129,7 @@ void sessions_house(struct master *m)
             return; /* it is for its sake that they wait */
     m->nhomeless = 0;
     for (uint32_t i = 0; i < n; i++)
-        find_home(m, m->homeless[i], NULL);
+        find_home(m, m->homeless[i], NULL, NULL);
 }
 
 /* Only pages that exist are looked at: a table that was never full costs no memory by being searched. */
@@ -169,7 +176,7 @@ unsigned sessions_settle(struct master *m, struct child *c)
         bool quiet = s->state == SESSION_IDLE || s->state == SESSION_MOVING;
         if (quiet && m->client_fd[x] >= 0 && !s->kill) {
             kept++;
-            find_home(m, x, c);
+            find_home(m, x, c, NULL);
             continue;
         }
         /* Others may hold the description open for a while yet: the client is to know at once. */
@@ -233,7 +240,7 @@ static void on_move(struct master *m, struct child *c, const struct control_msg 
     if (m->client_fd[x] < 0)
         return; /* no socket to hand on: it is closed when the child has left */
     m->root->handovers++;
-    find_home(m, x, c);
+    find_home(m, x, c, msg->options ? staying(m, msg->options - 1u) : NULL);
 }
 
 static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)

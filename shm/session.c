@@ -73,12 +73,18 @@ struct shm_session *session_by_id(uint64_t id)
     return NULL;
 }
 
+void session_kill(struct shm_session *s)
+{
+    __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+    __atomic_add_fetch(&slot_at(s->owner)->kills, 1, __ATOMIC_SEQ_CST);
+}
+
 void sessions_kill(uint32_t owner, uint32_t flags)
 {
     for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
         struct shm_session *s = session_at(i);
         uint32_t state = __atomic_load_n(&s->state, __ATOMIC_ACQUIRE);
         if (state != SESSION_FREE && s->owner == owner && s->flags & flags)
-            __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+            session_kill(s);
     }
 }

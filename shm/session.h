@@ -97,6 +97,8 @@ static inline uint32_t sessions_end(void)
 /* Takes a free session for slot owner; hint (the caller's, any value) spreads the search. */
 enum rc session_claim(struct shm_ctx *ctx, uint32_t *hint, struct shm_session **out);
 struct shm_session *session_by_id(uint64_t id); /* NULL: none open */
+/* Has its owner close it; the caller wakes that. A death before it is counted delays it to the owner's next tick. */
+void session_kill(struct shm_session *s);
 /* Has a slot close those of its sessions that have one of these SESSION_F_*; the caller wakes it. */
 void sessions_kill(uint32_t owner, uint32_t flags);
 

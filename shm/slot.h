@@ -226,9 +226,10 @@ struct shm_slot {
     int64_t body_bytes; /* of scripts that it stored less those that it removed: a figure, not undone */
     char script_told[SCRIPT_TOLD]; /* the same: what FUNCTION STATS says of it */
     uint64_t clients;
-    uint32_t watchers, spare; /* clients that MONITOR */
-    int64_t over_since_ms;    /* since when it has seen more than maxmemory in use; 0: it does not */
-    uint64_t over_ms;         /* how long it has seen that before */
+    uint32_t watchers;     /* clients that MONITOR */
+    uint32_t kills;        /* how often a session of it was told to close: session_kill */
+    int64_t over_since_ms; /* since when it has seen more than maxmemory in use; 0: it does not */
+    uint64_t over_ms;      /* how long it has seen that before */
     uint64_t monitor_begun,
         monitor_ended;   /* turns whose lines it has made, and has sent: worker/dispatch/monitor.h */
     uint64_t post_turn;  /* odd: it has noted messages, or is about to, and has not sent them yet */

@@ -39,7 +39,7 @@ static void drain_mail(struct worker *w)
         if (m.kind == MAIL_CHUNK)
             lane_mail(w, from, &m);
         else if (m.kind == MAIL_READY)
-            blocked_ready(w, (uint32_t)m.x, m.y);
+            blocked_ready(w, from, (uint32_t)m.x, m.y);
         else if (m.kind == MAIL_MONITOR)
             monitor_deliver(w, shm_at(m.block), m.bytes);
         if (mail_done(&w->ctx, from))
@@ -56,6 +56,16 @@ static void close_killed(struct worker *w)
     }
 }
 
+/* To look at thousands of clients costs more than what most wake-ups are for. */
+static void close_killed_lately(struct worker *w)
+{
+    uint32_t kills = __atomic_load_n(&w->ctx.slot->kills, __ATOMIC_SEQ_CST);
+    if (LIKELY(kills == w->net->kills))
+        return;
+    w->net->kills = kills;
+    close_killed(w);
+}
+
 static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
 {
     struct worker *w = io->data;
@@ -68,7 +78,7 @@ static void on_wake(struct ev_loop *loop, struct ev_io *io, int events)
     __atomic_store_n(&w->ctx.slot->wake, 0, __ATOMIC_SEQ_CST);
     drain_mail(w);
     post_receive(w);
-    close_killed(w);
+    close_killed_lately(w);
 }
 
 static void on_message(struct worker *w, const struct control_msg *m, int passed)
@@ -205,6 +215,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     hold_release(w);
     output_flush_turn(w);
     hold_announce(w);
+    if (UNLIKELY(net->follower))
+        blocked_follow_teller(w);
     if (UNLIKELY(net->ncancels))
         lane_flush_cancels(w);
     if (UNLIKELY(control_queued(w)))

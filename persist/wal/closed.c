@@ -110,10 +110,11 @@ static unsigned prepare_step(struct writer *w)
     bool done = true;
     pthread_mutex_lock(&w->list);
     bool wanted = w->want_next && !w->ready, zeros = w->zeros;
+    uint64_t due = w->zeros_due, bytes = w->next_bytes;
     pthread_mutex_unlock(&w->list);
-    if (!wanted)
+    if (!wanted || (zeros && w->next.fd >= 0 && w->next.zeroed >= due))
         return 0;
-    enum rc rc = w->next.fd < 0 ? segment_prepare(&w->next, w->dirfd, "next.tmp") : RC_OK;
+    enum rc rc = w->next.fd < 0 ? segment_prepare(&w->next, w->dirfd, "next.tmp", bytes) : RC_OK;
     if (!rc && zeros)
         rc = segment_prepare_zeros(&w->next, &done);
     if (rc) /* the disk is full, say: whoever needs the segment will tell */
@@ -216,8 +217,12 @@ void *writer_helper(void *arg)
         unsigned nap = prepare_step(h.w);
         if (!nap)
             nap = pack_step(&h);
+        struct timespec pause = {0, nap * 1000000l};
         int64_t left = h.sync_ms - mono_ms();
-        sleep_until_work(h.w, nap ? nap : left > 0 ? (unsigned)left : 0);
+        if (nap) /* whole: whatever else there is to do, the disk is others' meanwhile */
+            nanosleep(&pause, NULL);
+        else
+            sleep_until_work(h.w, left > 0 ? (unsigned)left : 0);
     }
     packing_drop(&h.packing);
     segment_prepare_drop(&h.w->next, h.w->dirfd);

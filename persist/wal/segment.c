@@ -7,7 +7,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define ZERO_PIECE    (256u << 10)
 #define SMALLEST      (1ull << 20) /* on a disk that is nearly full */
 #define PUSH_EVERY    (4ull << 20)
 #define FILE_RIGHTS   0644
@@ -15,9 +14,9 @@
 
 /* The size is set, so that a sync has no new one to write. As much as there is room for; a file system that cannot
  * do it at all lets the file grow. */
-static enum rc reserve(int fd, uint64_t *size)
+static enum rc reserve(int fd, uint64_t bytes, uint64_t *size)
 {
-    for (uint64_t n = SEGMENT_BYTES; n >= SMALLEST; n /= 4) {
+    for (uint64_t n = bytes; n >= SMALLEST; n /= 4) {
         int failed;
         do
             failed = fallocate(fd, 0, 0, (off_t)n);
@@ -35,12 +34,12 @@ static enum rc reserve(int fd, uint64_t *size)
     return RC_IO;
 }
 
-enum rc segment_prepare(struct prepared *p, int dirfd, const char *name)
+enum rc segment_prepare(struct prepared *p, int dirfd, const char *name, uint64_t bytes)
 {
     *p = (struct prepared){.name = name, .fd = openat(dirfd, name, PREPARE_FLAGS, FILE_RIGHTS)};
     if (p->fd < 0)
         return RC_IO;
-    enum rc rc = reserve(p->fd, &p->size);
+    enum rc rc = reserve(p->fd, bytes, &p->size);
     if (rc)
         segment_prepare_drop(p, dirfd);
     return rc;
@@ -89,7 +88,7 @@ enum rc segment_begin(struct segment *s, int dirfd, const struct wal_head *head,
                       struct prepared *p)
 {
     char bytes[WAL_HEAD_BYTES];
-    enum rc rc = p->fd >= 0 ? RC_OK : segment_prepare(p, dirfd, "begin.tmp");
+    enum rc rc = p->fd >= 0 ? RC_OK : segment_prepare(p, dirfd, "begin.tmp", SEGMENT_BYTES);
     if (rc)
         return rc;
     *s = (struct segment){.fd = p->fd, .head = *head, .size = p->size, .pending = pending};

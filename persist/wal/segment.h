@@ -12,6 +12,9 @@
 #include "shm/format/wal_file.h"
 
 #define SEGMENT_BYTES (64ull << 20)
+#define SEGMENT_FIRST                                                                                        \
+    (8ull << 20) /* under appendfsync always: to be filled with zeros before the start, in some 30 ms */
+#define ZERO_PIECE (256u << 10)
 
 struct segment {
     int fd; /* -1: there is none */
@@ -30,7 +33,7 @@ struct prepared {
     uint64_t zeroed; /* written with zeros up to here */
 };
 
-enum rc segment_prepare(struct prepared *p, int dirfd, const char *name);
+enum rc segment_prepare(struct prepared *p, int dirfd, const char *name, uint64_t bytes);
 /* Writes zeros over the next piece of it; *done: there is no more to do. */
 enum rc segment_prepare_zeros(struct prepared *p, bool *done);
 void segment_prepare_drop(struct prepared *p, int dirfd);

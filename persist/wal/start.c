@@ -313,6 +313,7 @@ enum rc writer_open(struct writer *w)
         return rc;
     if (w->wal->fault && w->heal_from)
         return RC_OK;
+    writer_prepare_first(w);
     pthread_mutex_lock(&w->file);
     bool was = w->wal->fault;
     if (!writer_next_segment(w) && was)

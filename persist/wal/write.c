@@ -21,6 +21,7 @@ static struct prepared take_prepared(struct writer *w)
     }
     w->ready = false;
     w->want_next = false;
+    w->zeros_due = 0;
     pthread_mutex_unlock(&w->list);
     return p;
 }
@@ -59,6 +60,21 @@ static enum rc finish_segment(struct writer *w)
     return RC_OK;
 }
 
+/* Before anybody waits: under appendfsync always the first segment has its zeros from the beginning. It is small, so that
+ * this is soon done; each one is twice as long as the one before. */
+void writer_prepare_first(struct writer *w)
+{
+    bool done = false;
+    if (w->cfg->appendfsync != FSYNC_ALWAYS)
+        return;
+    enum rc rc = segment_prepare(&w->next, w->dirfd, "next.tmp", SEGMENT_FIRST);
+    while (!rc && !done)
+        rc = segment_prepare_zeros(&w->next, &done);
+    if (rc)
+        segment_prepare_drop(&w->next, w->dirfd);
+    w->ready = !rc;
+}
+
 static enum rc rotate(struct writer *w)
 {
     pthread_mutex_lock(&w->file);
@@ -69,17 +85,36 @@ static enum rc rotate(struct writer *w)
     return rc;
 }
 
-static void ask_for_next(struct writer *w)
+static void ask(struct writer *w, bool zeros, uint64_t due, uint64_t bytes)
 {
-    bool zeros = w->cfg->appendfsync == FSYNC_ALWAYS;
-    bool soon = zeros && !w->segment.zeroed && w->segment.size;
-    if (w->segment.at < (soon ? UNZEROED_BYTES : SEGMENT_BYTES / 2) || w->want_next)
-        return;
     pthread_mutex_lock(&w->list);
     w->want_next = true;
     w->zeros = zeros;
+    w->zeros_due = due;
+    w->next_bytes = bytes;
     pthread_cond_signal(&w->work);
     pthread_mutex_unlock(&w->list);
+}
+
+/* What the helper writes is in the way of the syncs that clients wait for. So the next segment's zeros keep step with what
+ * is written to this one, and are complete when it is filled to three quarters. */
+static uint64_t zeros_due(const struct segment *s, uint64_t next)
+{
+    return next / ZERO_PIECE * s->at / (s->size / 4 * 3) * ZERO_PIECE;
+}
+
+static void ask_for_next(struct writer *w)
+{
+    const struct segment *s = &w->segment;
+    bool zeros = w->cfg->appendfsync == FSYNC_ALWAYS;
+    uint64_t size = s->size ? s->size : SEGMENT_BYTES;
+    if (zeros && s->zeroed) {
+        uint64_t next = size < SEGMENT_BYTES / 2 ? 2 * size : SEGMENT_BYTES, due = zeros_due(s, next);
+        if (due > w->zeros_due || (due && !w->want_next))
+            ask(w, true, due, next);
+    } else if (!w->want_next && s->at >= (zeros && s->size ? UNZEROED_BYTES : size / 2)) {
+        ask(w, zeros, UINT64_MAX, zeros ? SEGMENT_FIRST : SEGMENT_BYTES);
+    }
 }
 
 static bool segment_full(struct writer *w, uint64_t bytes)

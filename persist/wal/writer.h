@@ -44,6 +44,7 @@ struct writer {
     int64_t unsynced_ms; /* when synced moved, or there was nothing to sync */
     bool delayed;        /* that this sync is late has been counted */
     unsigned rest_ms;    /* how long the last sleep was */
+    unsigned stuck_us;   /* the last one with something that could not be written; 0: all could */
     /* under file */
     pthread_mutex_t file;
     struct segment segment;
@@ -57,10 +58,12 @@ struct writer {
     unsigned nclosed;
     uint64_t closed_bytes;
     struct prepared next;
-    bool want_next; /* the open segment is far enough for the next one to be prepared */
-    bool zeros;     /* and with zeros */
-    bool ready;     /* next is complete */
-    bool ending;    /* the helper is to end */
+    bool want_next;      /* the open segment is far enough for the next one to be prepared */
+    bool zeros;          /* and with zeros */
+    uint64_t zeros_due;  /* so many of them by now */
+    uint64_t next_bytes; /* its size */
+    bool ready;          /* next is complete */
+    bool ending;         /* the helper is to end */
     pthread_t helper;
 };
 
@@ -75,7 +78,8 @@ bool writer_turn(struct writer *w, bool *stuck);
 void writer_heal(struct writer *w);
 /* Begins the segment that follows; file is held. */
 enum rc writer_next_segment(struct writer *w);
-void writer_close(struct writer *w); /* drained: syncs and closes the segment */
+void writer_prepare_first(struct writer *w); /* before there is a helper */
+void writer_close(struct writer *w);         /* drained: syncs and closes the segment */
 
 /* sync.c, both threads */
 bool writer_sync(struct writer *w);

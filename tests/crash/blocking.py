@@ -212,7 +212,105 @@ def moved(start):
         check_arena(c)
 
 
+class Pair(threading.Thread):
+    """One pushes, the other waits, so slowly that both workers sleep in between."""
+
+    def __init__(self, s, n, seconds):
+        super().__init__(daemon=True)
+        self.s, self.key, self.seconds, self.error, self.broken = s, "pair%d" % n, seconds, None, 0
+
+    def hand_over(self, waiter, pusher, value):
+        waiter.send([b"BLPOP", self.key.encode(), b"0"])
+        time.sleep(0.002)
+        if pusher.command("RPUSH", self.key, value).kind != "int":
+            raise Failure("a push was refused")
+        got = waiter.read(30).value[1].value
+        if got != value.encode():
+            raise Failure("%s came instead of %s" % (got, value))
+
+    def run(self):
+        n, conns, end = 0, None, time.monotonic() + self.seconds
+        while time.monotonic() < end and not self.error:
+            n += 1
+            try:
+                conns = conns or (self.s.connect(), self.s.connect())
+                self.hand_over(*conns, "%d" % n)
+            except (resp.Closed, OSError):
+                self.broken += 1
+                conns = None
+                self.clear()
+            except Exception as e:
+                self.error = e
+
+    def clear(self):
+        """One of the two has gone, and the value that was under way may be there or not."""
+        try:
+            self.s.connect().command("DEL", self.key)
+        except (resp.Closed, OSError):
+            pass
+
+
+def moves(c):
+    for line in c.command("INFO", "workers").value.decode().splitlines():
+        if line.startswith("handovers:"):
+            return int(line.split(":")[1])
+    raise Failure("INFO does not tell of handovers")
+
+
+def run_pairs(s, seconds, disturb):
+    pairs = [Pair(s, i, seconds) for i in range(6)]
+    for t in pairs:
+        t.start()
+    disturb()
+    for t in pairs:
+        t.join(60)
+        if t.error:
+            raise t.error
+        if t.is_alive():
+            raise Failure("somebody still waits")
+    return sum(t.broken for t in pairs)
+
+
+def follows(start):
+    """Who is always told by the other worker moves there, and notices nothing."""
+    with start("--workers", "2") as s:
+        c = Watch(s)
+        pair = Pair(s, 0, 0)
+        for _ in range(100):  # of two pairs one is on two workers
+            a, b, before = s.connect(), s.connect(), moves(c)
+            for i in range(40):
+                pair.hand_over(a, b, "%d" % i)
+            if moves(c) > before:
+                break
+            a.close()
+            b.close()
+        else:
+            raise Failure("nobody has moved")
+        for i in range(40):
+            pair.hand_over(a, b, "%d" % i)
+        if moves(c) > before + 1:
+            raise Failure("it does not stay where it went")
+        check_arena(c)
+
+
+def follows_killed(start):
+    """Workers die while clients follow: connections may go with them, values and answers stay in order."""
+    with start("--workers", "2") as s:
+        watch = Watch(s)
+
+        def disturb():
+            for i in range(8):
+                time.sleep(0.25 + i * 0.01)
+                os.kill(all_running(watch, 2)[i % 2]["pid"], signal.SIGKILL)
+            all_running(watch, 2)
+
+        run_pairs(s, 3, disturb)
+        check_arena(watch)
+
+
 SCENARIOS = {
+    "follows": follows,
+    "follows_killed": follows_killed,
     "shared": shared,
     "killed": killed,
     "sorted_shared": sorted_shared,

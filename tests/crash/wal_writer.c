@@ -2,6 +2,7 @@
  * fails, its master goes. In the end the files hold what was committed, in order, and nothing else.
  * wal_writer SCENARIO [--seed N] [--shim FILE]: the scenarios stand at the end. */
 #include "include/child.h"
+#include "persist/wal/segment.h"
 #include "shm/base/channel.h"
 #include "shm/config.h"
 #include "shm/format/wal_dir.h"
@@ -479,6 +480,30 @@ static void kills(void)
     end();
 }
 
+static off_t open_segment_bytes(void)
+{
+    char name[WAL_NAME_MAX];
+    struct stat st;
+    wal_segment_name(name, wal->next_segment - 1);
+    CHECK(fstatat(dirfd_wal, name, &st, 0) == 0);
+    return st.st_size;
+}
+
+/* Segments with zeros: each writer begins with a small one, and dies while the next one's are being written. */
+static void grows(void)
+{
+    begin(FSYNC_ALWAYS);
+    for (unsigned i = 0; i < 2; i++) {
+        CHECK(open_segment_bytes() == (off_t)SEGMENT_FIRST);
+        uint64_t next = wal->next_segment;
+        AWAIT(wal->next_segment != next);
+        CHECK(open_segment_bytes() > (off_t)SEGMENT_FIRST);
+        kill_writer();
+        await_ready();
+    }
+    end();
+}
+
 /* The master goes: the workers are killed by the kernel, in the middle of what they do, and nobody repairs. */
 static void orphan(void)
 {
@@ -685,9 +710,9 @@ static void locked(void)
 static const struct {
     const char *name;
     void (*run)(void);
-} scenarios[] = {{"plain", plain},   {"kills", kills},     {"orphan", orphan},
-                 {"full", full},     {"limited", limited}, {"sync", sync_fails},
-                 {"closed", closed}, {"begins", begins},   {"locked", locked}};
+} scenarios[] = {{"plain", plain},   {"kills", kills},     {"grows", grows},     {"orphan", orphan},
+                 {"full", full},     {"limited", limited}, {"sync", sync_fails}, {"closed", closed},
+                 {"begins", begins}, {"locked", locked}};
 
 /* The processes of the test end with it, however it ends. */
 static void end_children(void)

@@ -309,7 +309,7 @@ static unsigned kill_matching(struct call *c, const struct kill_filter *f)
             client_close_soon(c->client);
             continue;
         }
-        __atomic_store_n(&s->kill, 1, __ATOMIC_RELEASE);
+        session_kill(s);
         worker_wake(c->w, s->owner);
     }
     return n;

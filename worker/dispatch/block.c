@@ -48,7 +48,7 @@ void block_tell(struct worker *w, uint32_t session, uint64_t id)
     uint32_t owner = session_at(session)->owner;
     bool wake = false;
     if (owner == w->ctx.id && w->net) {
-        blocked_ready(w, session, id);
+        blocked_ready(w, owner, session, id);
         return;
     }
     if (mail_send(&w->ctx, owner, &m, NULL, &wake)) {

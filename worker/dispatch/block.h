@@ -38,7 +38,7 @@ void block_run(struct call *c, const struct block *b);
 struct client;
 void blocked_begin(struct client *cl, int64_t until_ms);
 void blocked_end(struct client *cl);
-/* Somebody else says that the client may have something. */
-void blocked_ready(struct worker *w, uint32_t session, uint64_t id);
+/* Whoever works in slot by says that the client may have something. */
+void blocked_ready(struct worker *w, uint32_t by, uint32_t session, uint64_t id);
 
 #endif

@@ -7,16 +7,31 @@
 #include <stdlib.h>
 #include <sys/socket.h>
 
+#define FOLLOW_TIMES 16u /* so often in a row the same other worker had something for a client */
+#define FOLLOW_MS    8   /* in no less than this: see worker/README.md */
+#define FOLLOW_CROWD 16u /* clients that the other worker may have more than this one */
+
 struct blocked {
     struct ev_timer timer;
     struct client *prev, *next;
 };
 
+/* The client's command is run again after the turn. A value must not be popped for somebody who has hung up. */
+static void look_again(struct client *cl)
+{
+    struct pollfd p = {.fd = cl->fd, .events = POLLRDHUP};
+    if (cl->wait != WAIT_BLOCKED)
+        return;
+    if (poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR))
+        client_close(cl);
+    else
+        client_wait(cl, WAIT_PARKED);
+}
+
 static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
 {
-    struct client *cl = timer->data;
     (void)loop, (void)events;
-    blocked_ready(cl->w, session_index(cl->session), cl->session->id);
+    look_again(timer->data);
 }
 
 static struct blocked *enlist(struct client *cl)
@@ -65,23 +80,42 @@ void blocked_end(struct client *cl)
     free(b);
 }
 
-/* The client's command is run again after the turn. A value must not be popped for somebody who has hung up. */
-static void look_again(struct client *cl)
+static void note_teller(struct client *cl, uint32_t by)
 {
-    struct pollfd p = {.fd = cl->fd, .events = POLLRDHUP};
-    if (cl->wait != WAIT_BLOCKED)
+    struct worker *w = cl->w;
+    if (cl->told_by != by || by == w->ctx.id) {
+        cl->told_by = by;
+        cl->tellings = 0;
+    }
+    if (!cl->tellings++)
+        cl->told_ms = w->mono_ms;
+    if (cl->tellings < FOLLOW_TIMES || by == w->ctx.id)
         return;
-    if (poll(&p, 1, 0) > 0 && p.revents & (POLLRDHUP | POLLHUP | POLLERR))
-        client_close(cl);
-    else
-        client_wait(cl, WAIT_PARKED);
+    if (w->mono_ms - cl->told_ms >= FOLLOW_MS)
+        w->net->follower = cl;
+    cl->tellings = 0;
 }
 
-void blocked_ready(struct worker *w, uint32_t session, uint64_t id)
+void blocked_ready(struct worker *w, uint32_t by, uint32_t session, uint64_t id)
 {
     struct client *cl = session < w->ctx.root->nsessions ? w->net->by_session[session] : NULL;
-    if (cl && cl->session->id == id)
-        look_again(cl);
+    if (!cl || cl->session->id != id)
+        return;
+    note_teller(cl, by);
+    look_again(cl);
+}
+
+/* It has its value by now, as a rule. If not, or if there was another of the same turn, it is told often enough again. */
+void blocked_follow_teller(struct worker *w)
+{
+    struct client *cl = w->net->follower;
+    const struct shm_slot *to = slot_at(cl->told_by);
+    w->net->follower = NULL;
+    if (cl->closed || cl->session->state != SESSION_IDLE || cl->session->master_fd < 0 || w->net->stopping)
+        return;
+    if (to->role == ROLE_WORKER && to->state == SLOT_RUNNING &&
+        to->clients <= w->ctx.slot->clients + FOLLOW_CROWD)
+        handover_one(cl, cl->told_by + 1);
 }
 
 void blocked_follow(struct worker *w)

@@ -98,6 +98,8 @@ void client_detach(struct client *cl)
     tracking_stop(cl);
     client_leave_waiting(cl);
     blocked_end(cl);
+    if (net->follower == cl)
+        net->follower = NULL;
     if (cl->need_lsn)
         hold_forget(cl);
     lane_feed_forget(cl);
@@ -218,6 +220,8 @@ void client_readable(struct client *cl)
     size_t room = READ_BYTES;
     if (UNLIKELY(cl->wait == WAIT_BLOCKED))
         blocked_readable(cl);
+    else if (UNLIKELY(cl->wait == WAIT_DISK))
+        client_read_stop(cl);
     if (cl->closed || cl->wait)
         return;
     if (cl->in_len) {

@@ -80,7 +80,9 @@ struct client {
     bool held_pieces;    /* among them is a part of a reply of the lane */
     size_t batch_mark;   /* where the replies of the present batch begin in the shared buffer */
     struct client *next_held;
-    struct blocked *blocked; /* while it waits for keys */
+    struct blocked *blocked;    /* while it waits for keys */
+    uint32_t told_by, tellings; /* slot that has last said that a key has something, how often in a row */
+    int64_t told_ms;            /* since when */
     char *told;        /* the master's answer, for the command that asked and is run again; NULL: none */
     struct reply late; /* what was pushed to it while the slow lane works for it: behind that reply */
     bool lane_hurry;   /* its reply is fetched though it does not read */
@@ -105,6 +107,7 @@ struct net {
     bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
     int64_t wake_ms;                 /* no sleeper wakes before */
     struct client *blocked;          /* those who wait for keys */
+    struct client *follower;         /* was told so often by one other worker that it is to move there */
     uint64_t blocked_epoch;          /* of the queues, as far as it was followed */
     struct client *held;             /* need_lsn is set */
     struct client **by_session;      /* by session index */
@@ -142,6 +145,7 @@ struct net {
     size_t *start;       /* where each began in the buffer */
     struct client *dead; /* closed: freed when the turn is over */
     unsigned closed;     /* in this turn */
+    uint32_t kills;      /* of the slot's, as far as they were followed */
     struct lane_cancel {
         uint32_t slot;
         uint64_t serial;
@@ -193,7 +197,8 @@ void output_again(struct client *cl);          /* something that was held back m
 void output_writable(struct client *cl);
 
 /* blocked.c; see dispatch/block.h, too */
-void blocked_follow(struct worker *w); /* lets everybody look again who should */
+void blocked_follow(struct worker *w);        /* lets everybody look again who should */
+void blocked_follow_teller(struct worker *w); /* after the turn: whoever is to move there does */
 void blocked_readable(struct client *cl);
 
 /* hold.c: replies that wait for the disk */
@@ -212,8 +217,8 @@ void accept_return(struct worker *w); /* gives up what was lent */
 void accept_drain(struct worker *w);  /* takes what the queues hold; before a listener closes */
 
 /* handover.c */
-bool handover_some(struct worker *w); /* true: there are more who can be moved at once */
-bool handover_one(struct client *cl);
+bool handover_some(struct worker *w);                /* true: there are more who can be moved at once */
+bool handover_one(struct client *cl, uint32_t wish); /* wish: a slot + 1 that it wants to go to, 0: any */
 void handover_take(struct worker *w, uint32_t session, int fd);
 
 /* lane_client.c: the worker's side of the slow lane */

@@ -83,10 +83,10 @@ static enum rc parcel_store(struct client *cl)
     return RC_OK;
 }
 
-bool handover_one(struct client *cl)
+bool handover_one(struct client *cl, uint32_t wish)
 {
     struct shm_session *s = cl->session;
-    struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
+    struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id, .options = (uint16_t)wish};
     /* A subscriber's place among the messages is told by the registry; while it sleeps nothing could be put before its reply. */
     if (cl->subs && (cl->arrival || cl->wait == WAIT_ASLEEP || pubsub_waits(cl->w)))
         return false;
@@ -109,7 +109,7 @@ bool handover_some(struct worker *w)
     unsigned moved = 0;
     for (struct client *cl = w->net->clients, *next; cl && moved < NET_PARTINGS; cl = next) {
         next = cl->next;
-        moved += handover_one(cl);
+        moved += handover_one(cl, 0);
     }
     return moved == NET_PARTINGS;
 }

@@ -39,7 +39,9 @@ void client_wait(struct client *cl, enum client_wait why)
 {
     struct net *net = cl->w->net;
     cl->wait = (uint8_t)why;
-    client_read_stop(cl);
+    if (why !=
+        WAIT_DISK) /* such a client seldom sends before it is answered: until it does, two system calls are saved */
+        client_read_stop(cl);
     if (why == WAIT_PAUSED) {
         net->anybody_paused = true;
         net->paused_all |= cl->w->ctx.root->pause_mode != 1;
