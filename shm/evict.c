@@ -172,8 +172,7 @@ struct target {
 static bool want_target(void *arg, const struct shm_entry *e)
 {
     struct target *t = arg;
-    if ((t->only_volatile && !(e->flags & ENTRY_EXPIRES)) ||
-        key_hash(t->ctx->root, entry_key(e)) != t->hash)
+    if ((t->only_volatile && !(e->flags & ENTRY_EXPIRES)) || key_hash(t->ctx->root, entry_key(e)) != t->hash)
         return false;
     t->locked = keylocks_any(t->ctx->root) && keylock_holder(t->ctx->root, t->db, t->hash, true, t->ctx->id);
     return !t->locked;
