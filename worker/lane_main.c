@@ -90,21 +90,31 @@ static enum rc run_gated(struct call *c)
     return RC_BUSY;
 }
 
+/* Another lane has what is wanted. It will be done, or its script is killed. */
+static bool held_by_lane(const struct call *c)
+{
+    uint32_t by = c->ctx->held_by;
+    return by && by <= c->ctx->root->nslots && slot_at(by - 1)->role == ROLE_LANE;
+}
+
 static enum rc run_patiently(struct call *c)
 {
-    enum rc rc = RC_BUSY;
-    for (unsigned tries = 0; tries < 5000 && rc == RC_BUSY && !c->w->wants_gate; tries++) {
+    for (unsigned tries = 0; tries < 5000; tries++) {
+        enum rc rc = RC_BUSY;
+        c->ctx->held_by = 0;
         if (batch_enter(c->ctx)) {
             rc = call_run(c);
             batch_leave(c->ctx);
             retire_reclaim(c->ctx);
         }
-        if (rc == RC_BUSY) {
-            struct timespec nap = {0, 200000};
-            nanosleep(&nap, NULL);
-        }
+        if (rc != RC_BUSY || c->w->wants_gate || busy_words(c->ctx, c->cfg))
+            return rc;
+        struct timespec nap = {0, 200000};
+        nanosleep(&nap, NULL);
+        c->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
+        tries = held_by_lane(c) ? 0 : tries;
     }
-    return rc;
+    return RC_BUSY;
 }
 
 /* The longest argument of a command that stores what it is given is copied to the arena before a latch is taken. If
