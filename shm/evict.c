@@ -1,6 +1,7 @@
 /* Good candidates are kept while a call lasts, as Redis keeps them for ever: one is no more than a database
  * and a hash, and is looked for again before it goes. */
 #include "shm/evict.h"
+#include "shm/keylock.h"
 
 #include <time.h>
 #include <unistd.h>
@@ -161,15 +162,20 @@ static bool sample(struct evicting *v)
 }
 
 struct target {
-    const struct shm_root *root;
+    const struct shm_ctx *ctx;
     uint64_t hash;
+    uint32_t db;
     bool only_volatile;
+    bool locked; /* it is there, and a transaction that lasts has locked it */
 };
 
 static bool want_target(void *arg, const struct shm_entry *e)
 {
-    const struct target *t = arg;
-    return (!t->only_volatile || e->flags & ENTRY_EXPIRES) && key_hash(t->root, entry_key(e)) == t->hash;
+    struct target *t = arg;
+    if ((t->only_volatile && !(e->flags & ENTRY_EXPIRES)) || key_hash(t->ctx->root, entry_key(e)) != t->hash)
+        return false;
+    t->locked = keylocks_any(t->ctx->root) && keylock_holder(t->ctx->root, t->db, t->hash, true, t->ctx->id);
+    return !t->locked;
 }
 
 /* Takes the best candidate that is still there. */
@@ -179,10 +185,12 @@ static unsigned take_best(struct evicting *v)
     while (v->n && !removed) {
         struct candidate c = v->pool[--v->n];
         struct shm_table *t = db_table(v->ctx->root, c.db);
-        struct target want = {v->ctx->root, c.hash, evict_only_volatile(v->cfg->maxmemory_policy)};
+        struct target want = {v->ctx, c.hash, c.db, evict_only_volatile(v->cfg->maxmemory_policy), false};
         uint64_t next;
-        if (t && table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed) == RC_BUSY)
-            v->busy = true;
+        if (!t)
+            continue;
+        enum rc rc = table_purge(v->ctx, c.db, c.hash, want_target, &want, &next, &removed);
+        v->busy |= rc == RC_BUSY || want.locked;
     }
     return removed;
 }

@@ -73,6 +73,13 @@ static void free_graveyard(struct shm_ctx *ctx)
         ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
 }
 
+/* Another lane has what is wanted. It will be done, or its script is killed. */
+static bool held_by_lane(const struct call *c)
+{
+    uint32_t by = c->ctx->held_by;
+    return by && by <= c->ctx->root->nslots && slot_at(by - 1)->role == ROLE_LANE;
+}
+
 /* Whether to try again, after a while. A script that is in the way is waited for until it counts as too long; where this
  * lane is to end meanwhile, another one waits. */
 static bool goes_on(struct call *c, unsigned *tries, enum rc *rc)
@@ -82,7 +89,7 @@ static bool goes_on(struct call *c, unsigned *tries, enum rc *rc)
     if (in_the_way == LANE_OVER || *tries == TRIES)
         return false;
     if (in_the_way != LANE_SCRIPTS)
-        ++*tries;
+        *tries += !held_by_lane(c);
     else if (c->ctx->slot->state == SLOT_STOPPING)
         *rc = RC_AWAIT;
     c->ctx->held_by = 0;

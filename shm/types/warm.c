@@ -2,6 +2,7 @@
  * changed since the key was looked up. Then it led to memory of the arena, whatever that holds by now. */
 #include "shm/types/warm.h"
 #include "shm/base/hash.h"
+#include "shm/keylock.h"
 #include "shm/types/hmap.h"
 #include "shm/types/order.h"
 
@@ -37,6 +38,10 @@ READS_RACILY static bool find_root(const struct key_ref *k, struct way *y)
     unsigned m = bucket_match(k->bucket, k->tag);
     uint64_t slot = m ? __atomic_load_n(&k->bucket->slot[__builtin_ctz(m)], __ATOMIC_RELAXED) : 0;
     if (!slot || latch_owner(y->version) || !still(y))
+        return false;
+    /* Under a key's lock nodes are changed and freed while the version stays; and the key may be another one, whose lock
+     * could not be asked for. Who locks one from now on changes the version. */
+    if (keylocks_any(arena_root()))
         return false;
     /* Its name is not compared: another key's tree would be fetched for nothing, that is all. */
     const struct shm_entry *e = shm_at(SLOT_REF(slot));

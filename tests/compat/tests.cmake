@@ -36,6 +36,7 @@ if(TARGET skep)
   endforeach()
   both_test(streams_both streams_both --seed 20261121)
   both_test(streams_both_encodings streams_both --seed 7 --only SORTED,HASHES,STRINGS)
+  both_test(lane_both lane_both --seed 20261121 --rounds 10)
   foreach(workers 1 3)
     add_test(NAME compat/tracking_both_${workers}
              COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/tracking_both.py

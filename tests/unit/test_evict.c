@@ -130,6 +130,25 @@ static void nothing_to_take(void)
     empty();
 }
 
+/* What others have locked is not gone for good: whoever wants its memory comes again. */
+static void all_locked(void)
+{
+    char buf[32];
+    unsigned some;
+    struct tx tx;
+    struct shm_ctx other;
+    slot_adopt(&other, 2, ROLE_WORKER, 1);
+    put(0, 0, -1, 0);
+    cfg.maxmemory_policy = EVICT_ALLKEYS_RANDOM;
+    struct key_ref k = latched(&tx, 0, buf, 0);
+    CHECK(!keys_lock(&tx, &k, 1));
+    CHECK(evict_some(&other, &cfg, NOW, 0, 1000, &some) == RC_BUSY && !some);
+    tx_abort(&tx);
+    enum rc rc = evict_some(&other, &cfg, NOW, 0, 1000, &some);
+    CHECK((rc == RC_NOMEM || rc == RC_BUSY) && some == 1);
+    empty();
+}
+
 /* ---- clocks ---- */
 
 static void clocks(void)
@@ -219,6 +238,7 @@ int main(void)
     for (int policy = EVICT_VOLATILE_LRU; policy < EVICT_NOEVICTION; policy++)
         evict(policy);
     nothing_to_take();
+    all_locked();
     expiry(1);
     expiry(3);
     return 0;

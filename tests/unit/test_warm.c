@@ -121,7 +121,10 @@ int main(void)
     struct tx tx;
     begin(&ctx, &tx, &k);
     CHECK(!look(&ctx, "set", 0)); /* somebody changes it */
+    CHECK(!keys_lock(&tx, &k, 1));
+    CHECK(!look(&ctx, "set", 0)); /* and goes on to, with the key locked alone: the version does not tell */
     tx_abort(&tx);
+    CHECK(look(&ctx, "set", 0) == WARM_MOST);
     batch_leave(&ctx);
     CHECK(!pthread_create(&thread, NULL, change, NULL));
     while (!__atomic_load_n(&stop, __ATOMIC_RELAXED)) {

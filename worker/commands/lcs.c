@@ -66,7 +66,8 @@ static bool strings(struct call *c, struct lcs *l, char digits[2][STRING_DIGITS]
     return true;
 }
 
-/* In the lane, a long computation works on copies and without the keys' latches. */
+/* In the lane, a long computation works on copies, and its keys are anybody's: nothing has been changed, so the transaction
+ * may end early. One of several commands of a transaction keeps what that holds. */
 static char *detach(struct call *c, struct lcs *l)
 {
     char *copy = malloc(l->a.n + l->b.n + 1);
@@ -75,8 +76,7 @@ static char *detach(struct call *c, struct lcs *l)
     memcpy(copy + l->a.n, l->b.p, l->b.n);
     l->a.p = copy;
     l->b.p = copy + l->a.n;
-    while (c->tx && c->tx->lane->nlock)
-        tx_unlatch_last(c->tx);
+    tx_abort(c->tx);
     return copy;
 }
 
@@ -188,9 +188,11 @@ void cmd_lcs(struct call *c)
         reply_error(c->reply, "ERR Insufficient memory, failed allocating transient memory for LCS");
         return;
     }
-    char *copy = c->in_lane ? detach(c, &l) : NULL;
+    char *copy = c->in_lane && c->tx && !c->in_exec ? detach(c, &l) : NULL;
     fill(c, &l, copy);
     reply_lcs(c, &l);
+    if (copy)
+        tx_begin(c->tx, c->ctx); /* for dispatch to end it */
     free(copy);
     free(l.cell);
 }

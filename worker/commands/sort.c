@@ -7,6 +7,7 @@
 #include "shm/wal.h"
 #include "worker/commands/effects.h"
 #include "worker/commands/list_args.h"
+#include "worker/dispatch/keyplan.h"
 #include "worker/dispatch/notify.h"
 
 #include <errno.h>
@@ -135,27 +136,44 @@ static void value_copy(struct call *c, const struct pattern *p, const struct shm
     }
 }
 
-/* RC_BUSY: its latch is not to be had, and the command is run again. */
+static void note_beyond(struct call *c, const struct key_ref *k)
+{
+    if (LIKELY(!persist(c->ctx->root)->wal.waits))
+        return;
+    uint64_t seen = wal_seen(c->ctx->root, k->hash);
+    c->beyond = seen > c->beyond ? seen : c->beyond;
+}
+
+static enum rc latch_named(struct call *c, struct key_ref *k, bool *ours)
+{
+    key_locate(k);
+    *ours = latch_mine(&k->bucket->latch, c->ctx->id); /* a key of the plan lies there, too */
+    if (!*ours)
+        return key_latch(c->tx, k);
+    if (key_locked(c->tx, k))
+        return RC_BUSY;
+    key_find(k);
+    return RC_OK;
+}
+
+/* RC_BUSY: its latch is not to be had, and the command is run again. What a command before this one has put is known to the
+ * transaction's plan alone. */
 static enum rc key_value(struct call *c, const struct pattern *p, struct bytes name, struct bytes *out)
 {
     struct key_ref k = {.key = name, .db = c->db, .table = db_table(c->ctx->root, c->db)};
+    bool ours = true;
     if (!k.table)
         return RC_OK;
     k.hash = key_hash(c->ctx->root, name);
-    key_locate(&k);
-    bool ours = latch_mine(&k.bucket->latch, c->ctx->id); /* a key of the plan lies there, too */
-    enum rc rc = !ours ? key_latch(c->tx, &k) : key_locked(c->tx, &k) ? RC_BUSY : RC_OK;
+    const struct key_ref *planned = c->in_exec ? keyplan_look(c->plan, name, k.hash, c->db) : NULL;
+    enum rc rc = planned ? RC_OK : latch_named(c, &k, &ours);
     if (rc)
         return rc;
-    if (ours)
-        key_find(&k);
+    k.entry = planned ? planned->entry : k.entry;
     call_missed(c, &k);
     if (k.entry)
         value_copy(c, p, key_entry(&k), out);
-    if (UNLIKELY(persist(c->ctx->root)->wal.waits)) {
-        uint64_t seen = wal_seen(c->ctx->root, k.hash);
-        c->beyond = seen > c->beyond ? seen : c->beyond;
-    }
+    note_beyond(c, &k);
     if (!ours)
         tx_unlatch_last(c->tx);
     return RC_OK;

@@ -54,7 +54,7 @@ struct call {
     bool in_script;         /* a script says so */
     bool *stale;            /* F_SCRIPT: to be set when a key that has expired was hidden */
     struct program *script; /* F_SCRIPT: what was found to be run; NULL: the handler looks for it */
-    struct keyplan *plan;   /* F_SCRIPT: the transaction's keys, to which the script may add */
+    struct keyplan *plan;   /* in_exec: the transaction's keys, to which a script may add */
     bool in_exec;           /* one of several commands of a transaction: it may not wait for anything */
     bool anonymous;         /* whoever caches is told of its changes, be it this very client */
     bool removes;  /* the transaction writes, so what has expired is removed; otherwise it is hidden */

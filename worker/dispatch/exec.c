@@ -254,6 +254,7 @@ static enum rc run_inside(struct exec *x, struct queued *q)
         c.tx = &x->tx;
         c.keys = q->nkeys == 1 ? &x->plan.keys[x->plan.index[q->first]] : x->plan.keys;
         c.key_index = x->plan.index + q->first;
+        c.plan = &x->plan;
         rc = call_step(&c, &x->stale);
         if (UNLIKELY(x->keeps) && !rc)
             tracking_note(c.client, c.cmd, c.argv, c.argc);

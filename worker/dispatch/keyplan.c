@@ -169,6 +169,12 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
     return tx->locks ? key_lock_late(tx, k) : RC_OK;
 }
 
+const struct key_ref *keyplan_look(struct keyplan *p, struct bytes key, uint64_t hash, uint32_t db)
+{
+    unsigned at;
+    return find(p, key, hash, db, &at) ? &p->keys[at] : NULL;
+}
+
 enum rc keyplan_key(struct keyplan *p, struct tx *tx, struct bytes key, uint32_t db, unsigned *at)
 {
     uint64_t hash = key_hash(p->ctx->root, key);

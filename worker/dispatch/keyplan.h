@@ -41,6 +41,8 @@ enum rc keyplan_tables(struct keyplan *p);
 enum rc keyplan_latch(struct keyplan *p, struct tx *tx, bool lasts); /* lasts: they are locked */
 /* After FLUSHALL and its like within tx: other tables, whose latches need not be taken, since the gate is closed. */
 enum rc keyplan_find_again(struct keyplan *p, struct tx *tx);
+/* The key as the transaction sees it, or NULL: it is not in the plan. */
+const struct key_ref *keyplan_look(struct keyplan *p, struct bytes key, uint64_t hash, uint32_t db);
 /* The key's number in the plan; a key that is not in it is latched on the spot. RC_BUSY: it could not be. */
 enum rc keyplan_key(struct keyplan *p, struct tx *tx, struct bytes key, uint32_t db, unsigned *at);
 

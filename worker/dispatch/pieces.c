@@ -4,7 +4,7 @@
 #include "shm/base/number.h"
 #include "worker/worker.h"
 
-#include <sched.h>
+#include <time.h>
 
 /* A key needs a latch, three words and two freed blocks at most: so many fit the lists that a lane always has. */
 #define PIECE_KEYS 32
@@ -17,10 +17,10 @@ static enum rc run_piece(struct call *c, struct bytes *argv, int argc, int64_t *
     enum rc rc = RC_BUSY;
     piece.argv = argv;
     piece.argc = argc;
-    /* What has been done cannot be taken back, so a latch that is held is waited for. */
+    /* What has been done cannot be taken back, so a latch that is held is waited for, and a lock, which says no at once. */
     for (unsigned tries = 0; tries < BUSY_TRIES && rc == RC_BUSY; tries++) {
         if (tries)
-            sched_yield();
+            nanosleep(&(struct timespec){.tv_nsec = 20000}, NULL);
         rc = call_run(&piece);
     }
     if (!rc) {
