@@ -15,8 +15,9 @@ enum control_kind {
     CTL_READY = 1, /* the child serves */
     CTL_ADOPT,     /* session x is new, its socket rides along: keep a duplicate */
     CTL_CLOSED,    /* session x is SESSION_CLOSING: close the duplicate, set it FREE, answer CTL_DROPPED */
-    CTL_MOVE,      /* session x is SESSION_MOVING with its parcel: choose a worker for it */
-    CTL_LEFT,      /* all sessions are handed over: the child ends now */
+    CTL_MOVE, /* session x is SESSION_MOVING with its parcel: choose a worker for it; options: a slot + 1, which
+                    * is to have it if it still serves */
+    CTL_LEFT, /* all sessions are handed over: the child ends now */
     CTL_ASK, /* session x with id y asks (enum control_ask, options): answer CTL_TOLD, now or later. Asked again by the same
               * session it is still one question. Or the child asks for itself: x has ASK_OF_SLOT, y numbers its questions */
     CTL_LOG_REOPEN, /* the logfile's name changed; from the master: write to the descriptor that rides along */

@@ -90,6 +90,14 @@ static bool successor_is_due(struct master *m, const struct child *from)
            !restart_waits(p, from);
 }
 
+static void give(struct master *m, uint32_t x, struct child *to)
+{
+    struct control_msg msg = {.kind = CTL_TAKE, .x = x, .y = session_at(x)->id};
+    __atomic_store_n(&session_at(x)->owner, to->slot, __ATOMIC_RELEASE);
+    to->sessions++;
+    child_tell(m, to, &msg, m->client_fd[x]);
+}
+
 /* A session on its way: to its old owner's successor, else to whoever has least. */
 static void find_home(struct master *m, uint32_t x, struct child *from)
 {
@@ -106,10 +114,7 @@ static void find_home(struct master *m, uint32_t x, struct child *from)
         m->homeless[m->nhomeless++] = x;
         return;
     }
-    struct control_msg msg = {.kind = CTL_TAKE, .x = x, .y = session_at(x)->id};
-    __atomic_store_n(&session_at(x)->owner, to->slot, __ATOMIC_RELEASE);
-    to->sessions++;
-    child_tell(m, to, &msg, m->client_fd[x]);
+    give(m, x, to);
 }
 
 void sessions_house(struct master *m)
@@ -233,7 +238,12 @@ static void on_move(struct master *m, struct child *c, const struct control_msg 
     if (m->client_fd[x] < 0)
         return; /* no socket to hand on: it is closed when the child has left */
     m->root->handovers++;
-    find_home(m, x, c);
+    uint32_t to = msg->options;
+    if (to && to <= m->nslots && m->child[to - 1].phase == CHILD_RUNNING &&
+        m->child[to - 1].role == ROLE_WORKER)
+        give(m, x, &m->child[to - 1]);
+    else
+        find_home(m, x, c);
 }
 
 static void handle(struct master *m, struct child *c, const struct control_msg *msg, int *passed)

@@ -82,10 +82,11 @@ static enum rc parcel_store(struct client *cl)
     return RC_OK;
 }
 
-bool handover_one(struct client *cl)
+/* to: a slot + 1, or 0 for the master to choose. */
+static bool move(struct client *cl, uint32_t to)
 {
     struct shm_session *s = cl->session;
-    struct control_msg m = {.kind = CTL_MOVE, .x = session_index(s), .y = s->id};
+    struct control_msg m = {.kind = CTL_MOVE, .options = (uint16_t)to, .x = session_index(s), .y = s->id};
     /* A subscriber's place among the messages is told by the registry; while it sleeps nothing could be put before its reply. */
     if (cl->subs && (cl->arrival || cl->wait == WAIT_ASLEEP || pubsub_waits(cl->w)))
         return false;
@@ -101,6 +102,16 @@ bool handover_one(struct client *cl)
     control_send(cl->w, &m, -1);
     close(cl->fd);
     return true;
+}
+
+bool handover_one(struct client *cl)
+{
+    return move(cl, 0);
+}
+
+bool handover_to(struct client *cl, uint32_t slot)
+{
+    return move(cl, slot + 1);
 }
 
 bool handover_some(struct worker *w)
