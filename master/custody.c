@@ -90,6 +90,14 @@ static bool successor_is_due(struct master *m, const struct child *from)
            !restart_waits(p, from);
 }
 
+static void give(struct master *m, uint32_t x, struct child *to)
+{
+    struct control_msg msg = {.kind = CTL_TAKE, .x = x, .y = session_at(x)->id};
+    __atomic_store_n(&session_at(x)->owner, to->slot, __ATOMIC_RELEASE);
+    to->sessions++;
+    child_tell(m, to, &msg, m->client_fd[x]);
+}
+
 /* The worker in this slot, if it is to stay. */
 static struct child *staying(struct master *m, uint32_t slot)
 {
@@ -113,10 +121,7 @@ static void find_home(struct master *m, uint32_t x, struct child *from, struct c
         m->homeless[m->nhomeless++] = x;
         return;
     }
-    struct control_msg msg = {.kind = CTL_TAKE, .x = x, .y = session_at(x)->id};
-    __atomic_store_n(&session_at(x)->owner, to->slot, __ATOMIC_RELEASE);
-    to->sessions++;
-    child_tell(m, to, &msg, m->client_fd[x]);
+    give(m, x, to);
 }
 
 void sessions_house(struct master *m)

@@ -48,6 +48,7 @@ struct shm_session {
     uint32_t flags;
     uint32_t kill; /* 1: the owner closes it when it sees this */
     int64_t created_ms, last_ms;
+    int64_t stays_until_ms; /* on the monotonic clock: until then load is not evened out by moving it */
     uint64_t commands, net_in, net_out;
     uint32_t qbuf, qbuf_free, argv_mem, obl, oll;
     uint32_t multi; /* commands queued since MULTI, plus 1; 0: no MULTI */

@@ -270,6 +270,7 @@ static void measure_clients(struct worker *w)
     w->net->measured_ms = w->now_ms;
     for (struct client *cl = w->net->clients; cl; cl = cl->next)
         client_measure(cl);
+    balance_look(w);
 }
 
 static void on_slice(struct ev_loop *loop, struct ev_timer *timer, int events)

@@ -210,8 +210,10 @@ bool field_add(const struct field_kind *f, int64_t v, int64_t by, int64_t *out)
     }
     if (f->overflow == FIELD_FAIL)
         return false;
+    /* A number so low that its distance from the highest is beyond 64 bits counts as too high, in Redis: SET knows such. */
+    bool high = sum > most || (f->is_signed && f->bits < 64 && most - v > INT64_MAX);
     if (f->overflow == FIELD_SAT)
-        *out = (int64_t)(sum > most ? most : least);
+        *out = (int64_t)(high ? most : least);
     else
         *out = field_number(f, (uint64_t)sum & (uint64_t)(((unsigned __int128)1 << f->bits) - 1));
     return true;

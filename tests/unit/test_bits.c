@@ -116,6 +116,8 @@ static void test_overflow(void)
     check_add(u8, 0, -1, true, 0);
     check_add(u8, -1, 0, true, 255); /* SET takes the number as an unsigned one */
     check_add(u63, INT64_MAX, INT64_MAX, true, INT64_MAX);
+    check_add(i8, INT64_MIN, 0, true, 127); /* as Redis reckons */
+    check_add(i8, INT64_MIN + 128, 0, true, -128);
     i8.overflow = FIELD_FAIL;
     check_add(i8, 127, 1, false, 0);
     check_add(i8, 126, 1, true, 127);

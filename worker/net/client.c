@@ -61,6 +61,7 @@ struct client *client_create(struct worker *w, int fd, struct shm_session *s)
     cl->fd = fd;
     cl->session = s;
     s->fd = fd;
+    cl->commands_seen = (uint32_t)s->commands;
     ev_io_init(&cl->rd, on_readable, fd, EV_READ);
     ev_io_init(&cl->wr, on_writable, fd, EV_WRITE);
     cl->rd.data = cl->wr.data = cl;
@@ -157,6 +158,8 @@ void client_measure(struct client *cl)
 {
     struct shm_session *s = cl->session;
     size_t unsent = output_pending(cl);
+    cl->share = (uint32_t)s->commands - cl->commands_seen;
+    cl->commands_seen = (uint32_t)s->commands;
     s->qbuf = (uint32_t)cl->in_len;
     s->qbuf_free = (uint32_t)(cl->in_cap - cl->in_len);
     s->argv_mem = (uint32_t)parser_memory(&cl->parser);

@@ -65,9 +65,10 @@ struct client {
     struct arrival *arrival;    /* it has come, and waits for what it missed */
     struct track *track;        /* CLIENT TRACKING ON; else NULL */
     bool reading, writing, closed;
-    int64_t out_soft_since_ms; /* when the output went over the soft limit; 0: it is below */
-    int64_t wake_ms;           /* WAIT_ASLEEP: on the monotonic clock */
-    uint64_t lane_serial;      /* WAIT_LANE: of the request */
+    uint32_t commands_seen, share; /* of its session's; how many there were in the last second */
+    int64_t out_soft_since_ms;     /* when the output went over the soft limit; 0: it is below */
+    int64_t wake_ms;               /* WAIT_ASLEEP: on the monotonic clock */
+    uint64_t lane_serial;          /* WAIT_LANE: of the request */
     uint32_t lane_slot, lane_generation;
     uint32_t lane_owed;          /* chunks to acknowledge when the output has shrunk */
     bool lane_begun, lane_lost;  /* a part of the reply is here; the lane has gone */
@@ -220,6 +221,9 @@ void accept_drain(struct worker *w);  /* takes what the queues hold; before a li
 bool handover_some(struct worker *w);                /* true: there are more who can be moved at once */
 bool handover_one(struct client *cl, uint32_t wish); /* wish: a slot + 1 that it wants to go to, 0: any */
 void handover_take(struct worker *w, uint32_t session, int fd);
+
+/* balance.c: once a second, behind client_measure of all */
+void balance_look(struct worker *w);
 
 /* lane_client.c: the worker's side of the slow lane */
 enum rc lane_send(struct client *cl, const struct bytes *argv, int argc);

@@ -61,7 +61,7 @@ void lane_run_again(struct client *cl)
         return;
     }
     client_wait(cl, WAIT_PARKED);
-    handover_one(cl);
+    handover_one(cl, 0);
 }
 
 /* Its lane has gone or is to go, or will not take it soon while another one would, or none ever. */
