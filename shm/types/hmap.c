@@ -13,10 +13,6 @@
 
 #include <stdlib.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
 #define LEAF_MAX   1024u /* a longer leaf is split: some 40 items */
 #define LEAF_FEW   256u  /* a shorter one looks for a neighbour to join */
 #define SLOT_BYTES 4u
@@ -72,29 +68,14 @@ static bool is_key(const struct shm_node *leaf, unsigned i, struct bytes key)
     return bytes_equal(item_get(item_name(slot_item(leaf, i)), &next), key);
 }
 
-#if defined(__SSE2__)
 static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
 {
-    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
-    for (unsigned i = 0; i < leaf->n; i += 4) { /* what stands below the last slot is no slot: checked by i */
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(slot_of(leaf, i) - 3));
-        unsigned m =
-            (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(v, low), want)));
-        for (unsigned k = 0; m && k < 4; k++)
-            if (m >> (3 - k) & 1 && i + k < leaf->n && is_key(leaf, i + k, key))
-                return (int)(i + k);
-    }
+    for (unsigned i = 0; i < leaf->n; i += 4)
+        for (unsigned m = hmap_prints(slot_of(leaf, i) + 1, leaf->n - i, hash); m; m &= m - 1)
+            if (is_key(leaf, i + (unsigned)__builtin_ctz(m), key))
+                return (int)(i + (unsigned)__builtin_ctz(m));
     return -1;
 }
-#else
-static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
-{
-    for (unsigned i = 0; i < leaf->n; i++)
-        if ((*slot_of(leaf, i) & 0xffff) == (hash & 0xffff) && is_key(leaf, i, key))
-            return (int)i;
-    return -1;
-}
-#endif
 
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value)
 {

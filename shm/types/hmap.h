@@ -10,6 +10,10 @@
 
 #include "shm/types/tree.h"
 
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#include <emmintrin.h>
+#endif
+
 #define FORM_HMAP       1u
 #define FORM_HMAP_PAIRS 2u
 #define HMAP_COARSE     11u /* low bits of the hash in which neighbouring leaves' bounds do not differ */
@@ -31,6 +35,23 @@ struct hmap_item {
     struct bytes key, value;
     int64_t until_ms; /* of a pair */
 };
+
+/* Which of the first four of n slots below end show the hash's print: bit 0 is the first's. (What stands below the last of
+ * a leaf's slots is no slot.) */
+static inline unsigned hmap_prints(const uint32_t *end, unsigned n, uint64_t hash)
+{
+    unsigned m = 0;
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(end - 4));
+    v = _mm_shuffle_epi32(_mm_and_si128(v, low), _MM_SHUFFLE(0, 1, 2, 3)); /* they grow downwards */
+    m = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(v, want)));
+#else
+    for (unsigned i = 0; i < 4 && i < n; i++)
+        m |= (unsigned)((end[-1 - (int)i] & 0xffff) == (hash & 0xffff)) << i;
+#endif
+    return n < 4 ? m & ((1u << n) - 1) : m;
+}
 
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value);
 /* Adds the key that was just looked for, or gives it another value. */

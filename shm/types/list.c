@@ -252,7 +252,7 @@ void list_walk(const struct shm_entry *e, uint64_t pos, bool back, struct list_w
     w->tree = coll_is_tree(e);
     w->back = back;
     if (w->tree) {
-        struct tree t = coll_tree_read(NULL, e);
+        struct tree t = coll_tree_read(e);
         w->more = seq_at(&t, pos, &w->at);
         return;
     }

@@ -54,7 +54,22 @@ static inline unsigned tree_child_below(const struct tree_child *c, unsigned len
 }
 uint64_t tree_count(shm_ref root);
 
-/* The leaf in which this key belongs. */
+/* A way down that somebody found who held no latch (warm.h). tree_find goes it only as far as each step is still true, which takes no
+ * searching: so it may be stale, or half of it another's. */
+#define TREE_WAYS     64u /* twice as many as are looked for at a time */
+#define TREE_WAY_MOST 4u  /* inner nodes */
+struct tree_way {
+    uint64_t key;
+    unsigned depth; /* 0: none */
+    struct {
+        shm_ref node;
+        unsigned at;
+    } step[TREE_WAY_MOST];
+};
+/* This process's place for the way to the key: what is in it is another's, or older. */
+struct tree_way *tree_way_of(uint64_t key);
+
+/* The leaf in which this key belongs; keys are hashes. */
 void tree_find(const struct tree *t, uint64_t key, struct tree_path *p);
 /* The leaf with item number pos (0-based; below the count), *within: its number there. */
 void tree_find_at(const struct tree *t, uint64_t pos, struct tree_path *p, uint64_t *within);
