@@ -482,24 +482,6 @@ enum rc dict_del(struct dict *d, struct dict_place *at)
     return rc ? rc : hmap_del(&d->map, &at->map);
 }
 
-enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock)
-{
-    struct dict from, to;
-    int64_t expiry_ms = entry_expiry(e);
-    enum rc rc = k->entry ? key_del(tx, k, false) : RC_OK;
-    if (rc)
-        return rc;
-    dict_read(&from, tx, e);
-    struct coll_shape shape = {
-        .type = entry_type(e), .enc = entry_enc(e), .clock = clock, .fields = from.shape.fields};
-    dict_open(&to, tx, k, &shape);
-    if (from.form == DICT_PACKED)
-        rc = coll_put_packed(tx, k, &shape, from.items);
-    else if (!(rc = tree_build(&to, &from, shape.enc)))
-        rc = fields_tell(&to);
-    return rc || expiry_ms < 0 ? rc : key_set_expiry(tx, k, expiry_ms);
-}
-
 const char *dict_fields_wrong(const struct shm_entry *e)
 {
     struct dict d = {.form = coll_is_tree(e) ? form_of(entry_enc(e)) : DICT_PACKED, .pairs = true};

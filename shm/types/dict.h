@@ -80,6 +80,10 @@ bool dict_due(const struct dict *d, int64_t now_ms, struct bytes *key);
 enum rc dict_del(struct dict *d, struct dict_place *at);
 /* Gives it another encoding. Places are no longer good. */
 enum rc dict_convert(struct dict *d, unsigned enc);
+/* The key, which holds nothing, gets a hashtable of so many items, each told by its number (what is told stays good). RC_EXISTS: a
+ * key comes twice. */
+enum rc dict_build(struct tx *tx, struct key_ref *k, const struct coll_shape *shape, hmap_tell *tell,
+                   const void *arg, uint64_t n);
 /* The key holds what e does, with its expiry, in place of what it held before. */
 enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock);
 

@@ -70,6 +70,12 @@ struct hmap_item hmap_item(const struct hmap *m, const struct shm_node *leaf, un
 /* Item number pos of all, for choosing at random. */
 struct hmap_item hmap_at(const struct hmap *m, uint64_t pos);
 
+/* An empty map, whose root word is on the stack, gets so many items, each told by its number, more than once; what is told is good until
+ * the next is. RC_EXISTS: a key comes twice. */
+typedef void hmap_tell(const void *arg, uint64_t i, struct hmap_item *item);
+enum rc hmap_build(struct hmap *m, hmap_tell *tell, const void *arg, uint64_t n);
+/* Calls fn for keys and values of a leaf. */
+enum rc hmap_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg);
 /* Calls fn for the blocks of the items of a leaf. */
 void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
                       void *arg);

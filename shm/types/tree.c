@@ -228,8 +228,8 @@ enum rc tree_leaf_touch(struct tree *t, struct shm_node *leaf)
     return tx_log(t->tx, leaf, sizeof(*leaf));
 }
 
-static enum rc inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
-                         struct tree_child *out)
+enum rc tree_inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
+                       struct tree_child *out)
 {
     shm_ref r;
     enum rc rc = node_new(t, level, 0, sizeof(struct shm_node) + n * sizeof(*c), &r);
@@ -265,7 +265,7 @@ static enum rc path_own(struct tree *t, struct tree_path *p)
         struct tree_child copy;
         if (n->birth == t->birth)
             continue;
-        enum rc rc = inner_new(t, n->level, node_children(n), n->n, &copy);
+        enum rc rc = tree_inner_new(t, n->level, node_children(n), n->n, &copy);
         if (!rc && d == 0)
             rc = root_set(t, copy.ref);
         if (rc)
@@ -323,7 +323,7 @@ static enum rc root_raise(struct tree *t, const struct tree_child *with, unsigne
     struct tree_child root;
     if (n < 2)
         return root_set(t, n ? with[0].ref : 0);
-    enum rc rc = inner_new(t, level, with, n, &root);
+    enum rc rc = tree_inner_new(t, level, with, n, &root);
     return rc ? rc : root_set(t, root.ref);
 }
 
@@ -335,9 +335,9 @@ static enum rc inner_build(struct tree *t, unsigned level, const struct tree_chi
     enum rc rc = RC_OK;
     *nout = 0;
     if (first)
-        rc = inner_new(t, level, c, first, &out[(*nout)++]);
+        rc = tree_inner_new(t, level, c, first, &out[(*nout)++]);
     if (!rc && n > first)
-        rc = inner_new(t, level, c + first, n - first, &out[(*nout)++]);
+        rc = tree_inner_new(t, level, c + first, n - first, &out[(*nout)++]);
     return rc;
 }
 

@@ -88,6 +88,9 @@ uint64_t tree_high(const struct tree_path *p);
 size_t tree_leaf_room(size_t bytes);
 /* A leaf with room for so many bytes in all (a little more: the block's size); n, start and end are the caller's. */
 enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out);
+/* A node above these children. */
+enum rc tree_inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
+                       struct tree_child *out);
 /* Frees a node, or leaves it to the snapshot. */
 enum rc tree_node_drop(struct tree *t, struct shm_node *n);
 /* May the leaf be changed in place? If so its head is saved: the caller changes it, and bytes behind its end. */
