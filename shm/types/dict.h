@@ -4,7 +4,7 @@
  * Crash     packed ones are replaced as a whole by dict_end; trees: shm/types/tree.h.
  * Survives  worker death: yes.
  * Fails     RC_NOMEM, RC_BUSY: the caller aborts.
- * Tests     tests/unit/test_dict.c  tests/crash/crash_points.c */
+ * Tests     tests/unit/test_dict.c  tests/unit/test_bulk.c  tests/crash/crash_points.c */
 #ifndef SKEP_DICT_H
 #define SKEP_DICT_H
 
