@@ -2,6 +2,7 @@
  * changed since the key was looked up. Then it led to memory of the arena, whatever that holds by now. */
 #include "shm/types/warm.h"
 #include "shm/base/hash.h"
+#include "shm/keylock.h"
 #include "shm/types/hmap.h"
 #include "shm/types/order.h"
 
@@ -38,12 +39,23 @@ __attribute__((always_inline)) static inline void fetch(const void *from, size_t
 
 /* ---- where the trees begin ---- */
 
+/* Who has locked a key changes its value while the bucket's version stands still (it changed when the key was locked). So while any
+ * are locked, the entry must be this very key's, and nobody's. */
+static bool is_free(const struct top *t, shm_ref entry)
+{
+    struct key_ref own = *t->k;
+    uint32_t version;
+    if (LIKELY(!keylocks_any(arena_root())))
+        return true;
+    return !key_read_begin(&own, &version) && version == t->version && own.entry == entry;
+}
+
 READS_RACILY static bool find_root(const struct key_ref *k, struct top *t)
 {
     *t = (struct top){.k = k, .version = latch_load(&k->bucket->latch)};
     unsigned m = bucket_match(k->bucket, k->tag);
     uint64_t slot = m ? __atomic_load_n(&k->bucket->slot[__builtin_ctz(m)], __ATOMIC_RELAXED) : 0;
-    if (!slot || latch_owner(t->version) || !still(t))
+    if (!slot || latch_owner(t->version) || !is_free(t, SLOT_REF(slot)) || !still(t))
         return false;
     /* Its name is not compared: another key's tree would be fetched for nothing, that is all. */
     const struct shm_entry *e = shm_at(SLOT_REF(slot));

@@ -164,6 +164,8 @@ int main(void)
     struct tx tx;
     begin(&ctx, &tx, &k);
     CHECK(!look(&ctx, "set", 0)); /* somebody changes it */
+    CHECK(!keys_lock(&tx, &k, 1));
+    CHECK(!look(&ctx, "set", 0) && look(&ctx, "zset", 0) == WARM_MOST); /* and does not hold the latch */
     tx_abort(&tx);
     batch_leave(&ctx);
     CHECK(!pthread_create(&thread, NULL, change, NULL));
