@@ -46,21 +46,28 @@ struct worker {
 
 extern struct worker *self_worker; /* the process's one worker: for handlers far from a call */
 
-/* What every call of this process begins with; the caller adds the command, and says what is special. */
+/* What every call of this process begins with; the caller adds the command, and says what is special. (In place: a copy of
+ * what has just been written in parts waits for all of them.) */
+static inline void worker_call_in(struct call *c, struct worker *w, struct shm_session *s, struct bytes *argv,
+                                  int argc)
+{
+    memset(c, 0, sizeof(*c));
+    c->w = w;
+    c->ctx = &w->ctx;
+    c->cfg = w->cfg;
+    c->session = s;
+    c->argv = argv;
+    c->argc = argc;
+    c->reply = &w->out;
+    c->db = s->db;
+    c->now_ms = w->now_ms;
+    c->clock = w->clock;
+}
 static inline struct call worker_call(struct worker *w, struct shm_session *s, struct bytes *argv, int argc)
 {
-    return (struct call){
-        .w = w,
-        .ctx = &w->ctx,
-        .cfg = w->cfg,
-        .session = s,
-        .argv = argv,
-        .argc = argc,
-        .reply = &w->out,
-        .db = s->db,
-        .now_ms = w->now_ms,
-        .clock = w->clock,
-    };
+    struct call c;
+    worker_call_in(&c, w, s, argv, argc);
+    return c;
 }
 
 /* cron.c */

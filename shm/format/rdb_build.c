@@ -46,7 +46,7 @@ static enum rc note_hash(struct hashes *h, uint64_t hash)
     return note_in(h, hash ? hash : 1) ? RC_OK : RC_EXISTS;
 }
 
-static enum rc twice(struct rdb_in *in, enum rdb_type type)
+enum rc rdb_twice(struct rdb_in *in, enum rdb_type type)
 {
     return rdb_fail(in, in->pos, "a %s has an element twice", rdb_type_name(type));
 }
@@ -64,7 +64,7 @@ enum rc rdb_build_check(struct rdb_in *in, enum rdb_type type, const struct shm_
     if (rc == RC_MISSING)
         rc = n ? RC_OK : rdb_fail(in, at, "a %s without elements", rdb_type_name(type));
     if (rc == RC_EXISTS)
-        rc = twice(in, type);
+        rc = rdb_twice(in, type);
     rdb_values_close(&v);
     free(h.of);
     in->pos = at;
@@ -90,16 +90,9 @@ void rdb_build_close(struct rdb_build *b)
     rdb_values_close(&b->values);
 }
 
-/* What stands in the data stays where it is; other bytes are good until the next element is read. */
-static bool stays(const struct rdb_in *in, struct bytes s)
-{
-    const uint8_t *p = (const uint8_t *)s.p;
-    return !s.n || (p >= in->p && p < in->p + in->n);
-}
-
 static struct bytes keep(struct rdb_build *b, struct bytes s)
 {
-    if (stays(b->values.in, s))
+    if (rdb_in_has(b->values.in, s))
         return s;
     char *to = b->room + b->used;
     bytes_copy(to, s.p, s.n);
@@ -112,7 +105,8 @@ static bool keep_element(struct rdb_build *b, const struct rdb_element *e)
 {
     const struct rdb_in *in = b->values.in;
     size_t room = RDB_BUILD_ROOM - b->used;
-    size_t first = stays(in, e->item) ? 0 : e->item.n, second = stays(in, e->value) ? 0 : e->value.n;
+    size_t first = rdb_in_has(in, e->item) ? 0 : e->item.n,
+           second = rdb_in_has(in, e->value) ? 0 : e->value.n;
     if (first > room || second > room - first)
         return false;
     b->some[b->n++] = (struct rdb_element){keep(b, e->item), keep(b, e->value), e->score, e->until_ms};
@@ -202,7 +196,7 @@ static enum rc put_set(struct rdb_build *b, struct tx *tx, struct key_ref *k)
         rc = set_add(&d, &l, b->some[i].item, &added);
     if (rc)
         return rc;
-    return added ? dict_end(&d) : twice(b->values.in, b->values.type);
+    return added ? dict_end(&d) : rdb_twice(b->values.in, b->values.type);
 }
 
 static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
@@ -215,7 +209,7 @@ static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
     hash_open(&d, tx, k, b->clock);
     for (unsigned i = 0; i < b->n && !rc; i++) {
         if (dict_find(&d, b->some[i].item, &at))
-            return twice(b->values.in, b->values.type);
+            return rdb_twice(b->values.in, b->values.type);
         rc = hash_put_until(&d, &at, &l, b->some[i].item, b->some[i].value, b->some[i].until_ms);
     }
     return rc ? rc : dict_end(&d);
@@ -231,7 +225,7 @@ static enum rc put_zset(struct rdb_build *b, struct tx *tx, struct key_ref *k)
         struct zset_add a = {.member = b->some[i].item, .score = b->some[i].score, .flags = ZADD_NX};
         rc = zset_add(tx, k, &l, &a);
         if (rc == RC_EXISTS || (!rc && a.did != ZSET_ADDED))
-            return twice(b->values.in, b->values.type);
+            return rdb_twice(b->values.in, b->values.type);
     }
     return rc;
 }

@@ -42,6 +42,10 @@ enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type typ
 enum rc rdb_build_read(struct rdb_build *b);
 /* Puts them under the key: the first of all in place of what it holds, the others to what is there by then. */
 enum rc rdb_build_put(struct rdb_build *b, struct tx *tx, struct key_ref *k);
+/* Are there so many that their encoding follows from it? Then they may be built as a whole, before any has been read. RC_INVALID, RC_NOMEM,
+ * RC_BUSY as above; the key's expiry goes. */
+bool rdb_build_is_large(const struct rdb_build *b);
+enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k);
 /* They have been committed: the next to be put are others. */
 static inline void rdb_build_next(struct rdb_build *b)
 {

@@ -31,7 +31,7 @@ static enum rc put_set(struct rdb_out *out, const struct shm_entry *e)
 {
     struct tree_path p;
     if (coll_is_tree(e)) {
-        struct tree t = coll_tree_read(NULL, e);
+        struct tree t = coll_tree_read(e);
         tree_first(&t, &p);
         if (p.leaf->form != FORM_SEQ)
             return put_hmap(out, &t, &p);

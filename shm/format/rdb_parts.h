@@ -30,4 +30,13 @@ enum rc rdb_take_count(struct rdb_in *in, uint64_t *n);
 /* Any string: the data's own bytes, or decompressed into scratch, or a number's digits. */
 enum rc rdb_take_text(struct rdb_in *in, struct rdb_scratch *scratch, char digits[24], struct bytes *out);
 
+/* What stands in the data stays where it is; other bytes are good until the next element is read. */
+static inline bool rdb_in_has(const struct rdb_in *in, struct bytes s)
+{
+    const uint8_t *p = (const uint8_t *)s.p;
+    return !s.n || (p >= in->p && p < in->p + in->n);
+}
+/* A collection has an element twice: RC_INVALID. */
+enum rc rdb_twice(struct rdb_in *in, enum rdb_type type);
+
 #endif

@@ -10,12 +10,6 @@ struct tree coll_tree_at(struct tx *tx, uint64_t *root)
         .tx = tx, .root = root, .birth = (uint32_t)snap->serial, .shared = snapshot_goes_on(tx->ctx->root)};
 }
 
-struct tree coll_tree_read(struct shm_ctx *ctx, const struct shm_entry *e)
-{
-    (void)ctx;
-    return (struct tree){.root = entry_word_at((struct shm_entry *)(uintptr_t)e)};
-}
-
 enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out)
 {
     enum rc rc = key_own(tx, k);
@@ -166,10 +160,11 @@ static void at_leaf(struct coll_walk *w)
 
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)
 {
+    (void)ctx;
     w->tree = coll_is_tree(e);
     w->score = NULL;
     if (w->tree) {
-        struct tree t = coll_tree_read(ctx, e);
+        struct tree t = coll_tree_read(e);
         if (entry_enc(e) == ENC_SKIPLIST)
             t.root = &((struct shm_zset *)shm_at(*t.root))->order;
         tree_first(&t, &w->path);

@@ -32,7 +32,10 @@ enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out);
  * is being built. */
 struct tree coll_tree_at(struct tx *tx, uint64_t *root);
 /* For reading only. */
-struct tree coll_tree_read(struct shm_ctx *ctx, const struct shm_entry *e);
+static inline struct tree coll_tree_read(const struct shm_entry *e)
+{
+    return (struct tree){.root = entry_word_at((struct shm_entry *)(uintptr_t)e)};
+}
 
 struct coll_shape {
     unsigned type, enc;

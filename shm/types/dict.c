@@ -35,7 +35,7 @@ void dict_read(struct dict *d, struct tx *tx, const struct shm_entry *e)
         return;
     }
     d->form = form_of(d->shape.enc);
-    d->map = (struct hmap){.tree = coll_tree_read(NULL, e), .pairs = d->pairs};
+    d->map = (struct hmap){.tree = coll_tree_read(e), .pairs = d->pairs};
     d->map.tree.tx = tx;
     d->order.root = order_root((struct shm_entry *)(uintptr_t)e);
 }
@@ -66,9 +66,9 @@ static enum rc own(struct dict *d)
     enum rc rc = coll_tree(d->tx, d->k, &d->map.tree);
     if (rc)
         return rc;
-    uint64_t *root = order_root(key_entry(d->k));
-    d->order = d->map.tree;
-    d->order.root = root;
+    d->order.root = order_root(key_entry(d->k));
+    if (UNLIKELY(d->order.root))
+        d->order = coll_tree_at(d->tx, d->order.root);
     d->own = true;
     return RC_OK;
 }
@@ -482,24 +482,6 @@ enum rc dict_del(struct dict *d, struct dict_place *at)
     return rc ? rc : hmap_del(&d->map, &at->map);
 }
 
-enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock)
-{
-    struct dict from, to;
-    int64_t expiry_ms = entry_expiry(e);
-    enum rc rc = k->entry ? key_del(tx, k, false) : RC_OK;
-    if (rc)
-        return rc;
-    dict_read(&from, tx, e);
-    struct coll_shape shape = {
-        .type = entry_type(e), .enc = entry_enc(e), .clock = clock, .fields = from.shape.fields};
-    dict_open(&to, tx, k, &shape);
-    if (from.form == DICT_PACKED)
-        rc = coll_put_packed(tx, k, &shape, from.items);
-    else if (!(rc = tree_build(&to, &from, shape.enc)))
-        rc = fields_tell(&to);
-    return rc || expiry_ms < 0 ? rc : key_set_expiry(tx, k, expiry_ms);
-}
-
 const char *dict_fields_wrong(const struct shm_entry *e)
 {
     struct dict d = {.form = coll_is_tree(e) ? form_of(entry_enc(e)) : DICT_PACKED, .pairs = true};
@@ -512,7 +494,7 @@ const char *dict_fields_wrong(const struct shm_entry *e)
     if (d.form == DICT_PACKED)
         d.items = coll_packed(e);
     else
-        d.map = (struct hmap){.tree = coll_tree_read(NULL, e), .pairs = true};
+        d.map = (struct hmap){.tree = coll_tree_read(e), .pairs = true};
     d.order.root = &told.order;
     for (dict_walk(&d, &w); same && dict_next(&w, &it);) {
         if (it.until_ms && d.form != DICT_PACKED)

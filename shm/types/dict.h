@@ -4,7 +4,7 @@
  * Crash     packed ones are replaced as a whole by dict_end; trees: shm/types/tree.h.
  * Survives  worker death: yes.
  * Fails     RC_NOMEM, RC_BUSY: the caller aborts.
- * Tests     tests/unit/test_dict.c  tests/crash/crash_points.c */
+ * Tests     tests/unit/test_dict.c  tests/unit/test_bulk.c  tests/crash/crash_points.c */
 #ifndef SKEP_DICT_H
 #define SKEP_DICT_H
 
@@ -80,6 +80,10 @@ bool dict_due(const struct dict *d, int64_t now_ms, struct bytes *key);
 enum rc dict_del(struct dict *d, struct dict_place *at);
 /* Gives it another encoding. Places are no longer good. */
 enum rc dict_convert(struct dict *d, unsigned enc);
+/* The key, which holds nothing, gets a hashtable of so many items, each told by its number (what is told stays good). RC_EXISTS: a
+ * key comes twice. */
+enum rc dict_build(struct tx *tx, struct key_ref *k, const struct coll_shape *shape, hmap_tell *tell,
+                   const void *arg, uint64_t n);
 /* The key holds what e does, with its expiry, in place of what it held before. */
 enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock);
 

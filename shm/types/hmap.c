@@ -8,41 +8,21 @@
  *
  * Leaves are ordered by hash, their items are not. Bounds between leaves have HMAP_COARSE zero bits at their end, so that a place in
  * hash order can be told without them. */
-#include "shm/types/hmap.h"
-#include "shm/base/hash.h"
+#include "shm/types/hmap_parts.h"
 
 #include <stdlib.h>
 
-#if defined(__SSE2__)
-#include <emmintrin.h>
-#endif
-
-#define LEAF_MAX   1024u /* a longer leaf is split: some 40 items */
-#define LEAF_FEW   256u  /* a shorter one looks for a neighbour to join */
-#define SLOT_BYTES 4u
-#define ITEMS_MAX  (NODE_MAX / (SLOT_BYTES + 2) + 2)
-
-static uint64_t hash_of(const struct hmap *m, struct bytes key)
-{
-    return siphash13(m->tree.tx->ctx->root->seed, key.p, key.n);
-}
+#define LEAF_FEW  256u /* a shorter one looks for a neighbour to join */
+#define ITEMS_MAX (NODE_MAX / (HMAP_SLOT + 2) + 2)
 
 uint64_t hmap_place_of(const struct hmap *m, struct bytes key)
 {
-    return hash_of(m, key);
+    return hmap_hash(m, key);
 }
 
-static inline uint32_t *slot_of(const struct shm_node *leaf, unsigned i)
-{
-    return (uint32_t *)(uintptr_t)((const char *)leaf + leaf->room) - 1 - i;
-}
-static inline uint32_t slot_make(uint64_t hash, size_t offset)
-{
-    return (uint32_t)(hash & 0xffff) | (uint32_t)offset << 16;
-}
 static inline const char *slot_item(const struct shm_node *leaf, unsigned i)
 {
-    return (const char *)leaf + (*slot_of(leaf, i) >> 16);
+    return (const char *)leaf + (*hmap_slot_at(leaf, i) >> 16);
 }
 
 static inline struct hmap_item item_at(const struct hmap *m, const char *p, const char **next)
@@ -77,33 +57,18 @@ static bool is_key(const struct shm_node *leaf, unsigned i, struct bytes key)
     return bytes_equal(item_get(item_name(slot_item(leaf, i)), &next), key);
 }
 
-#if defined(__SSE2__)
 static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
 {
-    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
-    for (unsigned i = 0; i < leaf->n; i += 4) { /* what stands below the last slot is no slot: checked by i */
-        __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(slot_of(leaf, i) - 3));
-        unsigned m =
-            (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(_mm_and_si128(v, low), want)));
-        for (unsigned k = 0; m && k < 4; k++)
-            if (m >> (3 - k) & 1 && i + k < leaf->n && is_key(leaf, i + k, key))
-                return (int)(i + k);
-    }
+    for (unsigned i = 0; i < leaf->n; i += 4)
+        for (unsigned m = hmap_prints(hmap_slot_at(leaf, i) + 1, leaf->n - i, hash); m; m &= m - 1)
+            if (is_key(leaf, i + (unsigned)__builtin_ctz(m), key))
+                return (int)(i + (unsigned)__builtin_ctz(m));
     return -1;
 }
-#else
-static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
-{
-    for (unsigned i = 0; i < leaf->n; i++)
-        if ((*slot_of(leaf, i) & 0xffff) == (hash & 0xffff) && is_key(leaf, i, key))
-            return (int)i;
-    return -1;
-}
-#endif
 
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value)
 {
-    at->hash = hash_of(m, key);
+    at->hash = hmap_hash(m, key);
     tree_find(&m->tree, at->hash, &at->path);
     at->slot = at->path.leaf ? find_in_leaf(at->path.leaf, at->hash, key) : -1;
     at->until_ms = 0;
@@ -149,7 +114,7 @@ static size_t new_bytes(const struct build *b)
 static void take(struct build *b, const char *p, size_t bytes, uint16_t print)
 {
     b->piece[b->n++] = (struct piece){p, (uint32_t)bytes, print, 0};
-    b->bytes += bytes + SLOT_BYTES;
+    b->bytes += bytes + HMAP_SLOT;
 }
 
 static void take_leaf(struct build *b, const struct shm_node *leaf, int but)
@@ -159,7 +124,7 @@ static void take_leaf(struct build *b, const struct shm_node *leaf, int but)
         if ((int)i == but)
             continue;
         item_at(b->m, p, &next);
-        take(b, p, (size_t)(next - p), (uint16_t)*slot_of(leaf, i));
+        take(b, p, (size_t)(next - p), (uint16_t)*hmap_slot_at(leaf, i));
     }
 }
 
@@ -170,13 +135,10 @@ static void take_new(struct build *b)
 
 static enum rc write_item(struct build *b, char *to, char **end)
 {
-    to = until_put(to, b->until_ms);
-    if (b->raw.p) {
-        *end = mempcpy(to, b->raw.p, b->raw.n);
-        return RC_OK;
-    }
-    enum rc rc = item_put(b->m->tree.tx, to, b->key, end);
-    return rc || !b->m->pairs ? rc : item_put(b->m->tree.tx, *end, b->value, end);
+    if (!b->raw.p)
+        return hmap_item_put(b->m, &(struct hmap_item){b->key, b->value, b->until_ms}, to, end);
+    *end = mempcpy(until_put(to, b->until_ms), b->raw.p, b->raw.n);
+    return RC_OK;
 }
 
 /* Pieces [from, to) in a leaf that has some room to grow. */
@@ -184,7 +146,7 @@ static enum rc leaf_build(struct build *b, unsigned from, unsigned to, struct tr
 {
     size_t bytes = sizeof(struct shm_node);
     for (unsigned i = from; i < to; i++)
-        bytes += b->piece[i].bytes + SLOT_BYTES;
+        bytes += b->piece[i].bytes + HMAP_SLOT;
     enum rc rc = tree_leaf_new(&b->m->tree, b->m->pairs ? FORM_HMAP_PAIRS : FORM_HMAP, tree_leaf_room(bytes),
                                &out->ref);
     if (rc)
@@ -193,7 +155,7 @@ static enum rc leaf_build(struct build *b, unsigned from, unsigned to, struct tr
     char *at = (char *)(leaf + 1);
     for (unsigned i = from; i < to; i++) {
         const struct piece *p = &b->piece[i];
-        *slot_of(leaf, leaf->n++) = slot_make(p->print, (size_t)(at - (char *)leaf));
+        *hmap_slot_at(leaf, leaf->n++) = hmap_slot(p->print, (size_t)(at - (char *)leaf));
         if (p->p) {
             bytes_copy(at, p->p, p->bytes);
             at += p->bytes;
@@ -212,12 +174,6 @@ static int by_hash(const void *a, const void *b)
     return x->hash < y->hash ? -1 : x->hash > y->hash;
 }
 
-/* The first hash that a bound can tell from those below it. */
-static uint64_t coarse(uint64_t hash)
-{
-    return hash >> HMAP_COARSE << HMAP_COARSE;
-}
-
 /* Pieces whose hashes are below the bound come first. */
 static unsigned partition(struct build *b, uint64_t bound, size_t *bytes)
 {
@@ -229,7 +185,7 @@ static unsigned partition(struct build *b, uint64_t bound, size_t *bytes)
             continue;
         b->piece[i] = b->piece[n];
         b->piece[n++] = p;
-        *bytes += p.bytes + SLOT_BYTES;
+        *bytes += p.bytes + HMAP_SLOT;
     }
     return n;
 }
@@ -241,8 +197,8 @@ static unsigned cut_sorted(struct build *b)
     unsigned best = 0;
     qsort(b->piece, b->n, sizeof(*b->piece), by_hash);
     for (unsigned i = 0; i + 1 < b->n && (sum < b->bytes / 2 || !best); i++) {
-        sum += b->piece[i].bytes + SLOT_BYTES;
-        if (coarse(b->piece[i].hash) != coarse(b->piece[i + 1].hash))
+        sum += b->piece[i].bytes + HMAP_SLOT;
+        if (hmap_bound(b->piece[i].hash) != hmap_bound(b->piece[i + 1].hash))
             best = i + 1;
     }
     return best;
@@ -258,17 +214,17 @@ static unsigned cut_of(struct build *b, uint64_t low, uint64_t high, uint64_t *b
     for (unsigned i = 0; i < b->n; i++) {
         struct piece *p = &b->piece[i];
         const char *next;
-        p->hash = p->p ? hash_of(b->m, item_at(b->m, p->p, &next).key) : b->hash;
+        p->hash = p->p ? hmap_hash(b->m, item_at(b->m, p->p, &next).key) : b->hash;
         least = p->hash < least ? p->hash : least;
         most = p->hash > most ? p->hash : most;
     }
     bool in_order = high == UINT64_MAX && most - low < (high - low) / 16;
-    *bound = coarse(least + (most - least) / 16 * (in_order ? 14 : 6 + (b->hash & 0xffff) % 5));
+    *bound = hmap_bound(least + (most - least) / 16 * (in_order ? 14 : 6 + (b->hash & 0xffff) % 5));
     unsigned n = partition(b, *bound, &bytes);
     if (bytes >= b->bytes / 4 && (bytes <= b->bytes / 4 * 3 || (in_order && n < b->n)))
         return n;
     n = cut_sorted(b);
-    *bound = coarse(b->piece[n].hash);
+    *bound = hmap_bound(b->piece[n].hash);
     return n;
 }
 
@@ -280,7 +236,7 @@ static enum rc put_built(struct build *b, struct tree_path *p, unsigned had)
     struct tree_child with[2] = {{.low = tree_low(p)}};
     unsigned n = b->n ? 1 : 0, cut = 0;
     enum rc rc = RC_OK;
-    if (b->bytes > LEAF_MAX - sizeof(struct shm_node) && b->n > 1)
+    if (b->bytes > HMAP_LEAF - sizeof(struct shm_node) && b->n > 1)
         cut = cut_of(b, tree_low(p), tree_high(p), &with[1].low);
     if (cut) {
         n = 2;
@@ -304,7 +260,7 @@ static enum rc put_built(struct build *b, struct tree_path *p, unsigned had)
 
 static bool has_room(const struct shm_node *leaf, size_t bytes, unsigned slots)
 {
-    return leaf->end + bytes + SLOT_BYTES * (leaf->n + slots) <= leaf->room;
+    return leaf->end + bytes + HMAP_SLOT * (leaf->n + slots) <= leaf->room;
 }
 
 /* Writes the item behind the others, and the slot that leads to it. */
@@ -316,7 +272,7 @@ static enum rc append(struct hmap *m, struct shm_node *leaf, struct build *b, ui
         rc = write_item(b, (char *)leaf + leaf->end, &end);
     if (rc)
         return rc;
-    *slot = slot_make(b->hash, leaf->end);
+    *slot = hmap_slot(b->hash, leaf->end);
     leaf->end = (uint16_t)(end - (char *)leaf);
     return RC_OK;
 }
@@ -340,13 +296,13 @@ static enum rc grow(struct hmap *m, struct hmap_place *at, struct build *b, bool
 {
     struct shm_node *old = at->path.leaf, *leaf;
     struct tree_child with = {.count = old->n + 1u};
-    size_t slots = SLOT_BYTES * old->n, bytes = new_bytes(b);
+    size_t slots = HMAP_SLOT * old->n, bytes = new_bytes(b);
     char *end;
-    *done = !old->spare && old->end + slots + bytes + SLOT_BYTES <= LEAF_MAX;
+    *done = !old->spare && old->end + slots + bytes + HMAP_SLOT <= HMAP_LEAF;
     if (!*done)
         return RC_OK;
     enum rc rc =
-        tree_leaf_new(&m->tree, old->form, tree_leaf_room(old->end + slots + bytes + SLOT_BYTES), &with.ref);
+        tree_leaf_new(&m->tree, old->form, tree_leaf_room(old->end + slots + bytes + HMAP_SLOT), &with.ref);
     if (rc)
         return rc;
     leaf = shm_at(with.ref);
@@ -355,7 +311,7 @@ static enum rc grow(struct hmap *m, struct hmap_place *at, struct build *b, bool
     rc = write_item(b, (char *)leaf + old->end, &end);
     leaf->n = (uint16_t)(old->n + 1);
     leaf->end = (uint16_t)(end - (char *)leaf);
-    *slot_of(leaf, old->n) = slot_make(b->hash, old->end);
+    *hmap_slot_at(leaf, old->n) = hmap_slot(b->hash, old->end);
     if (!rc)
         rc = tree_replace(&m->tree, &at->path, 1, &with, 1);
     return rc ? rc : tree_node_drop(&m->tree, old);
@@ -367,7 +323,7 @@ static enum rc add(struct hmap *m, struct hmap_place *at, struct build *b)
     bool done = false;
     enum rc rc = RC_OK;
     if (leaf && tree_leaf_mine(&m->tree, leaf) && has_room(leaf, new_bytes(b), 1)) {
-        rc = append(m, leaf, b, slot_of(leaf, leaf->n));
+        rc = append(m, leaf, b, hmap_slot_at(leaf, leaf->n));
         if (rc)
             return rc;
         leaf->n++;
@@ -394,7 +350,7 @@ static enum rc rewrite(struct hmap *m, struct hmap_place *at, struct build *b, s
     }
     if (tree_leaf_mine(&m->tree, leaf) && has_room(leaf, new_bytes(b), 0) &&
         leaf->spare + was <= leaf->room / 4) {
-        uint32_t *slot = slot_of(leaf, (unsigned)at->slot);
+        uint32_t *slot = hmap_slot_at(leaf, (unsigned)at->slot);
         enum rc rc = tx_log(m->tree.tx, slot, sizeof(*slot));
         if (!rc)
             rc = append(m, leaf, b, slot);
@@ -462,7 +418,7 @@ enum rc hmap_set_until(struct hmap *m, struct hmap_place *at, int64_t until_ms)
 /* Bytes that the leaf's items take with their slots. */
 static size_t live_bytes(const struct shm_node *leaf)
 {
-    return leaf->end - leaf->start - leaf->spare + SLOT_BYTES * leaf->n;
+    return leaf->end - leaf->start - leaf->spare + HMAP_SLOT * leaf->n;
 }
 
 enum rc hmap_del(struct hmap *m, struct hmap_place *at)
@@ -472,12 +428,12 @@ enum rc hmap_del(struct hmap *m, struct hmap_place *at)
     enum rc rc = blocks_free(m, slot_item(leaf, (unsigned)at->slot), &was);
     if (rc)
         return rc;
-    size_t left = live_bytes(leaf) - was - SLOT_BYTES;
-    bool joins = next && left < LEAF_FEW && left + live_bytes(next) < LEAF_MAX * 3 / 4;
+    size_t left = live_bytes(leaf) - was - HMAP_SLOT;
+    bool joins = next && left < LEAF_FEW && left + live_bytes(next) < HMAP_LEAF * 3 / 4;
     bool holes = leaf->spare + was > leaf->room / 2u;
     if (tree_leaf_mine(&m->tree, leaf) && leaf->n > 1 && !joins && !holes) {
         /* The last slot as well: from now on its bytes are free, and this transaction may use them. */
-        uint32_t *slot = slot_of(leaf, (unsigned)at->slot), *last = slot_of(leaf, leaf->n - 1u);
+        uint32_t *slot = hmap_slot_at(leaf, (unsigned)at->slot), *last = hmap_slot_at(leaf, leaf->n - 1u);
         rc = tx_log(m->tree.tx, slot, sizeof(*slot));
         if (!rc)
             rc = tx_log(m->tree.tx, last, sizeof(*last));
@@ -523,4 +479,18 @@ void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref
         if (leaf->form == FORM_HMAP_PAIRS)
             item_block(next, fn, arg);
     }
+}
+
+enum rc hmap_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg)
+{
+    for (unsigned i = 0; i < leaf->n; i++) {
+        const char *p = item_name(slot_item(leaf, i)), *next;
+        item_get(p, &next);
+        enum rc rc = fn(arg, (char *)(uintptr_t)p);
+        if (!rc && leaf->form == FORM_HMAP_PAIRS)
+            rc = fn(arg, (char *)(uintptr_t)next);
+        if (rc)
+            return rc;
+    }
+    return RC_OK;
 }

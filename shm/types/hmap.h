@@ -10,6 +10,10 @@
 
 #include "shm/types/tree.h"
 
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+#include <emmintrin.h>
+#endif
+
 #define FORM_HMAP       1u
 #define FORM_HMAP_PAIRS 2u
 #define HMAP_COARSE     11u /* low bits of the hash in which neighbouring leaves' bounds do not differ */
@@ -32,6 +36,23 @@ struct hmap_item {
     int64_t until_ms; /* of a pair */
 };
 
+/* Which of the first four of n slots below end show the hash's print: bit 0 is the first's. (What stands below the last of
+ * a leaf's slots is no slot.) */
+static inline unsigned hmap_prints(const uint32_t *end, unsigned n, uint64_t hash)
+{
+    unsigned m = 0;
+#if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
+    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
+    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(end - 4));
+    v = _mm_shuffle_epi32(_mm_and_si128(v, low), _MM_SHUFFLE(0, 1, 2, 3)); /* they grow downwards */
+    m = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(v, want)));
+#else
+    for (unsigned i = 0; i < 4 && i < n; i++)
+        m |= (unsigned)((end[-1 - (int)i] & 0xffff) == (hash & 0xffff)) << i;
+#endif
+    return n < 4 ? m & ((1u << n) - 1) : m;
+}
+
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value);
 /* Adds the key that was just looked for, or gives it another value. */
 enum rc hmap_put(struct hmap *m, struct hmap_place *at, struct bytes key, struct bytes value);
@@ -51,6 +72,12 @@ struct hmap_item hmap_item(const struct hmap *m, const struct shm_node *leaf, un
 /* Item number pos of all, for choosing at random. */
 struct hmap_item hmap_at(const struct hmap *m, uint64_t pos);
 
+/* An empty map, whose root word is on the stack, gets so many items, each told by its number, more than once; what is told is good until
+ * the next is. RC_EXISTS: a key comes twice. */
+typedef void hmap_tell(const void *arg, uint64_t i, struct hmap_item *item);
+enum rc hmap_build(struct hmap *m, hmap_tell *tell, const void *arg, uint64_t n);
+/* Calls fn for keys and values of a leaf. */
+enum rc hmap_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg);
 /* Calls fn for the blocks of the items of a leaf. */
 void hmap_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
                       void *arg);

@@ -1,6 +1,7 @@
 /* A list is packed while its items take 512 bytes, and a tree of the form FORM_SEQ afterwards: it does not become packed
  * again. The encoding that clients see is told apart from that: it follows Redis's, byte for byte. */
 #include "shm/types/list.h"
+#include "shm/types/bulk.h"
 #include "shm/base/number.h"
 
 #define LISTPACK_EMPTY 7u /* its head and its end mark */
@@ -252,7 +253,7 @@ void list_walk(const struct shm_entry *e, uint64_t pos, bool back, struct list_w
     w->tree = coll_is_tree(e);
     w->back = back;
     if (w->tree) {
-        struct tree t = coll_tree_read(NULL, e);
+        struct tree t = coll_tree_read(e);
         w->more = seq_at(&t, pos, &w->at);
         return;
     }
@@ -502,8 +503,6 @@ enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t co
 
 enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, uint32_t clock)
 {
-    struct coll_walk w;
-    struct bytes item;
     shm_ref r;
     enum rc rc = entry_copy(tx, shm_ref_of(from), to->key, entry_expiry(from), &r);
     struct shm_entry *e = rc ? NULL : shm_at(r);
@@ -512,11 +511,6 @@ enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *t
     e->meta = (e->meta & 0xff000000) | (clock & 0xffffff);
     if (!coll_is_tree(from))
         return key_put(tx, to, r, false);
-    *entry_word_at(e) = 0;
-    coll_walk(tx->ctx, from, &w);
-    rc = key_put(tx, to, r, false);
-    struct tree t = coll_tree_at(tx, entry_word_at(e));
-    while (!rc && coll_next(&w, &item))
-        rc = seq_push(&t, item, false);
-    return rc;
+    rc = tree_clone(tx, *entry_word_at(e), entry_word_at(e)); /* the entry is nobody's yet */
+    return rc ? rc : key_put(tx, to, r, false);
 }

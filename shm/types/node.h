@@ -96,6 +96,9 @@ static inline size_t until_bytes(int64_t until_ms)
     return until_ms ? UNTIL_BYTES : 0;
 }
 
+/* For all items of a leaf that is being built: may write to them. */
+typedef enum rc item_fn(void *arg, char *item);
+
 /* Calls fn for the item's block, if it has one. */
 static inline void item_block(const char *item, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
 {

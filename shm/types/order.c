@@ -1,6 +1,7 @@
 /* A leaf's members stand in their order, each behind its score. While the leaf has room a change moves what stands behind it,
  * under the undo log; else the leaf is built anew. */
 #include "shm/types/order.h"
+#include "shm/types/bulk.h"
 
 #define LEAF_FEW 256u
 
@@ -456,4 +457,57 @@ void order_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_re
         item_block(p + sizeof(double), fn, arg);
         member_at(p, &p);
     }
+}
+
+enum rc order_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg)
+{
+    const char *p = leaf_at(leaf, leaf->start);
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < leaf->n && !rc; i++) {
+        char *item = (char *)(uintptr_t)p + sizeof(double);
+        member_at(p, &p);
+        rc = fn(arg, item);
+    }
+    return rc;
+}
+
+/* ---- building a whole one ---- */
+
+void order_bulk_begin(struct order_bulk *b, struct tree *t)
+{
+    tree_bulk_begin(&b->leaves, t);
+    b->n = 0;
+    b->used = 0;
+}
+
+static enum rc bulk_flush(struct order_bulk *b)
+{
+    struct part part = {b->items, b->used, b->n};
+    struct tree_child leaf;
+    if (!b->n)
+        return RC_OK;
+    b->n = 0;
+    b->used = 0;
+    enum rc rc = leaf_build(b->leaves.t, &part, 1, &leaf);
+    return rc ? rc : tree_bulk_add(&b->leaves, &leaf);
+}
+
+enum rc order_bulk_add(struct order_bulk *b, double score, struct bytes member)
+{
+    enum rc rc = RC_OK;
+    if (b->n && sizeof(struct shm_node) + b->used + put_bytes(member) > b->most)
+        rc = bulk_flush(b);
+    if (rc)
+        return rc;
+    if (!b->n)
+        b->most = bulk_leaf_bytes(ORDER_LEAF, (order_key(score) + b->leaves.n) * 0x9e3779b97f4a7c15ull >> 32);
+    char *end = put(b->leaves.t->tx, b->items + b->used, score, member, &rc);
+    b->used = (size_t)(end - b->items);
+    b->n++;
+    return rc;
+}
+
+enum rc order_bulk_end(struct order_bulk *b, enum rc rc)
+{
+    return tree_bulk_end(&b->leaves, rc ? rc : bulk_flush(b));
 }

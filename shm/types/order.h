@@ -44,6 +44,8 @@ enum rc order_insert(struct tree *t, struct order_place *at, double score, struc
 enum rc order_del(struct tree *t, struct order_place *at);
 enum rc order_leaf_free(struct tree *t, struct shm_node *leaf);
 
+/* Calls fn for the members of a leaf. */
+enum rc order_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg);
 /* Calls fn for the blocks of the items of a leaf. */
 void order_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
                        void *arg);

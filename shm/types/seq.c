@@ -413,3 +413,15 @@ void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref 
     for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p))
         item_block(p, fn, arg);
 }
+
+enum rc seq_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg)
+{
+    char *p = leaf_start(leaf);
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < leaf->n && !rc; i++) {
+        char *item = p;
+        p = (char *)(uintptr_t)behind_item(p);
+        rc = fn(arg, item);
+    }
+    return rc;
+}

@@ -48,6 +48,8 @@ enum rc seq_replace(struct tree *t, struct seq_place *at, struct bytes b);
 enum rc seq_del(struct tree *t, struct seq_place *at, uint64_t n, uint64_t *gone);
 enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf);
 
+/* Calls fn for the items of a leaf. */
+enum rc seq_leaf_items(struct shm_node *leaf, item_fn *fn, void *arg);
 /* Calls fn for the blocks of the items of a leaf. */
 void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes),
                      void *arg);

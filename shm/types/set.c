@@ -69,3 +69,23 @@ enum rc set_del(struct dict *d, struct bytes member, bool *removed)
     *removed = dict_find(d, member, &at);
     return *removed ? dict_del(d, &at) : RC_OK;
 }
+
+static void tell_member(const void *arg, uint64_t i, struct hmap_item *item)
+{
+    const struct bytes *v = arg;
+    *item = (struct hmap_item){.key = v[i], .value = nothing};
+}
+
+enum rc set_store(struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
+                  const struct bytes *v, uint64_t n)
+{
+    struct coll_shape table = {.type = TYPE_SET, .enc = ENC_HASHTABLE, .clock = clock};
+    struct dict d;
+    bool added;
+    if (n > l->intset && n > l->entries) /* whatever they are */
+        return dict_build(tx, k, &table, tell_member, v, n);
+    enum rc rc = set_open(&d, tx, k, clock, l, v[0], 1);
+    for (uint64_t i = 0; i < n && !rc; i++)
+        rc = set_add(&d, l, v[i], &added);
+    return rc ? rc : dict_end(&d);
+}

@@ -19,6 +19,9 @@ struct set_limits {
 enum rc set_open(struct dict *d, struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
                  struct bytes first, uint64_t more);
 enum rc set_add(struct dict *d, const struct set_limits *l, struct bytes member, bool *added);
+/* The key, which holds nothing, gets these members (n > 0, none twice). */
+enum rc set_store(struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
+                  const struct bytes *v, uint64_t n);
 /* Removes it if it is there. */
 enum rc set_del(struct dict *d, struct bytes member, bool *removed);
 

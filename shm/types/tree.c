@@ -48,8 +48,39 @@ static struct shm_node *begin(const struct tree *t, struct tree_path *p)
     return p->leaf;
 }
 
+struct tree_way *tree_way_of(uint64_t key)
+{
+    static _Thread_local struct tree_way ways[TREE_WAYS];
+    return &ways[key % TREE_WAYS];
+}
+
+/* Goes the way that was found ahead, if it leads where the key belongs: each node is looked at because the tree says that it is there.
+ * What the way says of the next one lets the core look there at the same time. */
+static bool find_known(const struct tree *t, uint64_t key, struct tree_path *p)
+{
+    const struct tree_way *w = tree_way_of(key);
+    shm_ref r = *t->root;
+    if (w->key != key || !w->depth || !r || node_at(r)->level != w->depth)
+        return false;
+    for (unsigned d = 0; d < w->depth; d++) {
+        struct shm_node *n = node_at(w->step[d].node);
+        unsigned at = w->step[d].at;
+        const struct tree_child *c = node_children(n) + at;
+        if (r != w->step[d].node || at >= n->n || (at && c->low > key) || (at + 1u < n->n && c[1].low <= key))
+            return false;
+        p->step[d].node = n;
+        p->step[d].at = at;
+        r = c->ref;
+    }
+    p->depth = w->depth;
+    p->leaf = node_at(r);
+    return true;
+}
+
 void tree_find(const struct tree *t, uint64_t key, struct tree_path *p)
 {
+    if (find_known(t, key, p))
+        return;
     struct shm_node *n = begin(t, p);
     while (n && n->level)
         n = step_down(p, n, child_for(n, key));
@@ -197,8 +228,8 @@ enum rc tree_leaf_touch(struct tree *t, struct shm_node *leaf)
     return tx_log(t->tx, leaf, sizeof(*leaf));
 }
 
-static enum rc inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
-                         struct tree_child *out)
+enum rc tree_inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
+                       struct tree_child *out)
 {
     shm_ref r;
     enum rc rc = node_new(t, level, 0, sizeof(struct shm_node) + n * sizeof(*c), &r);
@@ -234,7 +265,7 @@ static enum rc path_own(struct tree *t, struct tree_path *p)
         struct tree_child copy;
         if (n->birth == t->birth)
             continue;
-        enum rc rc = inner_new(t, n->level, node_children(n), n->n, &copy);
+        enum rc rc = tree_inner_new(t, n->level, node_children(n), n->n, &copy);
         if (!rc && d == 0)
             rc = root_set(t, copy.ref);
         if (rc)
@@ -292,7 +323,7 @@ static enum rc root_raise(struct tree *t, const struct tree_child *with, unsigne
     struct tree_child root;
     if (n < 2)
         return root_set(t, n ? with[0].ref : 0);
-    enum rc rc = inner_new(t, level, with, n, &root);
+    enum rc rc = tree_inner_new(t, level, with, n, &root);
     return rc ? rc : root_set(t, root.ref);
 }
 
@@ -304,9 +335,9 @@ static enum rc inner_build(struct tree *t, unsigned level, const struct tree_chi
     enum rc rc = RC_OK;
     *nout = 0;
     if (first)
-        rc = inner_new(t, level, c, first, &out[(*nout)++]);
+        rc = tree_inner_new(t, level, c, first, &out[(*nout)++]);
     if (!rc && n > first)
-        rc = inner_new(t, level, c + first, n - first, &out[(*nout)++]);
+        rc = tree_inner_new(t, level, c + first, n - first, &out[(*nout)++]);
     return rc;
 }
 

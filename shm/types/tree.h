@@ -54,7 +54,22 @@ static inline unsigned tree_child_below(const struct tree_child *c, unsigned len
 }
 uint64_t tree_count(shm_ref root);
 
-/* The leaf in which this key belongs. */
+/* A way down that somebody found who held no latch (warm.h). tree_find goes it only as far as each step is still true, which takes no
+ * searching: so it may be stale, or half of it another's. */
+#define TREE_WAYS     64u /* twice as many as are looked for at a time */
+#define TREE_WAY_MOST 4u  /* inner nodes */
+struct tree_way {
+    uint64_t key;
+    unsigned depth; /* 0: none */
+    struct {
+        shm_ref node;
+        unsigned at;
+    } step[TREE_WAY_MOST];
+};
+/* This process's place for the way to the key: what is in it is another's, or older. */
+struct tree_way *tree_way_of(uint64_t key);
+
+/* The leaf in which this key belongs; keys are hashes. */
 void tree_find(const struct tree *t, uint64_t key, struct tree_path *p);
 /* The leaf with item number pos (0-based; below the count), *within: its number there. */
 void tree_find_at(const struct tree *t, uint64_t pos, struct tree_path *p, uint64_t *within);
@@ -73,6 +88,9 @@ uint64_t tree_high(const struct tree_path *p);
 size_t tree_leaf_room(size_t bytes);
 /* A leaf with room for so many bytes in all (a little more: the block's size); n, start and end are the caller's. */
 enum rc tree_leaf_new(struct tree *t, uint8_t form, size_t bytes, shm_ref *out);
+/* A node above these children. */
+enum rc tree_inner_new(struct tree *t, unsigned level, const struct tree_child *c, unsigned n,
+                       struct tree_child *out);
 /* Frees a node, or leaves it to the snapshot. */
 enum rc tree_node_drop(struct tree *t, struct shm_node *n);
 /* May the leaf be changed in place? If so its head is saved: the caller changes it, and bytes behind its end. */

@@ -9,19 +9,26 @@
 #define LINE        64u
 #define LEVEL_LEAST 2u /* the root's: what is smaller stays in the caches by itself */
 
-struct way {
+/* Where ways begin: a key, looked up. */
+struct top {
     const struct key_ref *k;
     uint32_t version;
     bool pairs;
     shm_ref root, order; /* order: of a sorted set, whose root is the map's */
-    uint64_t key;        /* what is looked for: in a map a hash */
-    const struct shm_node *node;
-    const char *item;
 };
 
-static inline bool still(const struct way *y)
+struct way {
+    const struct top *top;
+    uint64_t key; /* the last child with a bound below it is wanted: a score's, or what follows a hash */
+    const struct shm_node *node;
+    const char *item;
+    struct tree_way *found; /* where tree_find looks for it; NULL: it goes down an order, not a map */
+    unsigned depth;
+};
+
+static inline bool still(const struct top *t)
 {
-    return key_read_valid(y->k, y->version);
+    return key_read_valid(t->k, t->version);
 }
 
 __attribute__((always_inline)) static inline void fetch(const void *from, size_t bytes)
@@ -32,16 +39,23 @@ __attribute__((always_inline)) static inline void fetch(const void *from, size_t
 
 /* ---- where the trees begin ---- */
 
-READS_RACILY static bool find_root(const struct key_ref *k, struct way *y)
+/* Who has locked a key changes its value while the bucket's version stands still (it changed when the key was locked). So while any
+ * are locked, the entry must be this very key's, and nobody's. */
+static bool is_free(const struct top *t, shm_ref entry)
 {
-    *y = (struct way){.k = k, .version = latch_load(&k->bucket->latch)};
+    struct key_ref own = *t->k;
+    uint32_t version;
+    if (LIKELY(!keylocks_any(arena_root())))
+        return true;
+    return !key_read_begin(&own, &version) && version == t->version && own.entry == entry;
+}
+
+READS_RACILY static bool find_root(const struct key_ref *k, struct top *t)
+{
+    *t = (struct top){.k = k, .version = latch_load(&k->bucket->latch)};
     unsigned m = bucket_match(k->bucket, k->tag);
     uint64_t slot = m ? __atomic_load_n(&k->bucket->slot[__builtin_ctz(m)], __ATOMIC_RELAXED) : 0;
-    if (!slot || latch_owner(y->version) || !still(y))
-        return false;
-    /* Under a key's lock nodes are changed and freed while the version stays; and the key may be another one, whose lock
-     * could not be asked for. Who locks one from now on changes the version. */
-    if (keylocks_any(arena_root()))
+    if (!slot || latch_owner(t->version) || !is_free(t, SLOT_REF(slot)) || !still(t))
         return false;
     /* Its name is not compared: another key's tree would be fetched for nothing, that is all. */
     const struct shm_entry *e = shm_at(SLOT_REF(slot));
@@ -50,25 +64,24 @@ READS_RACILY static bool find_root(const struct key_ref *k, struct way *y)
     unsigned type = head.type_enc >> 4, enc = head.type_enc & 15;
     if (!(head.flags & ENTRY_TREE) || type == TYPE_LIST || enc == ENC_LISTPACK)
         return false;
-    y->root =
+    t->root =
         __atomic_load_n((const uint64_t *)(e + 1) + (head.flags & ENTRY_EXPIRES ? 1 : 0), __ATOMIC_RELAXED);
-    y->pairs = type != TYPE_SET;
-    if (!still(y))
+    t->pairs = type != TYPE_SET;
+    if (!still(t))
         return false;
     if (enc == ENC_SKIPLIST) {
-        const struct shm_zset *z = shm_at(y->root);
-        y->order = z->order;
-        y->root = z->map;
+        const struct shm_zset *z = shm_at(t->root);
+        t->order = z->order;
+        t->root = z->map;
     }
-    return still(y) && y->root;
+    return still(t) && t->root;
 }
 
-static bool begin(struct way *y, shm_ref root)
+/* Is the tree so large that ways down are worth the while? */
+READS_RACILY static bool is_large(shm_ref root)
 {
-    y->node = root ? shm_at(root) : NULL;
-    if (y->node && y->node->level < LEVEL_LEAST)
-        y->node = NULL;
-    return y->node;
+    const struct shm_node *n = root ? shm_at(root) : NULL;
+    return n && n->level >= LEVEL_LEAST;
 }
 
 /* ---- the ways down ---- */
@@ -81,10 +94,18 @@ READS_RACILY static bool step_down(struct way *y)
         return false;
     unsigned children = n->n, level = n->level;
     const struct tree_child *c = node_children(n);
-    shm_ref ref = children && children <= TREE_FAN ? c[tree_child_below(c, children, y->key)].ref : 0;
-    if (!ref || !still(y)) {
+    bool sound = children && children <= TREE_FAN;
+    unsigned at = sound ? tree_child_below(c, children, y->key) : 0;
+    shm_ref ref = sound ? c[at].ref : 0;
+    if (!ref || !still(y->top)) {
         y->node = NULL;
         return false;
+    }
+    if (y->found && y->depth < TREE_WAY_MOST) {
+        y->found->step[y->depth].node = shm_ref_of(n);
+        y->found->step[y->depth].at = at;
+        y->found->depth = level == 1 ? y->depth + 1 : 0;
+        y->depth++;
     }
     y->node = shm_at(ref);
     /* Of an inner node, the head and what its first three comparisons look at. */
@@ -111,7 +132,7 @@ READS_RACILY static void fetch_slots(struct way *y)
     if (!n)
         return;
     size_t slots = sizeof(uint32_t) * n->n, room = n->room;
-    if (n->level || slots > room || room > NODE_MAX || !still(y)) {
+    if (n->level || slots > room || room > NODE_MAX || !still(y->top)) {
         y->node = NULL;
         return;
     }
@@ -132,12 +153,14 @@ READS_RACILY static void fetch_item(struct way *y)
     if (room > NODE_MAX || sizeof(uint32_t) * slots > room)
         return;
     const uint32_t *end = (const uint32_t *)(const void *)((const char *)n + room);
-    for (unsigned i = 1; i <= slots; i++) {
-        uint32_t slot = end[-(int)i];
-        if ((slot & 0xffff) != ((y->key - 1) & 0xffff) || !still(y))
+    for (unsigned i = 0; i < slots; i += 4) {
+        unsigned m = hmap_prints(end - i, slots - i, y->key - 1);
+        if (!m)
             continue;
-        y->item = (const char *)n + (slot >> 16);
-        __builtin_prefetch(y->item);
+        if (still(y->top)) {
+            y->item = (const char *)n + (end[-1 - (int)i - __builtin_ctz(m)] >> 16);
+            __builtin_prefetch(y->item);
+        }
         return;
     }
 }
@@ -170,7 +193,7 @@ READS_RACILY static bool mapped_score(const struct way *y, double *out)
     if (!y->item)
         return false;
     memcpy(out, y->item + 1 + sizeof(uint64_t) + 1, sizeof(*out));
-    return still(y);
+    return still(y->top);
 }
 
 /* More than the first few lines would be hints that the core drops; the search asks for the others. */
@@ -189,10 +212,13 @@ static void warm_orders(const struct way *y, const struct warm *const *w, unsign
     for (unsigned i = 0; i < n; i++) {
         double score[2];
         bool has[2] = {mapped_score(&y[i], &score[0]), rough_score(w[i]->score, &score[1])};
-        for (unsigned j = 0; j < 2; j++) {
-            o[m] = y[i];
-            o[m].key = has[j] ? order_key(score[j]) : 0;
-            m += has[j] && y[i].order && begin(&o[m], y[i].order);
+        for (unsigned j = 0; j < 2 && is_large(y[i].top->order); j++) {
+            if (!has[j])
+                continue;
+            o[m].top = y[i].top;
+            o[m].key = order_key(score[j]);
+            o[m].node = shm_at(y[i].top->order);
+            o[m++].found = NULL;
         }
     }
     all_down(o, m);
@@ -202,33 +228,46 @@ static void warm_orders(const struct way *y, const struct warm *const *w, unsign
 
 /* ---- all of it ---- */
 
-static uint64_t hash_of(const struct shm_ctx *ctx, const struct way *y, struct bytes member)
+static uint64_t hash_of(const struct shm_ctx *ctx, const struct top *t, struct bytes member)
 {
     uint64_t h;
-    if (y->order) { /* the map's keys are hashes */
+    if (t->order) { /* the map's keys are hashes */
         h = key_hash(ctx->root, member);
         member = (struct bytes){(const char *)&h, sizeof(h)};
     }
     return siphash13(ctx->root->seed, member.p, member.n);
 }
 
+static void way_begin(struct way *y, const struct top *t, uint64_t hash)
+{
+    y->top = t;
+    y->key = hash + 1;
+    y->node = shm_at(t->root);
+    y->depth = 0;
+    y->found = tree_way_of(hash);
+    y->found->key = hash;
+    y->found->depth = 0;
+}
+
 unsigned warm_members(const struct shm_ctx *ctx, const struct warm *w, unsigned n)
 {
-    struct way y[WARM_MOST], at = {.k = NULL};
+    struct top tops[WARM_MOST], *t = tops;
+    struct way y[WARM_MOST];
     const struct warm *of[WARM_MOST];
+    const struct key_ref *k = NULL;
     unsigned m = 0, found = 0;
     bool large = false, sorted = false;
     for (unsigned i = 0; i < n && i < WARM_MOST; i++) {
-        const struct key_ref *k = w[i].k;
-        if (!at.k || at.k->hash != k->hash || at.k->bucket != k->bucket) /* most often they are the same */
-            large = find_root(k, &at) && begin(&at, at.root);
-        at.k = k;
+        if (!k || k->hash != w[i].k->hash || k->bucket != w[i].k->bucket) { /* most often they are the same */
+            t = &tops[i];
+            large = find_root(w[i].k, t) && is_large(t->root);
+        }
+        k = w[i].k;
         if (!large)
             continue;
-        y[m] = at;
-        y[m].key = hash_of(ctx, &at, w[i].member) + 1; /* the last child that is not above it */
+        way_begin(&y[m], t, hash_of(ctx, t, w[i].member));
         of[m++] = &w[i];
-        sorted |= at.order;
+        sorted |= t->order;
     }
     if (!m)
         return 0;

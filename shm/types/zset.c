@@ -1,6 +1,7 @@
 /* Sorted sets. A packed one is rewritten by each change: half a kilobyte, which is less than a node's upkeep. Of the others,
  * the order tree has all members with their scores, and is what ranges walk. */
 #include "shm/types/zset.h"
+#include "shm/types/bulk.h"
 #include "shm/types/hmap.h"
 #include "shm/types/string.h"
 
@@ -212,55 +213,65 @@ static enum rc put_packed(struct tx *tx, struct key_ref *k, uint32_t clock, cons
     return coll_put_packed(tx, k, &shape, (struct bytes){buf, (size_t)(p - buf)});
 }
 
-static enum rc map_add(struct tree *map, struct bytes member, double score)
+enum rc zset_order_build(struct tx *tx, shm_ref *root, const struct zset_pair *pairs, uint64_t n, bool plain)
 {
-    struct hmap m = {*map, true};
-    struct hmap_place at;
-    struct map_key key;
-    struct bytes name = map_key(map->tx, member, &key);
-    if (hmap_find(&m, name, &at, NULL))
-        return RC_EXISTS;
-    return hmap_put(&m, &at, name, (struct bytes){(const char *)&score, sizeof(score)});
-}
-
-static enum rc order_add_last(struct tree *order, const struct zset_pair *pair)
-{
-    struct order_place at = {.index = 0};
-    if (order_last(order, &at))
-        at.index++;
-    return order_insert(order, &at, pair->score, pair->member);
-}
-
-/* Trees of these pairs; map NULL: without a map. */
-static enum rc build_trees(struct tree *order, struct tree *map, const struct zset_pair *pairs, uint64_t n)
-{
+    struct order_bulk b;
     enum rc rc = RC_OK;
-    for (uint64_t i = 0; i < n && !rc; i++) {
-        struct zset_pair p = pairs[i];
-        p.score = map ? p.score : listpack_score(p.score);
-        rc = order_add_last(order, &p);
-        if (!rc && map)
-            rc = map_add(map, p.member, p.score);
+    *root = 0;
+    struct tree order = coll_tree_at(tx, root);
+    order_bulk_begin(&b, &order);
+    for (uint64_t i = 0; i < n && !rc; i++)
+        rc = order_bulk_add(&b, plain ? listpack_score(pairs[i].score) : pairs[i].score, pairs[i].member);
+    return order_bulk_end(&b, rc);
+}
+
+/* What the map is to have. */
+struct mapped {
+    struct tx *tx;
+    const struct zset_pair *pairs;
+    struct map_key *key; /* of the one that is told */
+};
+
+static void tell_mapped(const void *arg, uint64_t i, struct hmap_item *item)
+{
+    const struct mapped *m = arg;
+    item->key = map_key(m->tx, m->pairs[i].member, m->key);
+    item->value = (struct bytes){(const char *)&m->pairs[i].score, sizeof(double)};
+    item->until_ms = 0;
+}
+
+static enum rc map_build(struct tx *tx, shm_ref *root, const struct zset_pair *pairs, uint64_t n)
+{
+    struct map_key key;
+    struct mapped told = {tx, pairs, &key};
+    struct hmap m = {coll_tree_at(tx, root), true};
+    return hmap_build(&m, tell_mapped, &told, n);
+}
+
+static enum rc put_trees(struct tx *tx, struct key_ref *k, const struct coll_shape *shape,
+                         const struct shm_zset *trees)
+{
+    shm_ref r = trees->order;
+    if (shape->enc == ENC_SKIPLIST) {
+        enum rc rc = tx_alloc(tx, sizeof(*trees), &r);
+        if (rc)
+            return rc;
+        *(struct shm_zset *)shm_at(r) = *trees;
     }
-    return rc;
+    return coll_put_tree(tx, k, shape, r, false);
 }
 
 static enum rc put_pairs(struct tx *tx, struct key_ref *k, const struct coll_shape *shape,
                          const struct zset_pair *pairs, uint64_t n)
 {
+    struct shm_zset trees = {0};
     bool mapped = shape->enc == ENC_SKIPLIST;
-    uint64_t word = 0, roots[2] = {0, 0};
     if (!mapped && packed_bytes(pairs, n) <= COLL_PACKED_MAX)
         return put_packed(tx, k, shape->clock, pairs, n);
-    struct tree order = coll_tree_at(tx, &roots[0]), map = coll_tree_at(tx, &roots[1]);
-    enum rc rc = build_trees(&order, mapped ? &map : NULL, pairs, n);
+    enum rc rc = zset_order_build(tx, &trees.order, pairs, n, !mapped);
     if (!rc && mapped)
-        rc = tx_alloc(tx, sizeof(struct shm_zset), &word);
-    if (rc)
-        return rc;
-    if (mapped)
-        *(struct shm_zset *)shm_at(word) = (struct shm_zset){roots[0], roots[1]};
-    return coll_put_tree(tx, k, shape, mapped ? word : roots[0], false);
+        rc = map_build(tx, &trees.map, pairs, n);
+    return rc ? rc : put_trees(tx, k, shape, &trees);
 }
 
 static bool outgrown(const struct zset_limits *l, uint64_t n, size_t value)
@@ -280,17 +291,30 @@ enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l
     return rc ? rc : key_set_expiry(tx, k, -1);
 }
 
+static enum rc copy_trees(struct tx *tx, const struct zset *z, struct key_ref *k,
+                          const struct coll_shape *shape)
+{
+    struct shm_zset trees = {0};
+    enum rc rc = tree_clone(tx, *z->order.root, &trees.order);
+    if (!rc && z->map.root)
+        rc = tree_clone(tx, *z->map.root, &trees.map);
+    return rc ? rc : put_trees(tx, k, shape, &trees);
+}
+
 enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, int64_t expiry_ms,
                   uint32_t clock)
 {
     struct coll_shape shape = {.type = TYPE_ZSET, .enc = entry_enc(from), .clock = clock};
+    struct zset_pair pairs[ZSET_PACKED_PAIRS];
     struct zset z;
+    enum rc rc;
     zset_open(tx, from, &z);
-    struct zset_pair *pairs = malloc(z.n * sizeof(*pairs));
-    CHECK(pairs);
-    zset_pairs(&z, pairs);
-    enum rc rc = put_pairs(tx, k, &shape, pairs, z.n);
-    free(pairs);
+    if (z.order.root) {
+        rc = copy_trees(tx, &z, k, &shape);
+    } else {
+        zset_pairs(&z, pairs);
+        rc = put_pairs(tx, k, &shape, pairs, z.n);
+    }
     return rc ? rc : key_set_expiry(tx, k, expiry_ms);
 }
 

@@ -97,6 +97,8 @@ enum rc zset_remove_ranks(struct tx *tx, struct key_ref *k, uint64_t from, uint6
 /* A set of these pairs (n > 0, in order, no member twice) over whatever the key held; the key's expiry goes. */
 enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l,
                    const struct zset_pair *pairs, uint64_t n);
+/* The order tree of these pairs; plain: there will be no map. */
+enum rc zset_order_build(struct tx *tx, shm_ref *root, const struct zset_pair *pairs, uint64_t n, bool plain);
 /* A copy of the sorted set from (of another key), in its encoding. */
 enum rc zset_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *k, int64_t expiry_ms,
                   uint32_t clock);

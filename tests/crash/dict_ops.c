@@ -163,6 +163,30 @@ void dict_copies(struct shm_ctx *ctx)
     copies(ctx, name_of("set", 1), name_of("hash", 2));
 }
 
+/* A set of n members in place of what the key holds. */
+static void stores(struct shm_ctx *ctx, unsigned set, unsigned n)
+{
+    static struct work w;
+    static struct name m[300];
+    static struct bytes v[300];
+    struct key_ref *k = open_key(&w, ctx, "set", set);
+    for (unsigned i = 0; i < n; i++)
+        v[i] = member(&m[i], false, 5000 + i);
+    if (k->entry)
+        ok(key_del(&w.tx, k, false));
+    ok(set_store(&w.tx, k, 1, &set_limits, v, n));
+    tx_commit(&w.tx);
+}
+
+void dict_stored(struct shm_ctx *ctx)
+{
+    stores(ctx, 2, 300);
+    between();
+    stores(ctx, 0, 70);
+    between();
+    stores(ctx, 3, 61);
+}
+
 void dict_deletes(struct shm_ctx *ctx)
 {
     dels(ctx, "hash", 0);

@@ -179,7 +179,10 @@ static enum rc put_collection(struct call *c, struct rdb_in *in, enum rdb_type t
     if (!b)
         return RC_NOMEM;
     enum rc rc = rdb_build_open(b, in, type, c->cfg, clock);
-    while (!rc && !(rc = rdb_build_read(b))) {
+    bool whole = !rc && rdb_build_is_large(b);
+    if (whole)
+        rc = rdb_build_whole(b, c->tx, call_key(c, 0));
+    while (!rc && !whole && !(rc = rdb_build_read(b))) {
         rc = rdb_build_put(b, c->tx, call_key(c, 0));
         rdb_build_next(b);
     }

@@ -190,18 +190,12 @@ void cmd_sdiff(struct call *c)
 static enum rc store(struct call *c, struct key_ref *k, const struct result *r)
 {
     struct set_limits l = set_limits(c);
-    struct dict d;
-    bool added;
     uint32_t clock = call_clock(c, k);
     bool was = k->entry;
     enum rc rc = was ? key_del(c->tx, k, false) : RC_OK;
     if (rc || !r->n)
         return rc;
-    rc = set_open(&d, c->tx, k, clock, &l, r->member[0], 1);
-    for (size_t i = 0; i < r->n && !rc; i++)
-        rc = set_add(&d, &l, r->member[i], &added);
-    if (!rc)
-        rc = dict_end(&d);
+    rc = set_store(c->tx, k, clock, &l, r->member, r->n);
     k->born &= !was;
     return rc;
 }

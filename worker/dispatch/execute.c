@@ -205,12 +205,11 @@ static bool subscriber_may(const struct client *cl, const struct command *row)
     return cl->session->resp == 3 || row->flags & F_SUBSCRIBED;
 }
 
-static inline struct call call_of(struct client *cl, struct request *rq, const struct command *cmd)
+static inline void call_of(struct call *c, struct client *cl, struct request *rq, const struct command *cmd)
 {
-    struct call c = worker_call(cl->w, cl->session, rq->argv, rq->argc);
-    c.client = cl;
-    c.cmd = cmd;
-    return c;
+    worker_call_in(c, cl->w, cl->session, rq->argv, rq->argc);
+    c->client = cl;
+    c->cmd = cmd;
 }
 
 /* Something may refuse a command by its flags: then those count that a script says of itself. */
@@ -220,7 +219,8 @@ static uint32_t flags_of(struct client *cl, struct request *rq, const struct com
     if (LIKELY(!(row->flags & F_SCRIPT)) ||
         !(cl->w->over_maxmemory || root->pause_mode || persist(root)->heed || persist(root)->wal.fault))
         return row->flags;
-    struct call c = call_of(cl, rq, row);
+    struct call c;
+    call_of(&c, cl, rq, row);
     return script_row_flags(&c);
 }
 
@@ -286,7 +286,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     if (UNLIKELY(cmd->flags & (F_SLOW | F_GATE)) ||
         UNLIKELY(a->is_long && ((cmd->keys[0].first && !(cmd->flags & F_WATCHES)) || cmd->flags & F_ECHOES)))
         return RC_DEFER;
-    struct call c = call_of(cl, rq, cmd);
+    struct call c;
+    call_of(&c, cl, rq, cmd);
     size_t mark = w->out.len;
     bool keeps = UNLIKELY(cl->track) && tracking_keeps(cl);
     if (UNLIKELY(keeps))
@@ -316,7 +317,8 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
 static enum rc run_starved(struct client *cl, struct request *rq, const struct command *cmd)
 {
     struct worker *w = cl->w;
-    struct call c = call_of(cl, rq, cmd);
+    struct call c;
+    call_of(&c, cl, rq, cmd);
     c.client = NULL; /* as in the lane */
     c.in_lane = true;
     if (cmd->flags & F_DENYOOM || !(cmd->flags & (F_WRITE | F_SUMS)))

@@ -1,0 +1,349 @@
+/* Collections that are built or copied as a whole, some of them taken back: they hold what was told, and can be changed as any
+ * other; a copy shares nothing with what was copied. No block is lost in the end. */
+#include "shm/types/bulk.h"
+#include "shm/types/hash.h"
+#include "shm/types/list.h"
+#include "shm/types/set.h"
+#include "shm/types/string.h"
+#include "shm/types/zset.h"
+#include "tests/unit/arena.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define MOST 20000u
+
+static const struct set_limits few = {30, 20, 64};
+
+static struct key_ref ref_of(const char *name)
+{
+    struct key_ref k = {.key = {name, strlen(name)}};
+    CHECK(!db_table_make(&ctx, 0, &k.table));
+    k.hash = key_hash(ctx.root, k.key);
+    key_locate(&k);
+    return k;
+}
+
+static void latch(struct tx *tx, struct key_ref *k, const char *name)
+{
+    *k = ref_of(name);
+    tx_begin(tx, &ctx);
+    CHECK(!key_latch(tx, k));
+}
+
+static bool exists(const char *name)
+{
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, name);
+    tx_abort(&tx);
+    return k.entry;
+}
+
+static void drop(const char *name)
+{
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, name);
+    if (k.entry)
+        CHECK(!key_del(&tx, &k, false));
+    tx_commit(&tx);
+}
+
+/* ---- what there is ---- */
+
+static char *text[MOST];
+static size_t length[MOST];
+
+/* Some need a block of their own; some leave a leaf hardly any room. */
+static void texts(void)
+{
+    for (unsigned i = 0; i < MOST; i++) {
+        size_t more = i % 997 == 0 ? 1500 : i % 211 == 0 ? 1000 : i % 31 == 0 ? 260 : i % 9;
+        text[i] = malloc(32 + more);
+        CHECK(text[i]);
+        size_t n = (size_t)sprintf(text[i], "item:%u", i);
+        memset(text[i] + n, '.', more);
+        length[i] = n + more;
+    }
+}
+
+static struct bytes item(uint64_t i)
+{
+    return (struct bytes){text[i], length[i]};
+}
+
+/* ---- hashes and sets ---- */
+
+static int64_t until_of(uint64_t i)
+{
+    return i % 7 == 3 ? 4000000000000 + (int64_t)(i % 101) : 0;
+}
+
+static void tell(const void *arg, uint64_t i, struct hmap_item *it)
+{
+    bool expire = arg;
+    *it = (struct hmap_item){item(i), item(MOST - 1 - i), expire ? until_of(i) : 0};
+}
+
+static void tell_twice(const void *arg, uint64_t i, struct hmap_item *it)
+{
+    tell(arg, i == 1000 ? 17 : i, it);
+}
+
+/* Items [from, n) are there, and no others. */
+static void compare_dict(const char *name, unsigned from, unsigned n, bool expire)
+{
+    struct key_ref k;
+    struct tx tx;
+    struct dict d;
+    struct dict_place at;
+    latch(&tx, &k, name);
+    CHECK(k.entry && entry_enc(key_entry(&k)) == ENC_HASHTABLE);
+    dict_read(&d, &tx, key_entry(&k));
+    CHECK(dict_size(&d) == n - from);
+    for (unsigned i = 0; i < MOST; i += i < n ? 1 : 97) {
+        CHECKF(dict_find(&d, item(i), &at) == (i >= from && i < n), "%s: item %u", name, i);
+        CHECK(!at.found || !d.pairs || bytes_equal(at.value, item(MOST - 1 - i)));
+        CHECK(!at.found || at.until_ms == (expire ? until_of(i) : 0));
+    }
+    CHECK(!d.pairs || !dict_fields_wrong(key_entry(&k)));
+    tx_abort(&tx);
+}
+
+static void del_some(const char *name, unsigned to)
+{
+    for (unsigned i = 0; i < to; i += 16) {
+        struct key_ref k;
+        struct tx tx;
+        struct dict d;
+        struct dict_place at;
+        latch(&tx, &k, name);
+        dict_open(&d, &tx, &k, &(struct coll_shape){.type = TYPE_SET});
+        for (unsigned j = i; j < to && j < i + 16; j++) {
+            CHECK(dict_find(&d, item(j), &at));
+            CHECK(!dict_del(&d, &at));
+        }
+        CHECK(!dict_end(&d));
+        tx_commit(&tx);
+    }
+}
+
+static void add_some(const char *name, bool pairs, unsigned from, unsigned to)
+{
+    for (unsigned i = from; i < to; i++) {
+        struct key_ref k;
+        struct tx tx;
+        struct dict d;
+        struct dict_place at;
+        latch(&tx, &k, name);
+        dict_open(&d, &tx, &k, &(struct coll_shape){.type = TYPE_SET});
+        CHECK(!dict_find(&d, item(i), &at));
+        CHECK(!dict_put(&d, &at, item(i), pairs ? item(MOST - 1 - i) : (struct bytes){NULL, 0}));
+        CHECK(!dict_end(&d));
+        tx_commit(&tx);
+    }
+}
+
+static void build(const char *name, unsigned type, unsigned n, bool expire, bool commit)
+{
+    struct coll_shape shape = {.type = type, .enc = ENC_HASHTABLE};
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, name);
+    CHECK(!dict_build(&tx, &k, &shape, tell, expire ? &ctx : NULL, n));
+    if (commit)
+        tx_commit(&tx);
+    else
+        tx_abort(&tx);
+}
+
+static void copy(const char *name, const char *to,
+                 enum rc (*fn)(struct tx *, const struct shm_entry *, struct key_ref *, uint32_t),
+                 bool commit)
+{
+    struct key_ref k[2];
+    uint32_t at[2];
+    struct tx tx;
+    k[0] = ref_of(name);
+    k[1] = ref_of(to);
+    k[1].arg = 1;
+    tx_begin(&tx, &ctx);
+    CHECK(!keys_latch(&tx, k, 2, at));
+    CHECK(!fn(&tx, key_entry(&k[at[0]]), &k[at[1]], 1));
+    if (commit)
+        tx_commit(&tx);
+    else
+        tx_abort(&tx);
+}
+
+static void dicts(unsigned type, unsigned n, bool expire)
+{
+    build("a", type, n, expire, false);
+    CHECK(!exists("a"));
+    build("a", type, n, expire, true);
+    compare_dict("a", 0, n, expire);
+    arena_sound();
+    copy("a", "b", dict_copy, false);
+    copy("a", "b", dict_copy, true);
+    add_some("a", type == TYPE_HASH, n, n + n / 3 + 1);
+    del_some("a", n / 2);
+    arena_sound();
+    compare_dict("b", 0, n, expire);
+    drop("a");
+    compare_dict("b", 0, n, expire);
+    del_some("b", n - 1);
+    compare_dict("b", n - 1, n, expire);
+    drop("b");
+    arena_sound();
+}
+
+static void twice(void)
+{
+    struct coll_shape shape = {.type = TYPE_SET, .enc = ENC_HASHTABLE};
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, "a");
+    CHECK(dict_build(&tx, &k, &shape, tell_twice, NULL, 2000) == RC_EXISTS);
+    tx_abort(&tx);
+    arena_sound();
+}
+
+static void sets_stored(void)
+{
+    struct bytes v[500];
+    for (unsigned i = 0; i < 500; i++)
+        v[i] = item(i);
+    for (unsigned n = 1; n <= 500; n = n * 3 / 2 + 1) {
+        struct key_ref k;
+        struct tx tx;
+        struct dict d;
+        latch(&tx, &k, "a");
+        CHECK(!set_store(&tx, &k, 1, &few, v, n));
+        tx_commit(&tx);
+        latch(&tx, &k, "a");
+        dict_read(&d, NULL, key_entry(&k));
+        CHECK(dict_size(&d) == n);
+        tx_abort(&tx);
+        if (n > 30)
+            compare_dict("a", 0, n, false);
+        drop("a");
+    }
+}
+
+/* ---- sorted sets ---- */
+
+static double score_of(unsigned i)
+{
+    return (double)(i * 7919 % 10007) - 5000;
+}
+
+static void compare_zset(const char *name, const struct zset_pair *v, unsigned n)
+{
+    struct key_ref k;
+    struct tx tx;
+    struct zset z;
+    struct zset_place at, rank;
+    unsigned i = 0;
+    latch(&tx, &k, name);
+    zset_open(&tx, key_entry(&k), &z);
+    CHECK(z.n == n);
+    for (bool more = zset_at(&z, 0, &at); more; more = zset_next(&at), i++) {
+        CHECK(zset_pair(&at).score == v[i].score && bytes_equal(zset_pair(&at).member, v[i].member));
+        if (n < 100 || i % 7 == 0)
+            CHECK(zset_find(&z, v[i].member, &rank) && zset_rank(&rank) == i);
+    }
+    CHECK(i == n);
+    tx_abort(&tx);
+}
+
+static enum rc copy_zset(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock)
+{
+    return zset_copy(tx, e, k, entry_expiry(e), clock);
+}
+
+static void zsets(unsigned n, uint64_t entries)
+{
+    struct zset_limits l = {.entries = entries, .value = 5000, .clock = 1};
+    struct zset_pair *v = malloc(n * sizeof(*v));
+    struct key_ref k;
+    struct tx tx;
+    bool found;
+    CHECK(v);
+    for (unsigned i = 0; i < n; i++)
+        v[i] = (struct zset_pair){score_of(i), item(i)};
+    qsort(v, n, sizeof(*v), zset_pair_order);
+    for (unsigned i = 0; i < 2; i++) {
+        latch(&tx, &k, "z");
+        CHECK(!zset_store(&tx, &k, &l, v, n));
+        if (i)
+            tx_commit(&tx);
+        else
+            tx_abort(&tx);
+    }
+    compare_zset("z", v, n);
+    copy("z", "y", copy_zset, false);
+    copy("z", "y", copy_zset, true);
+    for (unsigned i = 0; i < n; i += 2) {
+        latch(&tx, &k, "z");
+        CHECK(!zset_remove(&tx, &k, v[i].member, &found) && found);
+        tx_commit(&tx);
+    }
+    arena_sound();
+    compare_zset("y", v, n);
+    drop("z");
+    compare_zset("y", v, n);
+    drop("y");
+    arena_sound();
+    free(v);
+}
+
+/* ---- lists ---- */
+
+static void lists(unsigned n)
+{
+    struct list_how how = {.fill = -2, .clock = 1};
+    struct list_walk w;
+    struct bytes b;
+    struct key_ref k;
+    struct tx tx;
+    unsigned i = 0;
+    latch(&tx, &k, "l");
+    for (unsigned j = 0; j < n; j++) {
+        b = item(j);
+        CHECK(!list_push(&tx, &k, &b, 1, false, &how));
+    }
+    tx_commit(&tx);
+    copy("l", "m", list_copy, false);
+    copy("l", "m", list_copy, true);
+    drop("l");
+    latch(&tx, &k, "m");
+    list_walk(key_entry(&k), 0, false, &w);
+    for (; list_next(&w, &b); i++)
+        CHECK(bytes_equal(b, item(i)));
+    CHECK(i == n);
+    tx_abort(&tx);
+    drop("m");
+    arena_sound();
+}
+
+int main(void)
+{
+    static const unsigned sizes[] = {1, 2, 3, 45, 400, 3000, MOST * 2 / 3};
+    arena_begin(256);
+    texts();
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        dicts(TYPE_SET, sizes[i], false);
+        dicts(TYPE_HASH, sizes[i], false);
+        dicts(TYPE_HASH, sizes[i], true);
+        zsets(sizes[i], 0);
+        zsets(sizes[i] < 3000 ? sizes[i] : 3000, 100000);
+        lists(sizes[i]);
+    }
+    twice();
+    sets_stored();
+    arena_end();
+    for (unsigned i = 0; i < MOST; i++)
+        free(text[i]);
+    return 0;
+}
