@@ -160,8 +160,12 @@ uint64_t coll_memory(const struct shm_entry *e, uint64_t samples)
 static void at_leaf(struct coll_walk *w)
 {
     const struct shm_node *leaf = w->path.leaf;
-    w->at = leaf ? (const char *)leaf + leaf->start : NULL;
-    w->end = leaf ? (const char *)leaf + leaf->end : NULL;
+    w->at = w->end = NULL;
+    if (!leaf)
+        return;
+    struct bytes items = seq_leaf_items(leaf, &w->side);
+    w->at = items.p;
+    w->end = items.p + items.n;
 }
 
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)

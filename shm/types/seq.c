@@ -1,7 +1,11 @@
 /* A leaf's items stand one behind the other, each followed by its own length (back), so that both ends are open: bytes before
  * start and behind end are nobody's. Pushing writes there and changes the head alone; popping changes the head alone.
  *
- *  head | free | item back | item back | ... | free |         back: one byte, or two bytes and 251 */
+ *  head | free | item back | item back | ... | free |         back: one byte, or two bytes and 251
+ *
+ * Of a list whose tree has a depth, leaves that lie deeper are compressed (seq_compress.h): when a push has added a leaf, the one that is
+ * now behind the window is compressed, and what is built anew beyond it is compressed at once. A compressed leaf that has come to stand at an
+ * end is built plainly by the first change there. */
 #include "shm/types/seq.h"
 
 #define LEAF_MAX   NODE_MAX
@@ -30,6 +34,7 @@ static inline const char *item_before(const char *p)
     return p - 3 - n;
 }
 
+/* Of a plain leaf. */
 static inline char *leaf_start(const struct shm_node *l)
 {
     return (char *)(uintptr_t)l + l->start;
@@ -41,33 +46,47 @@ static inline char *leaf_end(const struct shm_node *l)
 
 /* ---- finding ---- */
 
-static bool leaf_front(struct seq_place *at)
-{
-    at->index = 0;
-    at->item = at->path.leaf ? leaf_start(at->path.leaf) : NULL;
-    return at->item;
-}
-
-static bool leaf_back(struct seq_place *at)
+static bool leaf_open(struct seq_place *at)
 {
     at->item = NULL;
     if (!at->path.leaf)
         return false;
-    at->index = at->path.leaf->n - 1u;
-    at->item = item_before(leaf_end(at->path.leaf));
+    struct bytes items = seq_leaf_items(at->path.leaf, at->side);
+    at->start = items.p;
+    at->end = items.p + items.n;
     return true;
+}
+
+static void leaf_front(struct seq_place *at)
+{
+    at->index = 0;
+    at->item = at->start;
+}
+
+static void leaf_back(struct seq_place *at)
+{
+    at->index = at->path.leaf->n - 1u;
+    at->item = item_before(at->end);
 }
 
 bool seq_first(const struct tree *t, struct seq_place *at)
 {
     tree_first(t, &at->path);
-    return leaf_front(at);
+    at->side = t->side;
+    if (!leaf_open(at))
+        return false;
+    leaf_front(at);
+    return true;
 }
 
 bool seq_last(const struct tree *t, struct seq_place *at)
 {
     tree_last(t, &at->path);
-    return leaf_back(at);
+    at->side = t->side;
+    if (!leaf_open(at))
+        return false;
+    leaf_back(at);
+    return true;
 }
 
 bool seq_next(struct seq_place *at)
@@ -77,7 +96,10 @@ bool seq_next(struct seq_place *at)
         at->item = behind_item(at->item);
         return true;
     }
-    return tree_next(&at->path) && leaf_front(at);
+    if (!tree_next(&at->path) || !leaf_open(at))
+        return false;
+    leaf_front(at);
+    return true;
 }
 
 bool seq_prev(struct seq_place *at)
@@ -87,7 +109,10 @@ bool seq_prev(struct seq_place *at)
         at->item = item_before(at->item);
         return true;
     }
-    return tree_prev(&at->path) && leaf_back(at);
+    if (!tree_prev(&at->path) || !leaf_open(at))
+        return false;
+    leaf_back(at);
+    return true;
 }
 
 /* From the nearer end of the leaf. */
@@ -98,6 +123,8 @@ bool seq_at(const struct tree *t, uint64_t pos, struct seq_place *at)
     if (pos >= tree_count(*t->root))
         return false;
     tree_find_at(t, pos, &at->path, &within);
+    at->side = t->side;
+    leaf_open(at);
     if (within < at->path.leaf->n / 2u) {
         for (leaf_front(at); at->index < within; at->index++)
             at->item = behind_item(at->item);
@@ -146,6 +173,7 @@ struct build {
     struct bytes add;
     size_t bytes;
     unsigned n;
+    bool deep; /* what it makes lies deep enough */
 };
 
 static void take(struct build *b, const char *from, const char *to, unsigned n)
@@ -157,6 +185,12 @@ static void take(struct build *b, const char *from, const char *to, unsigned n)
     b->n += n;
 }
 
+static void take_leaf(struct build *b, const struct shm_node *leaf, struct seq_side *side)
+{
+    struct bytes items = seq_leaf_items(leaf, side);
+    take(b, items.p, items.p + items.n, leaf->n);
+}
+
 static void take_new(struct build *b, struct bytes add)
 {
     b->add = add;
@@ -165,8 +199,34 @@ static void take_new(struct build *b, struct bytes add)
     b->n++;
 }
 
+static enum rc runs_put(struct build *b, char *at, char **end)
+{
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < b->runs && !rc; i++) {
+        if (b->run[i].p) {
+            memcpy(at, b->run[i].p, b->run[i].bytes);
+            at += b->run[i].bytes;
+        } else {
+            rc = whole_put(b->t->tx, at, b->add, &at);
+        }
+    }
+    *end = at;
+    return rc;
+}
+
+/* The same as one run of items that stand on the side, and compressed. out->ref is 0 if that saves too little. */
+static enum rc leaf_build_compressed(struct build *b, struct seq_side *side, struct tree_child *out)
+{
+    char *end;
+    *out = (struct tree_child){.count = b->n};
+    enum rc rc = runs_put(b, side->b, &end);
+    b->run[0] = (struct run){side->b, b->bytes, b->n};
+    b->runs = 1;
+    return rc ? rc : seq_compress(b->t, (struct bytes){side->b, b->bytes}, b->n, &out->ref);
+}
+
 /* One leaf for all of it. before, behind: bytes that stay free at the ends. */
-static enum rc leaf_build(struct build *b, size_t before, size_t behind, struct tree_child *out)
+static enum rc leaf_build_plain(struct build *b, size_t before, size_t behind, struct tree_child *out)
 {
     enum rc rc =
         tree_leaf_new(b->t, FORM_SEQ, sizeof(struct shm_node) + before + b->bytes + behind, &out->ref);
@@ -176,20 +236,22 @@ static enum rc leaf_build(struct build *b, size_t before, size_t behind, struct 
     /* What the block has beyond what was asked for is of use where room was asked for. */
     size_t slack = leaf->room - sizeof(*leaf) - b->bytes;
     leaf->start = (uint16_t)(sizeof(*leaf) + (before ? slack - behind : 0));
-    char *at = leaf_start(leaf);
-    for (unsigned i = 0; i < b->runs && !rc; i++) {
-        if (b->run[i].p) {
-            memcpy(at, b->run[i].p, b->run[i].bytes);
-            at += b->run[i].bytes;
-        } else {
-            rc = whole_put(b->t->tx, at, b->add, &at);
-        }
-    }
-    leaf->end = (uint16_t)(at - (char *)leaf);
+    char *end;
+    rc = runs_put(b, leaf_start(leaf), &end);
+    leaf->end = (uint16_t)(end - (char *)leaf);
     leaf->n = (uint16_t)b->n;
     out->low = 0;
     out->count = b->n;
     return rc;
+}
+
+static enum rc leaf_build(struct build *b, size_t before, size_t behind, struct tree_child *out)
+{
+    struct seq_side side;
+    if (LIKELY(!b->deep))
+        return leaf_build_plain(b, before, behind, out);
+    enum rc rc = leaf_build_compressed(b, &side, out);
+    return rc || out->ref ? rc : leaf_build_plain(b, 0, 0, out);
 }
 
 static enum rc replace_leaf(struct tree *t, struct tree_path *p, const struct tree_child *with, unsigned n)
@@ -197,6 +259,52 @@ static enum rc replace_leaf(struct tree *t, struct tree_path *p, const struct tr
     struct shm_node *old = p->leaf;
     enum rc rc = tree_replace(t, p, 1, with, n);
     return rc || !old ? rc : tree_node_drop(t, old);
+}
+
+/* ---- the window ---- */
+
+/* As many leaves on, towards the end or the front. False: there are not so many. */
+static bool skip_leaves(struct tree_path *p, uint64_t leaves, bool back)
+{
+    while (leaves && p->depth) {
+        unsigned d = p->depth - 1, last = p->step[d].node->n - 1u, at = p->step[d].at;
+        unsigned here = back ? at : last - at;
+        if (leaves <= here) {
+            p->step[d].at = back ? at - (unsigned)leaves : at + (unsigned)leaves;
+            p->leaf = shm_at(node_children(p->step[d].node)[p->step[d].at].ref);
+            return true;
+        }
+        leaves -= here + 1;
+        p->step[d].at = back ? 0 : last;
+        if (!(back ? tree_prev(p) : tree_next(p)))
+            return false;
+    }
+    return !leaves;
+}
+
+/* Does the path's leaf lie deeper than depth, from either end? */
+static bool is_deep(const struct tree *t, const struct tree_path *p)
+{
+    struct tree_path front = *p, back = *p;
+    return t->depth && skip_leaves(&front, t->depth, true) && skip_leaves(&back, t->depth, false);
+}
+
+/* A leaf has been added: compresses the one that has left the window at this end. */
+static enum rc window_left(struct tree *t, bool front)
+{
+    struct tree_path p;
+    struct tree_child with = {.low = 0};
+    if (front)
+        tree_first(t, &p);
+    else
+        tree_last(t, &p);
+    if (!t->depth || !skip_leaves(&p, t->depth, !front) || p.leaf->form != FORM_SEQ || !is_deep(t, &p))
+        return RC_OK;
+    struct shm_node *leaf = p.leaf;
+    struct bytes items = {leaf_start(leaf), seq_leaf_bytes(leaf)};
+    enum rc rc = seq_compress(t, items, leaf->n, &with.ref);
+    with.count = leaf->n;
+    return rc || !with.ref ? rc : replace_leaf(t, &p, &with, 1);
 }
 
 /* ---- the ends ---- */
@@ -238,15 +346,15 @@ enum rc seq_push(struct tree *t, struct bytes b, bool front)
         tree_last(t, &p);
     struct shm_node *leaf = p.leaf;
     size_t free_bytes = !leaf ? 0 : front ? leaf->start - sizeof(*leaf) : (size_t)(leaf->room - leaf->end);
-    if (leaf && tree_leaf_mine(t, leaf) && free_bytes >= n)
+    if (leaf && free_bytes >= n && tree_leaf_mine(t, leaf) && leaf->form == FORM_SEQ)
         return push_in_place(t, &p, b, front);
     struct build bd = {.t = t};
-    size_t has = leaf ? (size_t)(leaf->end - leaf->start) : 0;
-    bool fits = has + n <= LEAF_MAX - sizeof(struct shm_node);
+    struct seq_side side;
+    bool fits = (leaf ? seq_leaf_bytes(leaf) : 0) + n <= LEAF_MAX - sizeof(struct shm_node);
     if (front)
         take_new(&bd, b);
     if (leaf && fits)
-        take(&bd, leaf_start(leaf), leaf_end(leaf), leaf->n);
+        take_leaf(&bd, leaf, &side);
     if (!front)
         take_new(&bd, b);
     size_t room = !leaf ? 0 : fits ? room_to_grow(bd.bytes) : LEAF_FIRST;
@@ -256,7 +364,8 @@ enum rc seq_push(struct tree *t, struct bytes b, bool front)
     if (!leaf || fits)
         return replace_leaf(t, &p, with, 1);
     with[front] = (struct tree_child){0, shm_ref_of(leaf), leaf->n}; /* it stays, beside the new one */
-    return tree_replace(t, &p, 1, with, 2);
+    rc = tree_replace(t, &p, 1, with, 2);
+    return rc ? rc : window_left(t, front);
 }
 
 enum rc seq_pop(struct tree *t, bool front)
@@ -293,17 +402,22 @@ static enum rc put_halves(struct build *b, struct tree_path *p)
         h |= half[0].bytes * 2 >= b->bytes;
         take(&half[1], at, from + b->run[i].bytes, b->run[i].n - n);
     }
-    for (unsigned i = 0; i < 2; i++) {
-        enum rc rc = leaf_build(&half[i], 0, half[i].bytes / 16, &with[i]);
-        if (rc)
-            return rc;
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < 2 && !rc; i++) {
+        half[i].deep = b->deep;
+        rc = leaf_build(&half[i], 0, half[i].bytes / 16, &with[i]);
     }
-    return replace_leaf(b->t, p, with, 2);
+    if (!rc)
+        rc = replace_leaf(b->t, p, with, 2);
+    if (!rc)
+        rc = window_left(b->t, true);
+    return rc ? rc : window_left(b->t, false);
 }
 
 static enum rc put_built(struct build *b, struct tree_path *p)
 {
     struct tree_child with;
+    b->deep = is_deep(b->t, p);
     if (b->bytes + sizeof(struct shm_node) > LEAF_MAX)
         return put_halves(b, p);
     if (!b->n)
@@ -319,9 +433,9 @@ enum rc seq_insert(struct tree *t, struct seq_place *at, struct bytes b, bool be
     const char *cut = behind ? behind_item(at->item) : at->item;
     unsigned before = at->index + behind;
     struct build bd = {.t = t};
-    take(&bd, leaf_start(leaf), cut, before);
+    take(&bd, at->start, cut, before);
     take_new(&bd, b);
-    take(&bd, cut, leaf_end(leaf), leaf->n - before);
+    take(&bd, cut, at->end, leaf->n - before);
     return put_built(&bd, &at->path);
 }
 
@@ -333,9 +447,9 @@ enum rc seq_replace(struct tree *t, struct seq_place *at, struct bytes b)
     if (rc)
         return rc;
     struct build bd = {.t = t};
-    take(&bd, leaf_start(leaf), at->item, at->index);
+    take(&bd, at->start, at->item, at->index);
     take_new(&bd, b);
-    take(&bd, next, leaf_end(leaf), leaf->n - at->index - 1u);
+    take(&bd, next, at->end, leaf->n - at->index - 1u);
     return put_built(&bd, &at->path);
 }
 
@@ -361,8 +475,10 @@ static enum rc shorten(struct tree *t, struct seq_place *at, const char *to, uns
 static enum rc join(struct build *b, struct tree_path *p, struct shm_node *next)
 {
     struct tree_child with;
+    struct seq_side side;
     struct shm_node *old = p->leaf;
-    take(b, leaf_start(next), leaf_end(next), next->n);
+    take_leaf(b, next, &side);
+    b->deep = is_deep(b->t, p);
     enum rc rc = leaf_build(b, 0, b->bytes / 16, &with);
     if (!rc)
         rc = tree_replace(b->t, p, 2, &with, 1);
@@ -384,21 +500,22 @@ enum rc seq_del(struct tree *t, struct seq_place *at, uint64_t n, uint64_t *gone
     }
     *gone = count;
     struct build bd = {.t = t};
-    take(&bd, leaf_start(leaf), at->item, at->index);
-    take(&bd, to, leaf_end(leaf), leaf->n - at->index - count);
+    take(&bd, at->start, at->item, at->index);
+    take(&bd, to, at->end, leaf->n - at->index - count);
     bool end = at->index == 0 || at->index + count == leaf->n;
-    bool joins = next && bd.n && at->index && bd.bytes < LEAF_FEW &&
-                 bd.bytes + (size_t)(next->end - next->start) < LEAF_MAX / 2;
+    bool joins =
+        next && bd.n && at->index && bd.bytes < LEAF_FEW && bd.bytes + seq_leaf_bytes(next) < LEAF_MAX / 2;
     if (joins)
         return join(&bd, &at->path, next);
-    if (end && bd.n && tree_leaf_mine(t, leaf) && bd.bytes * 8 > leaf->room)
+    if (end && bd.n && leaf->form == FORM_SEQ && tree_leaf_mine(t, leaf) && bd.bytes * 8 > leaf->room)
         return shorten(t, at, to, count);
     return put_built(&bd, &at->path);
 }
 
 enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf)
 {
-    const char *p = leaf_start(leaf);
+    struct seq_side side;
+    const char *p = seq_leaf_items(leaf, &side).p;
     for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p)) {
         enum rc rc = item_free(t, p);
         if (rc)
@@ -409,7 +526,8 @@ enum rc seq_leaf_free(struct tree *t, struct shm_node *leaf)
 
 void seq_leaf_blocks(const struct shm_node *leaf, void (*fn)(void *arg, shm_ref r, uint64_t bytes), void *arg)
 {
-    const char *p = leaf_start(leaf);
+    struct seq_side side;
+    const char *p = seq_leaf_items(leaf, &side).p;
     for (unsigned i = 0; i < leaf->n; i++, p = behind_item(p))
         item_block(p, fn, arg);
 }

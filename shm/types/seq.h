@@ -8,15 +8,16 @@
 #ifndef SKEP_SEQ_H
 #define SKEP_SEQ_H
 
-#include "shm/types/tree.h"
+#include "shm/types/seq_compress.h"
 
-#define FORM_SEQ 3u
-
-/* A place: an item, and the leaf it stands in. It is good until the next change. */
+/* A place: an item, and the leaf it stands in. It is good until the next change, and where leaves are compressed, until another
+ * place in the tree is looked for: all that are have the tree's one side to stand on. */
 struct seq_place {
     struct tree_path path;
-    const char *item; /* NULL: none */
-    unsigned index;   /* of the item in its leaf */
+    struct seq_side *side;
+    const char *start, *end; /* of the leaf's items */
+    const char *item;        /* NULL: none */
+    unsigned index;          /* of the item in its leaf */
 };
 
 static inline size_t seq_back_bytes(size_t item) /* that follow an item of so many bytes in a leaf */
@@ -39,7 +40,7 @@ uint64_t seq_position(const struct seq_place *at);
 
 /* At the end, or at the front. */
 enum rc seq_push(struct tree *t, struct bytes b, bool front);
-/* The first or the last one goes: its bytes (valid until the transaction ends) are told before. */
+/* The first or the last one goes. */
 enum rc seq_pop(struct tree *t, bool front);
 /* Before the item, or behind it. */
 enum rc seq_insert(struct tree *t, struct seq_place *at, struct bytes b, bool behind);
