@@ -163,14 +163,16 @@ static void at_leaf(struct coll_walk *w)
     w->at = w->end = NULL;
     if (!leaf)
         return;
-    struct bytes items = seq_leaf_items(leaf, &w->side);
+    struct seq_items items = seq_leaf_items(leaf, &w->side);
     w->at = items.p;
-    w->end = items.p + items.n;
+    w->end = items.end;
+    w->width = leaf->form == FORM_ORDER ? 0 : items.width;
 }
 
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)
 {
     w->tree = coll_is_tree(e);
+    w->width = 0;
     w->score = NULL;
     if (w->tree) {
         struct tree t = coll_tree_read(ctx, e);
@@ -202,6 +204,11 @@ bool coll_next(struct coll_walk *w, struct bytes *item)
     if (w->tree && w->path.leaf->form == FORM_ORDER) { /* the score stands before its member */
         w->score = from;
         *item = item_get(from + sizeof(double), &w->at);
+        return true;
+    }
+    if (w->width) {
+        *item = (struct bytes){from, w->width};
+        w->at += w->width;
         return true;
     }
     *item = item_get(from, &w->at);

@@ -58,6 +58,7 @@ uint64_t coll_memory(const struct shm_entry *e, uint64_t samples);
 struct coll_walk {
     const char *at, *end; /* of the packed bytes, or of the present leaf */
     bool tree;
+    unsigned width;    /* of the present leaf's items, if they do not tell it themselves */
     const char *score; /* of a sorted set's tree: of the member that was told last, comes next */
     struct tree_path path;
     struct seq_side

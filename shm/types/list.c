@@ -84,10 +84,10 @@ static struct limit limit_of(int64_t fill)
 /* The encoding once these values have been added. */
 static unsigned enc_grown(const struct shm_entry *e, const struct bytes *v, unsigned n, int64_t fill)
 {
-    struct limit l = limit_of(fill);
-    uint64_t max = l.bytes == UINT64_MAX ? SAFE_BYTES : l.bytes, bytes = 0;
     if (e && entry_enc(e) == ENC_QUICKLIST)
         return ENC_QUICKLIST;
+    struct limit l = limit_of(fill);
+    uint64_t max = l.bytes == UINT64_MAX ? SAFE_BYTES : l.bytes, bytes = 0;
     for (unsigned i = 0; i < n; i++)
         bytes += v[i].n;
     if (l.items != UINT64_MAX && (e ? list_length(e) : 0) + n > l.items)
@@ -137,9 +137,11 @@ static enum rc put_tree(struct tx *tx, struct key_ref *k, const struct coll_shap
 /* The list in a tree gets another name. */
 static enum rc relabel(struct tx *tx, struct key_ref *k, unsigned enc)
 {
+    if (entry_enc(key_entry(k)) == enc)
+        return RC_OK;
     enum rc rc = key_own(tx, k);
     const struct shm_entry *e = key_entry(k);
-    if (rc || entry_enc(e) == enc)
+    if (rc)
         return rc;
     struct coll_shape s = {.type = TYPE_LIST, .enc = enc, .clock = e->meta & 0xffffff};
     return put_tree(tx, k, &s, *entry_word_at(key_entry(k)), list_listpack_bytes(e), true);

@@ -15,9 +15,9 @@
 struct seq_place {
     struct tree_path path;
     struct seq_side *side;
-    const char *start, *end; /* of the leaf's items */
-    const char *item;        /* NULL: none */
-    unsigned index;          /* of the item in its leaf */
+    struct seq_items items; /* of the leaf */
+    const char *item;       /* NULL: none */
+    unsigned index;         /* of the item in its leaf */
 };
 
 static inline size_t seq_back_bytes(size_t item) /* that follow an item of so many bytes in a leaf */
@@ -27,6 +27,8 @@ static inline size_t seq_back_bytes(size_t item) /* that follow an item of so ma
 static inline struct bytes seq_item(const struct seq_place *at)
 {
     const char *next;
+    if (at->items.width)
+        return (struct bytes){at->item, at->items.width};
     return item_get(at->item, &next);
 }
 /* Item number pos; false: there are fewer. */

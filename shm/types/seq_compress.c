@@ -5,36 +5,45 @@
 
 #define BYTES_LEAST 128u /* fewer bytes are not worth the try */
 
-struct bytes seq_expand(const struct shm_node *leaf, struct seq_side *side)
+#define WIDTH sizeof(uint16_t) /* before the block */
+
+struct seq_items seq_expand(const struct shm_node *leaf, struct seq_side *side)
 {
-    int n = LZ4_decompress_safe((const char *)leaf + leaf->start, side->b, leaf->end - leaf->start,
-                                sizeof(side->b));
+    const char *from = (const char *)leaf + leaf->start;
+    uint16_t width;
+    memcpy(&width, from, WIDTH);
+    int n =
+        LZ4_decompress_safe(from + WIDTH, side->b, (int)(leaf->end - leaf->start - WIDTH), sizeof(side->b));
     CHECKF(n == leaf->spare, "a compressed leaf of %u bytes becomes %d", leaf->spare, n);
-    return (struct bytes){side->b, (size_t)n};
+    return (struct seq_items){side->b, side->b + n, width};
 }
 
 /* Its state stands on the stack: nothing is allocated. It gives up when an eighth cannot be saved. */
-static size_t squeeze(struct bytes items, struct seq_side *to)
+static size_t squeeze(const char *items, size_t n, struct seq_side *to)
 {
     LZ4_stream_t state;
-    int n = LZ4_compress_fast_extState(&state, items.p, to->b, (int)items.n, (int)(items.n - items.n / 8), 1);
-    return n > 0 ? (size_t)n : 0;
+    int got = LZ4_compress_fast_extState(&state, items, to->b, (int)n, (int)(n - n / 8), 1);
+    return got > 0 ? (size_t)got : 0;
 }
 
-enum rc seq_compress(struct tree *t, struct bytes items, unsigned n, shm_ref *out)
+enum rc seq_compress(struct tree *t, const struct seq_items *items, unsigned n, shm_ref *out)
 {
     struct seq_side side;
+    size_t raw = (size_t)(items->end - items->p),
+           bytes = raw < BYTES_LEAST ? 0 : squeeze(items->p, raw, &side);
+    uint16_t width = (uint16_t)items->width;
     *out = 0;
-    size_t bytes = items.n < BYTES_LEAST ? 0 : squeeze(items, &side);
     if (!bytes)
         return RC_OK;
-    enum rc rc = tree_leaf_new(t, FORM_SEQ_COMPRESSED, sizeof(struct shm_node) + bytes, out);
+    enum rc rc = tree_leaf_new(t, FORM_SEQ_COMPRESSED, sizeof(struct shm_node) + WIDTH + bytes, out);
     if (rc)
         return rc;
     struct shm_node *leaf = shm_at(*out);
-    memcpy(leaf + 1, side.b, bytes);
+    char *to = (char *)(leaf + 1);
+    memcpy(to, &width, WIDTH);
+    memcpy(to + WIDTH, side.b, bytes);
     leaf->n = (uint16_t)n;
-    leaf->end = (uint16_t)(leaf->start + bytes);
-    leaf->spare = (uint16_t)items.n;
+    leaf->end = (uint16_t)(leaf->start + WIDTH + bytes);
+    leaf->spare = (uint16_t)raw;
     return RC_OK;
 }

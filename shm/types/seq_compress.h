@@ -10,8 +10,15 @@
 
 #include "shm/types/tree.h"
 
-#define FORM_SEQ            3u
-#define FORM_SEQ_COMPRESSED 5u /* one LZ4 block in [start, end); spare: how many bytes of items it becomes */
+/* spare: the length of every item, where all have the same and none is told; 0: each has its length on both sides. */
+#define FORM_SEQ 3u
+/* In [start, end): two bytes, which are what spare would be, and a block of LZ4; spare: how many bytes of items it becomes. */
+#define FORM_SEQ_COMPRESSED 5u
+
+struct seq_items {
+    const char *p, *end;
+    unsigned width; /* of every item; 0: as it tells itself */
+};
 
 /* Where the items of a compressed leaf are put for whoever looks at them: reading takes no memory of the arena. */
 struct seq_side {
@@ -24,14 +31,15 @@ static inline size_t seq_leaf_bytes(const struct shm_node *leaf)
     return leaf->form == FORM_SEQ_COMPRESSED ? leaf->spare : (size_t)(leaf->end - leaf->start);
 }
 /* The items, in the leaf itself or on the side. */
-struct bytes seq_expand(const struct shm_node *leaf, struct seq_side *side);
-static inline struct bytes seq_leaf_items(const struct shm_node *leaf, struct seq_side *side)
+struct seq_items seq_expand(const struct shm_node *leaf, struct seq_side *side);
+static inline struct seq_items seq_leaf_items(const struct shm_node *leaf, struct seq_side *side)
 {
     if (UNLIKELY(leaf->form == FORM_SEQ_COMPRESSED))
         return seq_expand(leaf, side);
-    return (struct bytes){(const char *)leaf + leaf->start, (size_t)(leaf->end - leaf->start)};
+    const char *p = (const char *)leaf;
+    return (struct seq_items){p + leaf->start, p + leaf->end, leaf->spare};
 }
 /* A compressed leaf of these n items; *out is 0 if too little would be saved. */
-enum rc seq_compress(struct tree *t, struct bytes items, unsigned n, shm_ref *out);
+enum rc seq_compress(struct tree *t, const struct seq_items *items, unsigned n, shm_ref *out);
 
 #endif

@@ -41,9 +41,11 @@ struct model {
     unsigned value[KEYS], count;
 };
 
+static unsigned odd; /* one in so many values has another length than most; 0: they have all lengths */
+
 static size_t value_of(char *to, unsigned v)
 {
-    size_t n = v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : 4 + v % 20;
+    size_t n = odd && v % odd ? 10 + odd % 7 : v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : 4 + v % 20;
     memset(to, 'a' + (int)(v % 26), n);
     return n;
 }
@@ -516,6 +518,11 @@ int main(void)
     run_row((unsigned[9]){5, 5, 2, 2, 1, 1, 1, 1, 1}, 8000, false, 3);
     run_row((unsigned[9]){5, 3, 2, 5, 0, 0, 0, 1, 0}, 6000, false, 1);
     run_row((unsigned[9]){4, 4, 1, 1, 3, 3, 3, 2, 1}, 6000, true, 2);
+    for (odd = 3; odd < 20000; odd *= 5) {
+        run_row((unsigned[9]){5, 5, 1, 2, 1, 1, 1, 1, 1}, 3000, false, odd == 75 ? 2 : 0);
+        run_row((unsigned[9]){4, 4, 1, 1, 3, 3, 3, 2, 1}, 3000, odd == 15, odd == 375);
+    }
+    odd = 0;
     for (unsigned depth = 1; depth < 100; depth = depth * 3 + 1)
         for (unsigned ends = 0; ends < 3; ends++)
             check_window(depth, ends, depth == 4 && ends == 1);
