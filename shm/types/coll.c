@@ -3,11 +3,22 @@
 #include "shm/types/order.h"
 #include "shm/types/seq.h"
 
+/* Member by member, in place: a copy of what was just written in parts would wait for each of them. */
+static inline void tree_at(struct tree *t, struct tx *tx, uint64_t *root)
+{
+    t->tx = tx;
+    t->root = root;
+    t->birth = (uint32_t)persist(tx->ctx->root)->snap.serial;
+    t->shared = snapshot_goes_on(tx->ctx->root);
+    t->depth = 0;
+    t->side = NULL;
+}
+
 struct tree coll_tree_at(struct tx *tx, uint64_t *root)
 {
-    const struct shm_snap *snap = &persist(tx->ctx->root)->snap;
-    return (struct tree){
-        .tx = tx, .root = root, .birth = (uint32_t)snap->serial, .shared = snapshot_goes_on(tx->ctx->root)};
+    struct tree t;
+    tree_at(&t, tx, root);
+    return t;
 }
 
 struct tree coll_tree_read(struct shm_ctx *ctx, const struct shm_entry *e)
@@ -21,7 +32,7 @@ enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out)
     enum rc rc = key_own(tx, k);
     if (rc)
         return rc;
-    *out = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    tree_at(out, tx, entry_word_at(key_entry(k)));
     k->logged = true;
     return RC_OK;
 }
