@@ -6,9 +6,9 @@
  * As long as all items of a leaf have the same length, the head tells it once: they stand there bare, and the n-th is found by
  * multiplying. One of another length makes the leaf a plain one.
  *
- * Of a list whose tree has a depth, leaves that lie deeper are compressed (seq_compress.h): when a push has added a leaf, the one that is
- * now behind the window is compressed, and what is built anew beyond it is compressed at once. A compressed leaf that has come to stand at an
- * end is built plainly by the first change there. */
+ * Of a list whose tree has a depth, leaves that lie deeper are compressed (seq_compress.h): when a push has added a leaf, the
+ * one that is now behind the window is compressed, and what is built anew beyond it is compressed at once. A compressed leaf
+ * that has come to stand at an end is built plainly by the first change there. */
 #include "shm/types/seq.h"
 
 #define LEAF_MAX   NODE_MAX
@@ -375,10 +375,10 @@ static enum rc push_in_place(struct tree *t, struct tree_path *p, struct bytes b
     return tree_count_add(t, p, 1);
 }
 
-/* Small leaves grow by an eighth, so that small collections stay small; larger ones double. */
-static size_t room_to_grow(size_t bytes)
+/* A collection of one small leaf grows by an eighth, so that it stays small; other leaves double. */
+static size_t room_to_grow(size_t bytes, bool alone)
 {
-    size_t more = bytes < 512 ? bytes / 8 : bytes;
+    size_t more = bytes >= 512 ? bytes : alone ? bytes / 8 : LEAF_FIRST;
     size_t left = LEAF_MAX - sizeof(struct shm_node) - bytes;
     return more < left ? more : left;
 }
@@ -401,7 +401,7 @@ static enum rc push_built(struct tree *t, struct tree_path *p, struct bytes b, b
         bd = (struct build){.t = t};
         take_new(&bd, b);
     }
-    size_t room = !leaf ? 0 : fits ? room_to_grow(bd.bytes) : LEAF_FIRST;
+    size_t room = !leaf ? 0 : fits ? room_to_grow(bd.bytes, !p->depth) : LEAF_FIRST;
     enum rc rc = leaf_build(&bd, front ? room : 0, front ? 0 : room, &with[!front && !fits]);
     if (rc)
         return rc;
