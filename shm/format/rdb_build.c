@@ -167,7 +167,8 @@ static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
 /* By ones, as long as each may be the one that makes a quicklist of it. */
 static enum rc put_list(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
-    struct list_how how = {.fill = b->cfg->list_max_listpack_size, .clock = b->clock};
+    struct list_how how = {
+        .fill = b->cfg->list_max_listpack_size, .depth = b->cfg->list_compress_depth, .clock = b->clock};
     struct bytes v[RDB_BUILD_SOME];
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < b->n; i++)

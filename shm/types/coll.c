@@ -3,11 +3,22 @@
 #include "shm/types/order.h"
 #include "shm/types/seq.h"
 
+/* Member by member, in place: a copy of what was just written in parts would wait for each of them. */
+static inline void tree_at(struct tree *t, struct tx *tx, uint64_t *root)
+{
+    t->tx = tx;
+    t->root = root;
+    t->birth = (uint32_t)persist(tx->ctx->root)->snap.serial;
+    t->shared = snapshot_goes_on(tx->ctx->root);
+    t->depth = 0;
+    t->side = NULL;
+}
+
 struct tree coll_tree_at(struct tx *tx, uint64_t *root)
 {
-    const struct shm_snap *snap = &persist(tx->ctx->root)->snap;
-    return (struct tree){
-        .tx = tx, .root = root, .birth = (uint32_t)snap->serial, .shared = snapshot_goes_on(tx->ctx->root)};
+    struct tree t;
+    tree_at(&t, tx, root);
+    return t;
 }
 
 enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out)
@@ -15,7 +26,7 @@ enum rc coll_tree(struct tx *tx, struct key_ref *k, struct tree *out)
     enum rc rc = key_own(tx, k);
     if (rc)
         return rc;
-    *out = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    tree_at(out, tx, entry_word_at(key_entry(k)));
     k->logged = true;
     return RC_OK;
 }
@@ -154,14 +165,20 @@ uint64_t coll_memory(const struct shm_entry *e, uint64_t samples)
 static void at_leaf(struct coll_walk *w)
 {
     const struct shm_node *leaf = w->path.leaf;
-    w->at = leaf ? (const char *)leaf + leaf->start : NULL;
-    w->end = leaf ? (const char *)leaf + leaf->end : NULL;
+    w->at = w->end = NULL;
+    if (!leaf)
+        return;
+    struct seq_items items = seq_leaf_view(leaf, &w->side);
+    w->at = items.p;
+    w->end = items.end;
+    w->width = leaf->form == FORM_ORDER ? 0 : items.width;
 }
 
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w)
 {
     (void)ctx;
     w->tree = coll_is_tree(e);
+    w->width = 0;
     w->score = NULL;
     if (w->tree) {
         struct tree t = coll_tree_read(e);
@@ -193,6 +210,11 @@ bool coll_next(struct coll_walk *w, struct bytes *item)
     if (w->tree && w->path.leaf->form == FORM_ORDER) { /* the score stands before its member */
         w->score = from;
         *item = item_get(from + sizeof(double), &w->at);
+        return true;
+    }
+    if (w->width) {
+        *item = (struct bytes){from, w->width};
+        w->at += w->width;
         return true;
     }
     *item = item_get(from, &w->at);

@@ -9,7 +9,7 @@
 #define SKEP_COLL_H
 
 #include "shm/table.h"
-#include "shm/types/tree.h"
+#include "shm/types/seq_compress.h"
 
 /* Up to so many bytes of items (node.h) stand in the entry itself, one behind the other: a change builds the entry anew,
  * which costs less than a node's upkeep. Of longer ones the entry holds a tree's root (ENTRY_TREE). */
@@ -61,8 +61,11 @@ uint64_t coll_memory(const struct shm_entry *e, uint64_t samples);
 struct coll_walk {
     const char *at, *end; /* of the packed bytes, or of the present leaf */
     bool tree;
+    unsigned width;    /* of the present leaf's items, if they do not tell it themselves */
     const char *score; /* of a sorted set's tree: of the member that was told last, comes next */
     struct tree_path path;
+    struct seq_side
+        side; /* where a compressed leaf is read: an item is good until the next one is asked for */
 };
 /* Begins at the first item. */
 void coll_walk(struct shm_ctx *ctx, const struct shm_entry *e, struct coll_walk *w);

@@ -4,8 +4,8 @@
 #include "shm/types/bulk.h"
 #include "shm/base/number.h"
 
-#define LISTPACK_EMPTY 7u /* its head and its end mark */
-#define FEW_MATCHES    32u
+#define FEW_MATCHES 32u
+#define DEPTH_MOST  65535 /* Redis's */
 
 /* ---- what Redis's listpack would be ---- */
 
@@ -85,10 +85,10 @@ static struct limit limit_of(int64_t fill)
 /* The encoding once these values have been added. */
 static unsigned enc_grown(const struct shm_entry *e, const struct bytes *v, unsigned n, int64_t fill)
 {
-    struct limit l = limit_of(fill);
-    uint64_t max = l.bytes == UINT64_MAX ? SAFE_BYTES : l.bytes, bytes = 0;
     if (e && entry_enc(e) == ENC_QUICKLIST)
         return ENC_QUICKLIST;
+    struct limit l = limit_of(fill);
+    uint64_t max = l.bytes == UINT64_MAX ? SAFE_BYTES : l.bytes, bytes = 0;
     for (unsigned i = 0; i < n; i++)
         bytes += v[i].n;
     if (l.items != UINT64_MAX && (e ? list_length(e) : 0) + n > l.items)
@@ -138,9 +138,11 @@ static enum rc put_tree(struct tx *tx, struct key_ref *k, const struct coll_shap
 /* The list in a tree gets another name. */
 static enum rc relabel(struct tx *tx, struct key_ref *k, unsigned enc)
 {
+    if (entry_enc(key_entry(k)) == enc)
+        return RC_OK;
     enum rc rc = key_own(tx, k);
     const struct shm_entry *e = key_entry(k);
-    if (rc || entry_enc(e) == enc)
+    if (rc)
         return rc;
     struct coll_shape s = {.type = TYPE_LIST, .enc = enc, .clock = e->meta & 0xffffff};
     return put_tree(tx, k, &s, *entry_word_at(key_entry(k)), list_listpack_bytes(e), true);
@@ -158,6 +160,30 @@ static enum rc shrunk(struct tx *tx, struct key_ref *k, const struct list_how *h
 static unsigned enc_packed(unsigned enc, uint64_t items, int64_t fill)
 {
     return enc == ENC_QUICKLIST && fits_half(0, items, fill) ? ENC_LISTPACK : enc;
+}
+
+/* ---- the tree of a key that has one ---- */
+
+static uint32_t depth_of(const struct list_how *how)
+{
+    return how->depth < DEPTH_MOST ? (uint32_t)how->depth : DEPTH_MOST;
+}
+
+static enum rc open_tree(struct tx *tx, struct key_ref *k, const struct list_how *how, struct seq_side *side,
+                         struct tree *t)
+{
+    enum rc rc = coll_tree(tx, k, t);
+    t->depth = depth_of(how);
+    t->side = side;
+    return rc;
+}
+
+/* An empty one, in an entry that has just been put: items are pushed there. */
+static struct tree new_tree(struct tx *tx, struct key_ref *k, const struct list_how *how)
+{
+    struct tree t = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    t.depth = depth_of(how);
+    return t;
 }
 
 /* ---- packed lists: what is before, what is added, what is behind ---- */
@@ -187,14 +213,15 @@ static enum rc push_packed(struct tree *t, struct bytes items, uint64_t *size)
 }
 
 /* The packed items stay readable until the transaction ends, though their entry has been replaced. */
-static enum rc edit_to_tree(struct tx *tx, struct key_ref *k, const struct coll_shape *s,
-                            const struct edit *d)
+static enum rc edit_to_tree(struct tx *tx, struct key_ref *k, unsigned enc, const struct edit *d,
+                            const struct list_how *how)
 {
+    struct coll_shape s = shape_of(enc, how);
     uint64_t size = LISTPACK_EMPTY;
-    enum rc rc = put_tree(tx, k, s, 0, 0, false);
+    enum rc rc = put_tree(tx, k, &s, 0, 0, false);
     if (rc)
         return rc;
-    struct tree t = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    struct tree t = new_tree(tx, k, how);
     rc = push_packed(&t, d->before, &size);
     for (unsigned i = 0; i < d->n && !rc; i++) {
         size += listpack_bytes(added(d, i));
@@ -214,7 +241,7 @@ static enum rc edit_put(struct tx *tx, struct key_ref *k, unsigned enc, const st
     for (unsigned i = 0; i < d->n && total <= COLL_PACKED_MAX; i++)
         total += d->v[i].n > COLL_PACKED_MAX ? COLL_PACKED_MAX + 1 : item_bytes(d->v[i].n);
     if (total > COLL_PACKED_MAX)
-        return edit_to_tree(tx, k, &s, d);
+        return edit_to_tree(tx, k, enc, d, how);
     bytes_copy(to, d->before.p, d->before.n);
     to += d->before.n;
     for (unsigned i = 0; i < d->n; i++) {
@@ -254,7 +281,9 @@ void list_walk(const struct shm_entry *e, uint64_t pos, bool back, struct list_w
     w->back = back;
     if (w->tree) {
         struct tree t = coll_tree_read(e);
+        t.side = &w->side;
         w->more = seq_at(&t, pos, &w->at);
+        w->told = false;
         return;
     }
     struct bytes b = coll_packed(e);
@@ -271,10 +300,13 @@ bool list_next(struct list_walk *w, struct bytes *item)
     const char *next;
     if (!w->more)
         return false;
-    if (w->tree) {
-        *item = seq_item(&w->at);
-        w->more = w->back ? seq_prev(&w->at) : seq_next(&w->at);
-        return true;
+    if (w->tree) { /* going on may put another leaf where the last item stood */
+        if (w->told)
+            w->more = w->back ? seq_prev(&w->at) : seq_next(&w->at);
+        w->told = true;
+        if (w->more)
+            *item = seq_item(&w->at);
+        return w->more;
     }
     *item = item_get(w->packed + w->start[w->i], &next);
     w->more = w->back ? w->i > 0 : w->i + 1 < w->n;
@@ -285,11 +317,11 @@ bool list_next(struct list_walk *w, struct bytes *item)
 /* ---- changing ---- */
 
 /* The tree, under the name that the list has after growing. */
-static enum rc tree_grows(struct tx *tx, struct key_ref *k, const struct bytes *v, unsigned n, int64_t fill,
-                          struct tree *t)
+static enum rc tree_grows(struct tx *tx, struct key_ref *k, const struct bytes *v, unsigned n,
+                          const struct list_how *how, struct seq_side *side, struct tree *t)
 {
-    enum rc rc = relabel(tx, k, enc_grown(key_entry(k), v, n, fill));
-    return rc ? rc : coll_tree(tx, k, t);
+    enum rc rc = relabel(tx, k, enc_grown(key_entry(k), v, n, how->fill));
+    return rc ? rc : open_tree(tx, k, how, side, t);
 }
 
 enum rc list_push(struct tx *tx, struct key_ref *k, const struct bytes *v, unsigned n, bool front,
@@ -304,7 +336,7 @@ enum rc list_push(struct tx *tx, struct key_ref *k, const struct bytes *v, unsig
         *(front ? &d.behind : &d.before) = items;
         return edit_put(tx, k, enc_grown(e, v, n, how->fill), &d, how);
     }
-    enum rc rc = tree_grows(tx, k, v, n, how->fill, &t);
+    enum rc rc = tree_grows(tx, k, v, n, how, NULL, &t);
     for (unsigned i = 0; i < n && !rc; i++) {
         size += listpack_bytes(v[i]);
         rc = seq_push(&t, v[i], front);
@@ -338,6 +370,7 @@ enum rc list_cut(struct tx *tx, struct key_ref *k, uint64_t pos, uint64_t n, con
 {
     const struct shm_entry *e = key_entry(k);
     struct tree t;
+    struct seq_side side;
     int64_t size = 0;
     uint64_t length = list_length(e);
     if (!n)
@@ -348,7 +381,7 @@ enum rc list_cut(struct tx *tx, struct key_ref *k, uint64_t pos, uint64_t n, con
         struct edit d = edit_around(e, pos, n);
         return edit_put(tx, k, enc_packed(entry_enc(e), length - n, how->fill), &d, how);
     }
-    enum rc rc = coll_tree(tx, k, &t);
+    enum rc rc = open_tree(tx, k, how, &side, &t);
     if (!rc)
         rc = tree_cut(&t, pos, n, &size);
     if (!rc)
@@ -360,6 +393,7 @@ enum rc list_set(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes v,
 {
     const struct shm_entry *e = key_entry(k);
     struct tree t;
+    struct seq_side side;
     struct seq_place at;
     if (!coll_is_tree(e)) {
         struct edit d = edit_around(e, pos, 1);
@@ -370,7 +404,7 @@ enum rc list_set(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes v,
             enc = enc_packed(enc, list_length(e), how->fill);
         return edit_put(tx, k, enc, &d, how);
     }
-    enum rc rc = tree_grows(tx, k, &v, 1, how->fill, &t);
+    enum rc rc = tree_grows(tx, k, &v, 1, how, &side, &t);
     if (rc || !seq_at(&t, pos, &at))
         return rc ? rc : RC_MISSING;
     int64_t more = (int64_t)listpack_bytes(v) - (int64_t)listpack_bytes(seq_item(&at));
@@ -385,6 +419,7 @@ enum rc list_insert(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes
 {
     const struct shm_entry *e = key_entry(k);
     struct tree t;
+    struct seq_side side;
     struct seq_place at;
     if (!coll_is_tree(e)) {
         struct edit d = edit_around(e, pos, 0);
@@ -392,7 +427,7 @@ enum rc list_insert(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes
         d.n = 1;
         return edit_put(tx, k, enc_grown(e, &v, 1, how->fill), &d, how);
     }
-    enum rc rc = tree_grows(tx, k, &v, 1, how->fill, &t);
+    enum rc rc = tree_grows(tx, k, &v, 1, how, &side, &t);
     if (!rc)
         rc = seq_at(&t, pos, &at) ? seq_insert(&t, &at, v, false) : seq_push(&t, v, false);
     return rc ? rc : size_add(tx, k, (int64_t)listpack_bytes(v));
@@ -470,7 +505,7 @@ static enum rc keep_others(struct tx *tx, struct key_ref *k, struct bytes v, con
     enum rc rc = put_tree(tx, k, &s, 0, 0, false);
     if (rc)
         return rc;
-    struct tree t = coll_tree_at(tx, entry_word_at(key_entry(k)));
+    struct tree t = new_tree(tx, k, how);
     for (; !rc && list_next(&w, &item); pos++) {
         if (goes(m, pos, back, item, v))
             continue;
@@ -501,16 +536,29 @@ enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t co
 
 /* ---- another list like it ---- */
 
-enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, uint32_t clock)
+enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, const struct list_how *how)
 {
+    struct coll_walk w;
+    struct bytes item;
     shm_ref r;
     enum rc rc = entry_copy(tx, shm_ref_of(from), to->key, entry_expiry(from), &r);
     struct shm_entry *e = rc ? NULL : shm_at(r);
     if (rc)
         return rc;
-    e->meta = (e->meta & 0xff000000) | (clock & 0xffffff);
+    e->meta = (e->meta & 0xff000000) | (how->clock & 0xffffff);
     if (!coll_is_tree(from))
         return key_put(tx, to, r, false);
-    rc = tree_clone(tx, *entry_word_at(e), entry_word_at(e)); /* the entry is nobody's yet */
-    return rc ? rc : key_put(tx, to, r, false);
+    if (!seq_any_compressed(*entry_word_at(e))) {
+        rc = tree_clone(tx, *entry_word_at(e), entry_word_at(e)); /* the entry is nobody's yet */
+        return rc ? rc : key_put(tx, to, r, false);
+    }
+    *entry_word_at(e) = 0;
+    coll_walk(tx->ctx, from, &w);
+    rc = key_put(tx, to, r, false);
+    if (rc)
+        return rc;
+    struct tree t = new_tree(tx, to, how);
+    while (!rc && coll_next(&w, &item))
+        rc = seq_push(&t, item, false);
+    return rc;
 }

@@ -16,20 +16,27 @@
  * bytes of value. */
 struct list_how {
     int64_t fill;   /* list-max-listpack-size */
+    int64_t depth;  /* list-compress-depth: of the lists that are changed from now on */
     uint32_t clock; /* of a new entry */
 };
+
+#define LISTPACK_EMPTY 7u /* its head and its end mark */
 
 uint64_t list_length(const struct shm_entry *e);
 /* Bytes of the listpack that Redis would keep these items in. */
 uint64_t list_listpack_bytes(const struct shm_entry *e);
 
-/* From item number pos on, towards the end or (back) towards the front. */
+/* From item number pos on, towards the end or (back) towards the front. An item is good until the next one is asked for. */
 struct list_walk {
     bool tree, back, more;
+    bool told; /* the tree's item at this place */
     struct seq_place at;
     const char *packed;
     unsigned i, n;
-    uint16_t start[COLL_PACKED_MAX]; /* where the packed items begin */
+    union {
+        uint16_t start[COLL_PACKED_MAX]; /* where the packed items begin */
+        struct seq_side side;            /* where a tree's compressed leaf is read */
+    };
 };
 void list_walk(const struct shm_entry *e, uint64_t pos, bool back, struct list_walk *w);
 bool list_next(struct list_walk *w, struct bytes *item);
@@ -47,6 +54,7 @@ enum rc list_insert(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes
 enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t count,
                     const struct list_how *how, uint64_t *removed);
 /* A list with the same items and expiry takes the place of what the key to holds. */
-enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, uint32_t clock);
+enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to,
+                  const struct list_how *how);
 
 #endif

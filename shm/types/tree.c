@@ -462,9 +462,15 @@ enum rc item_free(struct tree *t, const char *item)
 
 static tree_leaf_fn *leaf_free_of(const struct shm_node *leaf)
 {
-    return leaf->form == FORM_SEQ     ? seq_leaf_free
-           : leaf->form == FORM_ORDER ? order_leaf_free
-                                      : hmap_leaf_free;
+    switch (leaf->form) {
+    case FORM_SEQ:
+    case FORM_SEQ_COMPRESSED:
+        return seq_leaf_free;
+    case FORM_ORDER:
+        return order_leaf_free;
+    default:
+        return hmap_leaf_free;
+    }
 }
 
 static enum rc leaf_free_any(struct tree *t, struct shm_node *leaf)

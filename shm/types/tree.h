@@ -26,6 +26,9 @@ struct tree {
     uint32_t birth; /* of new nodes */
     bool
         shared; /* a snapshot still needs the nodes that are older than birth: they are not changed in place */
+    uint32_t
+        depth; /* of a list: leaves that lie deeper, from either end, are compressed (seq_compress.h); 0: none */
+    struct seq_side *side; /* of a list: where compressed leaves are read */
 };
 
 struct tree_path {

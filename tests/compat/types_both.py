@@ -72,6 +72,12 @@ def same_encoding(what, kind, redis, ours):
     same("the encoding of " + what, redis, ours)
 
 
+def compress(rnd, *conns):
+    """Lists that are made from now on are compressed, with windows of different widths."""
+    for conn in conns:
+        value(conn, "CONFIG", "SET", "list-compress-depth", rnd.randrange(1, 4))
+
+
 # ---- keys of every type and size ----
 
 
@@ -239,6 +245,7 @@ def refusals(ours, redis, rnd):
 def files(opts, rnd):
     with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
         a, b = ours.connect(), redis.connect()
+        compress(rnd, a, b)
         fill(b, rnd)
         wanted = contents(b)
         value(b, "SAVE")
@@ -265,6 +272,7 @@ def log(opts, rnd):
     appends = ["--appendonly", "yes"]
     with server.Server(opts.server, appends) as ours, server.Server("redis-server") as redis:
         a, b = ours.connect(), redis.connect()
+        compress(rnd, a)
         fill(b, rnd)
         for key, (_, _, expiry) in contents(b).items():
             value(a, "RESTORE", key, max(expiry, 0), value(b, "DUMP", key), "ABSTTL")

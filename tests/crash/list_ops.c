@@ -2,9 +2,10 @@
 #include "shm/types/list.h"
 #include "shm/waiters.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 
-static const struct list_how how = {.fill = -2, .clock = 1};
+static struct list_how how = {.fill = -2, .clock = 1};
 
 static struct name key_of(unsigned i)
 {
@@ -53,6 +54,7 @@ void lists_ready(struct shm_ctx *ctx)
 {
     void (*begin)(void) = ks_begin;
     ks_begin = NULL;
+    how.depth = 0;
     pushes(ctx, 0, 5, 20, false);
     pushes(ctx, 1, 60, 20, false);
     for (unsigned i = 0; i < 6; i++)
@@ -197,6 +199,60 @@ void list_deletes(struct shm_ctx *ctx)
         if (i < 2)
             between();
     }
+}
+
+/* Items that differ in a few bytes go to the third list. */
+static void push_alike(struct shm_ctx *ctx, unsigned n, bool front)
+{
+    static char text[200][32];
+    static struct bytes v[200];
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, 2, 2);
+    CHECK(n <= 200);
+    for (unsigned i = 0; i < n; i++)
+        v[i] = (struct bytes){text[i], (size_t)sprintf(text[i], "compressible element %u", i)};
+    end(&w, list_push(&w.tx, k, v, n, front, &how));
+}
+
+/* The third list's nodes between its ends are compressed. */
+void lists_deep_ready(struct shm_ctx *ctx)
+{
+    void (*begin)(void) = ks_begin;
+    ks_begin = NULL;
+    how.depth = 1;
+    for (unsigned i = 0; i < 6; i++)
+        push_alike(ctx, 200, i % 2);
+    pushes(ctx, 2, 3, 2000, false);
+    push_alike(ctx, 200, false);
+    ks_begin = begin;
+}
+
+static void deeply(void (*op)(struct shm_ctx *ctx), struct shm_ctx *ctx)
+{
+    how.depth = 1;
+    op(ctx);
+    how.depth = 0;
+}
+
+void list_compresses(struct shm_ctx *ctx)
+{
+    how.depth = 1;
+    push_alike(ctx, 150, false);
+    between();
+    push_alike(ctx, 150, true);
+    how.depth = 0;
+}
+
+void list_deep_middle(struct shm_ctx *ctx)
+{
+    deeply(list_tree_middle, ctx);
+}
+
+void list_deep_trims(struct shm_ctx *ctx)
+{
+    deeply(list_trims, ctx);
+    between();
+    cuts(ctx, 2, 0, 245); /* what is left began compressed */
 }
 
 void lists_dead_ready(struct shm_ctx *ctx)

@@ -20,7 +20,11 @@ void list_tree_middle(struct shm_ctx *ctx); /* a leaf is split; a long item come
 void list_trims(struct shm_ctx *ctx);       /* leaves go, a quicklist becomes a listpack */
 void list_removes(struct shm_ctx *ctx);     /* a tree is written anew, the old one is buried */
 void list_moves(struct shm_ctx *ctx);       /* between two keys */
-void list_waits(struct shm_ctx *ctx);       /* clients join queues and leave them */
+void lists_deep_ready(struct shm_ctx *ctx);
+void list_compresses(struct shm_ctx *ctx);  /* leaves that have left the window */
+void list_deep_middle(struct shm_ctx *ctx); /* the others, on compressed leaves */
+void list_deep_trims(struct shm_ctx *ctx);
+void list_waits(struct shm_ctx *ctx); /* clients join queues and leave them */
 void list_deletes(struct shm_ctx *ctx);
 void list_frees_trees(struct shm_ctx *ctx); /* what was buried, piece by piece */
 

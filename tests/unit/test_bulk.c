@@ -300,9 +300,16 @@ static void zsets(unsigned n, uint64_t entries)
 
 /* ---- lists ---- */
 
-static void lists(unsigned n)
+static enum rc copy_list(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock)
 {
-    struct list_how how = {.fill = -2, .clock = 1};
+    struct list_how how = {.fill = -2, .clock = clock};
+    return list_copy(tx, e, k, &how);
+}
+
+/* depth: how it was made; compressed leaves are not copied as they are. */
+static void lists(unsigned n, int64_t depth)
+{
+    struct list_how how = {.fill = -2, .depth = depth, .clock = 1};
     struct list_walk w;
     struct bytes b;
     struct key_ref k;
@@ -314,8 +321,8 @@ static void lists(unsigned n)
         CHECK(!list_push(&tx, &k, &b, 1, false, &how));
     }
     tx_commit(&tx);
-    copy("l", "m", list_copy, false);
-    copy("l", "m", list_copy, true);
+    copy("l", "m", copy_list, false);
+    copy("l", "m", copy_list, true);
     drop("l");
     latch(&tx, &k, "m");
     list_walk(key_entry(&k), 0, false, &w);
@@ -338,7 +345,8 @@ int main(void)
         dicts(TYPE_HASH, sizes[i], true);
         zsets(sizes[i], 0);
         zsets(sizes[i] < 3000 ? sizes[i] : 3000, 100000);
-        lists(sizes[i]);
+        lists(sizes[i], 0);
+        lists(sizes[i], 1);
     }
     twice();
     sets_stored();

@@ -177,7 +177,7 @@ static void step(unsigned i)
 {
     char buf[32];
     struct key_ref k = ref_of(buf, i);
-    struct list_how how = {.fill = (int64_t[]){-2, -1, 128, 3}[i % 4], .clock = 1};
+    struct list_how how = {.fill = (int64_t[]){-2, -1, 128, 3}[i % 4], .depth = chance(3), .clock = 1};
     struct tx tx;
     bool back = !chance(8);
     saved = model[i];
@@ -201,6 +201,7 @@ static void step(unsigned i)
 
 static void copy(unsigned from, unsigned to)
 {
+    struct list_how how = {.depth = 1, .clock = 1};
     char a[32], b[32];
     struct key_ref k[2] = {ref_of(a, from), ref_of(b, to)};
     uint32_t index[2];
@@ -210,7 +211,7 @@ static void copy(unsigned from, unsigned to)
     CHECK(!keys_latch(&tx, k, 2, index));
     struct key_ref *src = &k[index[0]], *dst = &k[index[1]];
     if (from != to && src->entry) {
-        CHECK(!list_copy(&tx, key_entry(src), dst, 1));
+        CHECK(!list_copy(&tx, key_entry(src), dst, &how));
         model[to] = model[from];
         compare(dst, &model[to]);
         CHECK(entry_enc(key_entry(src)) == entry_enc(key_entry(dst)));

@@ -41,9 +41,11 @@ struct model {
     unsigned value[KEYS], count;
 };
 
+static unsigned odd; /* one in so many values has another length than most; 0: they have all lengths */
+
 static size_t value_of(char *to, unsigned v)
 {
-    size_t n = v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : 4 + v % 20;
+    size_t n = odd && v % odd ? 10 + odd % 7 : v % 131 == 0 ? 2000 : v % 17 == 0 ? 300 : 4 + v % 20;
     memset(to, 'a' + (int)(v % 26), n);
     return n;
 }
@@ -150,7 +152,8 @@ struct row {
 
 static struct tree tree_of(struct tx *tx, uint32_t birth, bool shared)
 {
-    return (struct tree){.tx = tx, .root = root, .birth = birth, .shared = shared};
+    static struct seq_side side;
+    return (struct tree){.tx = tx, .root = root, .birth = birth, .shared = shared, .side = &side};
 }
 
 static void check_item(const struct seq_place *at, unsigned id)
@@ -221,10 +224,10 @@ static enum rc row_change(struct tree *t, struct row *row, unsigned what)
 }
 
 /* weight: how often each kind of change comes. */
-static void run_row(const unsigned weight[9], unsigned rounds, bool snapshots)
+static void run_row(const unsigned weight[9], unsigned rounds, bool snapshots, unsigned deepest)
 {
     static struct row row, before;
-    unsigned sum = 0;
+    unsigned sum = 0, depth = deepest;
     uint32_t birth = 1;
     row.n = 0;
     for (unsigned i = 0; i < 9; i++)
@@ -234,6 +237,9 @@ static void run_row(const unsigned weight[9], unsigned rounds, bool snapshots)
         birth += snapshots && chance(200) == 0;
         tx_begin(&tx, &ctx);
         struct tree t = tree_of(&tx, birth, snapshots);
+        if (deepest && chance(100) == 0)
+            depth = chance(deepest + 1);
+        t.depth = depth;
         before.n = row.n;
         memcpy(before.id, row.id, row.n * sizeof(*row.id));
         for (unsigned n = 1 + chance(chance(10) ? 3 : 40); n--;) {
@@ -263,6 +269,53 @@ static void run_row(const unsigned weight[9], unsigned rounds, bool snapshots)
         tx_commit(&tx);
     }
     drain();
+    CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
+}
+
+/* What the leaves are, from the front on: 'c' is compressed. */
+static unsigned leaves_told(char *to)
+{
+    struct tx tx = {.ctx = &ctx};
+    struct tree t = tree_of(&tx, 0, false);
+    struct tree_path p;
+    unsigned n = 0;
+    for (tree_first(&t, &p); p.leaf; n++) {
+        to[n] = p.leaf->form == FORM_SEQ_COMPRESSED ? 'c' : '-';
+        if (!tree_next(&p))
+            break;
+    }
+    return n + 1;
+}
+
+static size_t random_word(char *to)
+{
+    for (unsigned i = 0; i < 16; i++)
+        to[i] = (char)chance(256);
+    return 16;
+}
+
+/* A list that is filled from one end, or from both, has all leaves compressed but those of the window; noise has none. */
+static void check_window(unsigned depth, unsigned ends, bool noise)
+{
+    static char told[10000];
+    struct tx tx;
+    for (unsigned i = 0; i < 30000; i++) {
+        char k[32];
+        size_t n = noise ? random_word(k) : (size_t)sprintf(k, "element:%08u", i);
+        tx_begin(&tx, &ctx);
+        struct tree t = tree_of(&tx, 1, false);
+        t.depth = depth;
+        CHECK(!seq_push(&t, (struct bytes){k, n}, ends == 2 ? i / 10000 % 2 : ends));
+        tx_commit(&tx);
+    }
+    unsigned n = leaves_told(told);
+    CHECK(n > 100);
+    for (unsigned i = 0; i < n; i++)
+        CHECKF((told[i] == 'c') == (!noise && i >= depth && i + depth < n), "leaf %u of %u", i, n);
+    tx_begin(&tx, &ctx);
+    struct tree t = tree_of(&tx, 1, false);
+    CHECK(!tree_shed(&t, UINT32_MAX, seq_leaf_free));
+    tx_commit(&tx);
     CHECKF(slots_used_bytes() == 0, "%lld bytes are lost", (long long)slots_used_bytes());
 }
 
@@ -459,9 +512,20 @@ int main(void)
     run(true, 20000, 30, false);
     run(true, 20000, 55, true);
     run(false, 20000, 20, true);
-    run_row((unsigned[9]){4, 4, 2, 2, 1, 1, 1, 1, 1}, 12000, false);
-    run_row((unsigned[9]){5, 3, 3, 5, 0, 0, 0, 0, 0}, 12000, false);
-    run_row((unsigned[9]){3, 3, 1, 1, 3, 3, 3, 2, 1}, 8000, true);
+    run_row((unsigned[9]){4, 4, 2, 2, 1, 1, 1, 1, 1}, 12000, false, 0);
+    run_row((unsigned[9]){5, 3, 3, 5, 0, 0, 0, 0, 0}, 12000, false, 0);
+    run_row((unsigned[9]){3, 3, 1, 1, 3, 3, 3, 2, 1}, 8000, true, 0);
+    run_row((unsigned[9]){5, 5, 2, 2, 1, 1, 1, 1, 1}, 8000, false, 3);
+    run_row((unsigned[9]){5, 3, 2, 5, 0, 0, 0, 1, 0}, 6000, false, 1);
+    run_row((unsigned[9]){4, 4, 1, 1, 3, 3, 3, 2, 1}, 6000, true, 2);
+    for (odd = 3; odd < 20000; odd *= 5) {
+        run_row((unsigned[9]){5, 5, 1, 2, 1, 1, 1, 1, 1}, 3000, false, odd == 75 ? 2 : 0);
+        run_row((unsigned[9]){4, 4, 1, 1, 3, 3, 3, 2, 1}, 3000, odd == 15, odd == 375);
+    }
+    odd = 0;
+    for (unsigned depth = 1; depth < 100; depth = depth * 3 + 1)
+        for (unsigned ends = 0; ends < 3; ends++)
+            check_window(depth, ends, depth == 4 && ends == 1);
     run_rank(6000, 50, 30, false);
     run_rank(6000, 1000000, 45, true);
     run_rank(6000, 1, 40, false);

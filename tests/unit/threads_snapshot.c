@@ -103,7 +103,7 @@ static struct bytes element(char buf[2000], unsigned coll, unsigned r)
 
 static enum rc change_list(struct tx *tx, struct key_ref *k, unsigned coll, unsigned r)
 {
-    struct list_how how = {.fill = -2, .clock = r & 0xffffff};
+    struct list_how how = {.fill = -2, .depth = r / 64 % 3, .clock = r & 0xffffff};
     char buf[2000];
     struct bytes b = element(buf, coll, r / 8), many[40];
     uint64_t n = k->entry ? list_length(key_entry(k)) : 0, pos = n ? r / 8 % n : 0, gone;
@@ -220,7 +220,7 @@ static enum rc copy_one(struct tx *tx, struct key_ref *from, struct key_ref *to)
     const struct shm_entry *e = key_entry(from);
     switch (entry_type(e)) {
     case TYPE_LIST:
-        return list_copy(tx, e, to, 1);
+        return list_copy(tx, e, to, &(struct list_how){.depth = 1, .clock = 1});
     case TYPE_ZSET:
         return zset_copy(tx, e, to, entry_expiry(e), 1);
     default:

@@ -12,7 +12,7 @@
 #include "shm/crashpoint.h"
 #include "shm/persist.h"
 #include "shm/repair.h"
-#include "shm/types/coll.h"
+#include "shm/types/list.h"
 #include "shm/types/string.h"
 #include "shm/waiters.h"
 #include "shm/wal.h"
@@ -53,21 +53,43 @@ static size_t dump_bytes(const struct shm_entry *e)
     return n + (n < 64 ? 1 : n < 16384 ? 2 : 5);
 }
 
+/* Of a list that is called quicklist, what Redis tells of the nodes. */
+static void put_nodes(const struct call *c, const struct shm_entry *e, char *to, size_t room)
+{
+    uint64_t nodes = 0;
+    struct tree_path p;
+    *to = '\0';
+    if (entry_type(e) != TYPE_LIST || entry_enc(e) != ENC_QUICKLIST)
+        return;
+    struct tree t = {.root = coll_is_tree(e) ? entry_word_at((struct shm_entry *)(uintptr_t)e) : &nodes};
+    tree_first(&t, &p);
+    do
+        nodes++;
+    while (p.leaf && tree_next(&p));
+    snprintf(
+        to, room,
+        " ql_nodes:%llu ql_avg_node:%.2f ql_listpack_max:%lld ql_compressed:%d ql_uncompressed_size:%llu",
+        (unsigned long long)nodes, (double)list_length(e) / (double)nodes,
+        (long long)c->cfg->list_max_listpack_size, c->cfg->list_compress_depth != 0,
+        (unsigned long long)(list_listpack_bytes(e) + (nodes - 1) * LISTPACK_EMPTY));
+}
+
 static void debug_object(struct call *c)
 {
     struct tx tx;
     struct key_ref k;
-    char line[256];
+    char line[512], nodes[256];
     enum rc rc = peek(c, &tx, &k, c->argv[2]);
     const struct shm_entry *e = rc ? NULL : key_entry(&k);
     if (e) {
         uint32_t lru = e->meta & 0xffffff;
         bool lfu =
             c->cfg->maxmemory_policy == EVICT_ALLKEYS_LFU || c->cfg->maxmemory_policy == EVICT_VOLATILE_LFU;
+        put_nodes(c, e, nodes, sizeof(nodes));
         snprintf(line, sizeof(line),
-                 "Value at:0x%llx refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u",
+                 "Value at:0x%llx refcount:1 encoding:%s serializedlength:%zu lru:%u lru_seconds_idle:%u%s",
                  (unsigned long long)k.entry, entry_enc_name(e), dump_bytes(e), lru,
-                 lfu ? 0 : (c->clock - lru) & 0xffffff);
+                 lfu ? 0 : (c->clock - lru) & 0xffffff, nodes);
     }
     tx_abort(&tx);
     if (rc)

@@ -198,12 +198,13 @@ int copy_wants(const struct call *c, struct key_want *out, int max)
 
 static enum rc value_copy(struct call *c, const struct shm_entry *e, struct key_ref *to)
 {
+    struct list_how how = {.depth = c->cfg->list_compress_depth, .clock = c->clock};
     switch (entry_type(e)) {
     case TYPE_SET:
     case TYPE_HASH:
         return dict_copy(c->tx, e, to, c->clock);
     case TYPE_LIST:
-        return list_copy(c->tx, e, to, c->clock);
+        return list_copy(c->tx, e, to, &how);
     case TYPE_ZSET:
         return zset_copy(c->tx, e, to, entry_expiry(e), c->clock);
     default:

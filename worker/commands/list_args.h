@@ -17,7 +17,9 @@ bool list_fits(struct call *c, const struct shm_entry *e);
 
 static inline struct list_how list_how_of(const struct call *c, const struct key_ref *k)
 {
-    return (struct list_how){.fill = c->cfg->list_max_listpack_size, .clock = call_clock(c, k)};
+    return (struct list_how){.fill = c->cfg->list_max_listpack_size,
+                             .depth = c->cfg->list_compress_depth,
+                             .clock = call_clock(c, k)};
 }
 
 /* LEFT or RIGHT. */
