@@ -48,7 +48,7 @@ struct tx {
     uint32_t indexed; /* redos that the index of long lists knows, 0: it is not in use */
     struct tx_count count[TX_TABLES];
     struct tx_wal wal;
-    shm_ref buried, buried_last;  /* while keys are locked: trees to be freed, not yet among the others */
+    shm_ref buried, buried_last; /* while keys are locked: trees to be freed, not yet among the others */
     uint32_t nburied;
     uint32_t handed, handed_redo; /* entries given to the snapshot, and the redo that moves the ring's tail */
 };

@@ -400,7 +400,8 @@ static void prefix_tell(struct prefix *p)
 /* Keys are remembered also of clients that track no more: they may begin again, and then hear of them. */
 static bool behind(const struct worker *w)
 {
-    return (w->ctx.slot->tracking_clients || tracked_any(w)) && track_epoch(w->ctx.root) != w->net->track_epoch;
+    return (w->ctx.slot->tracking_clients || tracked_any(w)) &&
+           track_epoch(w->ctx.root) != w->net->track_epoch;
 }
 
 /* Something has happened that names no key: FLUSHALL, SWAPDB, the death of a process. */
