@@ -7,7 +7,7 @@ INFO clients
 @conn a
 @send BLPOP x y 0
 @conn main
-@until (matches)
+@until
 @match \r\nblocked_clients:1\r\n.*\r\nclients_in_timeout_table:0\r\ntotal_blocking_keys:2\r\n
 INFO clients
 @conn b
@@ -17,7 +17,7 @@ INFO clients
 @conn d
 @send BRPOP x 500
 @conn main
-@until (matches)
+@until
 @match \r\nblocked_clients:4\r\n.*\r\nclients_in_timeout_table:2\r\ntotal_blocking_keys:3\r\n
 INFO clients
 # the queue of a key is there until the last has left it
@@ -41,14 +41,14 @@ INFO clients
 SELECT 1
 @send BLPOP x 0
 @conn main
-@until (matches)
+@until
 @match \r\nblocked_clients:2\r\n.*\r\nclients_in_timeout_table:1\r\ntotal_blocking_keys:2\r\n
 INFO clients
 LPUSH x 3
 SELECT 1
 LPUSH x 4
 SELECT 0
-@until (matches)
+@until
 @match \r\nblocked_clients:0\r\n.*\r\nclients_in_timeout_table:0\r\ntotal_blocking_keys:0\r\n
 INFO clients
 # freed later
@@ -57,12 +57,12 @@ CONFIG RESETSTAT
 INFO memory
 DEBUG POPULATE 3000
 FLUSHALL ASYNC
-@until (matches)
+@until
 @match \r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:3000\r\n
 INFO memory
 EVAL "for i = 1, 3000 do redis.call('SADD', 'big', 'member:' .. i) end" 0
 UNLINK big
-@until (matches)
+@until
 @match \r\nlazyfree_pending_objects:0\r\nlazyfreed_objects:3001\r\n
 INFO memory
 CONFIG RESETSTAT
