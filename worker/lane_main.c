@@ -34,7 +34,7 @@ command_fn cmd_exec;
 #define BURY_LEAVES       500u
 #define TRIES             4000u /* of a command that does not get its keys or the gate */
 #define NAP_NS            300000
-#define SCRIPT_NAP_NS     10000000 /* a try to close the gate holds everybody up for a millisecond */
+#define LONG_NAP_NS       10000000 /* a try to close the gate holds everybody up for a millisecond */
 #define STARVED_MS        1000     /* memory that others free meanwhile will do */
 #define LINGER_MS         50
 #define LEAVE_PATIENCE_MS 10000 /* for readers that do not read: half of what the master gives */
@@ -82,10 +82,11 @@ static bool held_by_lane(const struct call *c)
 
 /* Whether to try again, after a while. A script that is in the way is waited for until it counts as too long; where this
  * lane is to end meanwhile, another one waits. */
-static bool goes_on(struct call *c, unsigned *tries, enum rc *rc)
+static bool goes_on(struct call *c, bool gate, unsigned *tries, enum rc *rc)
 {
     enum lane_load in_the_way = busy_holder(c->ctx, c->cfg);
-    struct timespec nap = {0, in_the_way == LANE_SCRIPTS ? SCRIPT_NAP_NS : NAP_NS};
+    bool lasts = in_the_way == LANE_SCRIPTS || (gate && held_by_lane(c));
+    struct timespec nap = {0, lasts ? LONG_NAP_NS : NAP_NS};
     if (in_the_way == LANE_OVER || *tries == TRIES)
         return false;
     if (in_the_way != LANE_SCRIPTS)
@@ -112,7 +113,7 @@ static enum rc run_gated(struct call *c)
         gate_open(c->ctx);
         if (!rc && c->free_first)
             free_graveyard(c->ctx);
-    } while (rc == RC_BUSY && goes_on(c, &tries, &rc));
+    } while (rc == RC_BUSY && goes_on(c, true, &tries, &rc));
     return rc;
 }
 
@@ -126,7 +127,7 @@ static enum rc run_patiently(struct call *c)
         rc = call_run(c);
         batch_leave(c->ctx);
         retire_reclaim(c->ctx);
-    } while (rc == RC_BUSY && !c->w->wants_gate && goes_on(c, &tries, &rc));
+    } while (rc == RC_BUSY && !c->w->wants_gate && goes_on(c, false, &tries, &rc));
     return rc;
 }
 

@@ -171,7 +171,7 @@ def functions(program):
         r.do("FUNCTION", "LOAD", library("lib", "f"))
         r.save(f.dir)
         data = read(f.path("dump.rdb"))
-        at = data.index(b"\xf5")
+        at = data.rindex(b"\xf5", 0, data.index(b"#!lua"))  # not in the time that stands before it
         end = data.index(b"1 end)") + 6
         record = data[at:end]
         for text, why in (
