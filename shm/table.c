@@ -248,6 +248,18 @@ enum rc key_latch(struct tx *tx, struct key_ref *k)
     return RC_OK;
 }
 
+enum rc key_latch_late(struct tx *tx, struct key_ref *k, bool *shared)
+{
+    key_locate(k);
+    *shared = latch_mine(&k->bucket->latch, tx->ctx->id);
+    if (!*shared)
+        return key_latch(tx, k);
+    if (key_locked(tx, k))
+        return RC_BUSY;
+    key_find(k);
+    return RC_OK;
+}
+
 static int by_position(const void *a, const void *b)
 {
     const struct key_ref *x = a, *y = b;

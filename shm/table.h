@@ -228,6 +228,8 @@ __attribute__((always_inline)) static inline void key_prefetch_entry(const struc
 /* Latches the key's bucket for the transaction (once only: other keys of tx in the same bucket share it)
  * and looks the entry up. */
 enum rc key_latch(struct tx *tx, struct key_ref *k);
+/* Likewise for a key that comes late, whose bucket the transaction may have latched for another (*shared). */
+enum rc key_latch_late(struct tx *tx, struct key_ref *k, bool *shared);
 /* Latches the buckets of all keys in lock order and looks all entries up. Keys that are named twice
  * share one struct: k is sorted, and index[i] tells where the i-th key (arg i) is now. */
 enum rc keys_latch(struct tx *tx, struct key_ref *k, unsigned n, uint32_t *index);

@@ -144,18 +144,6 @@ static void note_beyond(struct call *c, const struct key_ref *k)
     c->beyond = seen > c->beyond ? seen : c->beyond;
 }
 
-static enum rc latch_named(struct call *c, struct key_ref *k, bool *ours)
-{
-    key_locate(k);
-    *ours = latch_mine(&k->bucket->latch, c->ctx->id); /* a key of the plan lies there, too */
-    if (!*ours)
-        return key_latch(c->tx, k);
-    if (key_locked(c->tx, k))
-        return RC_BUSY;
-    key_find(k);
-    return RC_OK;
-}
-
 /* RC_BUSY: its latch is not to be had, and the command is run again. What a command before this one has put is known to the
  * transaction's plan alone. */
 static enum rc key_value(struct call *c, const struct pattern *p, struct bytes name, struct bytes *out)
@@ -166,7 +154,7 @@ static enum rc key_value(struct call *c, const struct pattern *p, struct bytes n
         return RC_OK;
     k.hash = key_hash(c->ctx->root, name);
     const struct key_ref *planned = c->in_exec ? keyplan_look(c->plan, name, k.hash, c->db) : NULL;
-    enum rc rc = planned ? RC_OK : latch_named(c, &k, &ours);
+    enum rc rc = planned ? RC_OK : key_latch_late(c->tx, &k, &ours);
     if (rc)
         return rc;
     k.entry = planned ? planned->entry : k.entry;

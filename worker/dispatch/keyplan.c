@@ -153,17 +153,12 @@ static enum rc latch_late(struct keyplan *p, struct tx *tx, struct key_ref *k)
     k->table = db_table(p->ctx->root, k->db);
     if (!k->table)
         return RC_BUSY; /* to make one takes a transaction: before the next try */
-    key_locate(k);
-    if (latch_mine(&k->bucket->latch, p->ctx->id)) {
-        if (key_locked(tx, k))
-            return RC_BUSY;
+    bool shared;
+    enum rc rc = key_latch_late(tx, k, &shared);
+    if (rc)
+        return rc;
+    if (shared)
         share_buckets(p);
-        key_find(k);
-    } else {
-        enum rc rc = key_latch(tx, k);
-        if (rc)
-            return rc;
-    }
     if (p->shared)
         k->redo_from = 0;
     return tx->locks ? key_lock_late(tx, k) : RC_OK;
