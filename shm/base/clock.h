@@ -29,6 +29,13 @@ static inline int64_t mono_ms(void)
     return mono_us() / 1000;
 }
 
+/* The moment in so many ms: not sooner, though mono_ms() leaves out what has begun of a millisecond. INT64_MAX: never. */
+static inline int64_t mono_in(int64_t ms)
+{
+    int64_t now = mono_ms() + 1;
+    return ms < INT64_MAX - now ? now + ms : INT64_MAX;
+}
+
 /* For what is told to people, and for expiry: since 1970. */
 static inline int64_t wall_ms(void)
 {

@@ -180,9 +180,20 @@ def reloaded(start):
 
 
 def asleep(start):
-    """A client that sleeps changes its worker asleep, and wakes there."""
+    """Nobody sleeps, or waits, for less than was asked. A client that sleeps changes its worker asleep, and wakes there."""
     with start("--workers", "2") as s:
         c, b = s.connect(), s.connect()
+        others = [s.connect() for _ in range(4)]
+        for _ in range(100):
+            for line in (b"DEBUG", b"SLEEP", b"0.003"), (b"BLPOP", b"nothing", b"0.003"):
+                began = time.monotonic()
+                c.send(line)
+                while time.monotonic() - began < 0.002:
+                    for other in others:
+                        other.command("PING")
+                c.read()
+                if time.monotonic() - began < 0.003:
+                    raise Failure("%s was over too soon" % line[0].decode())
         began = time.monotonic()
         c.send([b"DEBUG", b"SLEEP", b"2"])
         c.send([b"ECHO", b"behind it"])

@@ -194,11 +194,10 @@ static enum rc try_keys(struct call *c, const struct block *b, bool waits)
 static enum rc join(struct call *c, const struct block *b)
 {
     struct shm_session *s = c->session;
-    int64_t now = mono_ms();
     enum rc rc = RC_OK;
     s->unblock = 0;
     s->wait_type = b->type;
-    s->block_until = b->timeout_ms && b->timeout_ms < INT64_MAX - now ? now + b->timeout_ms : INT64_MAX;
+    s->block_until = b->timeout_ms ? mono_in(b->timeout_ms) : INT64_MAX;
     for (unsigned i = 0; i < b->nkeys && !rc; i++)
         rc = waiters_join(c->tx, s, call_key(c, i)->db, call_key(c, i)->hash);
     return rc;

@@ -57,8 +57,7 @@ void client_wait(struct client *cl, enum client_wait why)
 
 void client_sleep(struct client *cl, int64_t ms)
 {
-    int64_t now = mono_ms();
-    cl->wake_ms = ms < INT64_MAX - now ? now + ms : INT64_MAX;
+    cl->wake_ms = mono_in(ms);
     client_wait(cl, WAIT_ASLEEP);
 }
 
