@@ -1,6 +1,7 @@
 #include "shm/arena.h"
 #include "shm/crashpoint.h"
 #include "shm/nest.h"
+#include "shm/pages.h"
 #include "shm/shape.h"
 
 #include <errno.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 char *shm_base;
-static int arena_fd = -1; /* fallocate works on the file, not on the mapping */
+int shm_fd = -1;
 
 static uint64_t read_number(const char *path)
 {
@@ -46,15 +47,35 @@ static uint64_t round_up(uint64_t v, uint64_t to)
     return (v + to - 1) / to * to;
 }
 
+/* At a multiple of a chunk: only there can the system put a huge page. */
+static void *reserve(uint64_t bytes)
+{
+    uint64_t all = round_up(bytes, CHUNK_BYTES) + CHUNK_BYTES;
+    char *p = mmap(NULL, all, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    if (p == MAP_FAILED)
+        return NULL;
+    char *at = (char *)round_up((uint64_t)(uintptr_t)p, CHUNK_BYTES), *end = at + bytes;
+    if (at > p)
+        munmap(p, (size_t)(at - p));
+    munmap(end, (size_t)(p + all - end));
+    return at;
+}
+
 static int map_arena(int fd, uint64_t bytes)
 {
-    void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE, fd, 0);
-    if (p == MAP_FAILED)
+    void *p = reserve(bytes);
+    if (!p)
         return -1;
+    if (mmap(p, bytes, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_NORESERVE | MAP_FIXED, fd, 0) == MAP_FAILED) {
+        int e = errno;
+        munmap(p, bytes);
+        errno = e;
+        return -1;
+    }
     madvise(p, bytes, MADV_DONTDUMP);
-    madvise(p, bytes, MADV_HUGEPAGE); /* where the system allows it; 20-45% faster */
+    madvise(p, bytes, MADV_HUGEPAGE); /* where the system gives huge pages by itself */
     shm_base = p;
-    arena_fd = fd;
+    shm_fd = fd;
     return 0;
 }
 
@@ -68,6 +89,7 @@ static uint64_t place_tables(struct shm_root *r, const struct arena_sizes *s, ui
     r->units = at, at = round_up(at + r->nunits * sizeof(struct shm_unit), 4096);
     r->unit_used = at, at = round_up(at + r->nunits / 8 + 8, 4096);
     r->unit_present = at, at = round_up(at + r->nunits / 8 + 8, 4096);
+    r->chunk_folded = at, at = round_up(at + r->nunits / CHUNK_UNITS / 8 + 8, 4096);
     r->slots = at, at = round_up(at + s->nslots * SLOT_STRIDE, 4096);
     r->dbs = at, at = round_up(at + (s->ndbs + HIDDEN_DBS) * sizeof(struct shm_db), 4096);
     r->sessions = at, at = round_up(at + s->nsessions * shape_session_bytes(), 4096);
@@ -150,25 +172,12 @@ enum rc arena_attach(int fd, char *why, size_t why_bytes)
 void arena_detach(void)
 {
     munmap(shm_base, arena_root()->arena_bytes);
-    close(arena_fd);
+    close(shm_fd);
     shm_base = NULL;
-    arena_fd = -1;
-}
-
-uint64_t arena_resident_bytes(void)
-{
-    struct stat st;
-    return fstat(arena_fd, &st) ? 0 : (uint64_t)st.st_blocks * 512;
+    shm_fd = -1;
 }
 
 /* ---- units ---- */
-
-#define AHEAD_UNITS 64u /* 4 MB: at 100 MB/s what is taken in 40 ms */
-
-static bool bit_get(const uint64_t *map, uint64_t i)
-{
-    return map[i / 64] >> i % 64 & 1;
-}
 
 /* A word at a time, since a span may have thousands of units. */
 static void bits_put(uint64_t *map, uint64_t first, uint64_t n, bool v)
@@ -195,93 +204,11 @@ static uint64_t find_units(const uint64_t *used, uint64_t from, uint64_t to, uin
             u += 63;
             continue;
         }
-        run = bit_get(used, u) ? 0 : run + 1;
+        run = used[u / 64] >> u % 64 & 1 ? 0 : run + 1;
         if (run == n)
             return u + 1 - n;
     }
     return 0;
-}
-
-/* Which units have pages is changed without the arena latch as well, hence bit by bit. */
-static void present_put(uint64_t u, bool v)
-{
-    uint64_t *word = (uint64_t *)shm_at(arena_root()->unit_present) + u / 64;
-    if (v)
-        __atomic_fetch_or(word, 1ull << u % 64, __ATOMIC_RELAXED);
-    else
-        __atomic_fetch_and(word, ~(1ull << u % 64), __ATOMIC_RELAXED);
-}
-
-static bool present_get(uint64_t u)
-{
-    const uint64_t *word = (const uint64_t *)shm_at(arena_root()->unit_present) + u / 64;
-    return __atomic_load_n(word, __ATOMIC_RELAXED) >> u % 64 & 1;
-}
-
-#ifndef MADV_POPULATE_WRITE
-#define MADV_POPULATE_WRITE 23
-#endif
-
-void units_map(uint64_t first, uint64_t n)
-{
-    /* Only for speed: where the kernel cannot do it (before 5.14), first touches do the same one by one. */
-    madvise(shm_at(first * UNIT_BYTES), n * UNIT_BYTES, MADV_POPULATE_WRITE);
-}
-
-static bool unit_fallocate(uint64_t u)
-{
-    int e;
-    do
-        e = fallocate(arena_fd, 0, (off_t)(u * UNIT_BYTES), UNIT_BYTES);
-    while (e && errno == EINTR);
-    return !e;
-}
-
-enum rc units_obtain(uint64_t first, uint64_t n)
-{
-    for (uint64_t u = first; u < first + n; u++) {
-        if (present_get(u))
-            continue;
-        if (!unit_fallocate(u))
-            return RC_NOMEM;
-        present_put(u, true);
-    }
-    return RC_OK;
-}
-
-/* The first call allocates the pages, the second clears them, which is what takes long where the machine is a
- * virtual one. Somebody may take the unit meanwhile, and obtain it as well: all that matters is that no trim gives
- * the pages back between here and the note that they are there. */
-static bool unit_obtain_ahead(struct shm_ctx *ctx, uint64_t u)
-{
-    if (nest_begin(ctx, &ctx->root->trim_latch))
-        return false;
-    bool there = unit_fallocate(u) && unit_fallocate(u);
-    STEP(ctx, AHEAD_OBTAINED);
-    if (there)
-        present_put(u, true);
-    nest_commit(ctx);
-    return there;
-}
-
-bool arena_ahead(struct shm_ctx *ctx, uint64_t *seen)
-{
-    const struct shm_root *r = ctx->root;
-    const uint64_t *used = shm_at(r->unit_used);
-    uint64_t at = __atomic_load_n(&r->unit_hint, __ATOMIC_RELAXED);
-    uint64_t moved = *seen && at > *seen ? at - *seen : 0;
-    uint64_t want = moved ? 2 * moved + 8 : 0;
-    *seen = at;
-    if (want > AHEAD_UNITS)
-        want = AHEAD_UNITS;
-    for (uint64_t u = at; u < r->nunits && want && !__atomic_load_n(&r->gate, __ATOMIC_RELAXED); u++) {
-        if (bit_get(used, u))
-            continue;
-        if (!present_get(u) && !unit_obtain_ahead(ctx, u))
-            break;
-        want--;
-    }
-    return moved;
 }
 
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first)
@@ -401,47 +328,4 @@ void span_drop(struct shm_ctx *ctx, shm_ref *owner)
     span_give_locked(ctx, *owner);
     nest_set64(ctx, owner, 0);
     nest_commit(ctx);
-}
-
-static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
-{
-    struct shm_root *r = ctx->root;
-    uint64_t *used = shm_at(r->unit_used);
-    if (nest_begin(ctx, &r->trim_latch))
-        return 0;
-    if (nest_also(ctx, &r->arena_latch)) {
-        nest_rollback(ctx);
-        return 0;
-    }
-    for (unsigned i = 0; i < n; i++)
-        if (bit_get(used, u + i)) {
-            nest_rollback(ctx);
-            return 0;
-        }
-    /* Under the latch: nobody can take the units while their pages go. 64 KB take some 10 us. */
-    for (unsigned i = 0; i < n; i++)
-        present_put(u + i, false);
-    STEP(ctx, TRIM_NOTED);
-    fallocate(arena_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)(u * UNIT_BYTES),
-              (off_t)(n * UNIT_BYTES));
-    nest_commit(ctx);
-    return n;
-}
-
-unsigned arena_trim(struct shm_ctx *ctx, uint64_t *before, unsigned max)
-{
-    struct shm_root *r = ctx->root;
-    const uint64_t *used = shm_at(r->unit_used), *present = shm_at(r->unit_present);
-    unsigned gone = 0;
-    for (uint64_t w = r->first_unit / 64; w < (r->nunits + 63) / 64; w++) {
-        uint64_t idle = present[w] & ~used[w];
-        uint64_t now = idle & before[w];
-        before[w] = idle;
-        for (; now && gone < max; now &= now - 1) {
-            uint64_t u = w * 64 + (uint64_t)__builtin_ctzll(now);
-            if (u >= r->first_unit)
-                gone += trim_range(ctx, u, 1);
-        }
-    }
-    return gone;
 }

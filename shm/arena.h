@@ -16,6 +16,7 @@
 typedef uint64_t shm_ref;
 
 extern char *shm_base; /* where this process has the arena; set once, before any fork */
+extern int shm_fd;     /* its memfd */
 
 static inline void *shm_at(shm_ref r)
 {
@@ -32,7 +33,7 @@ static inline shm_ref shm_ref_of(const void *p)
 
 #define SHM_MAGIC 0x31304150454b5330ull
 #ifndef SHM_LAYOUT /* a test builds a binary with another one */
-#define SHM_LAYOUT 3u
+#define SHM_LAYOUT 4u
 #endif
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */
@@ -98,6 +99,7 @@ struct shm_root {
     shm_ref units;        /* struct shm_unit[nunits] */
     shm_ref unit_used;    /* bitmap: the unit is taken */
     shm_ref unit_present; /* bitmap: the unit's pages have been obtained from the system */
+    shm_ref chunk_folded; /* bitmap: the chunk lies in a huge page (shm/pages.h) */
     uint64_t first_unit;  /* those below hold the root's own structures */
     uint64_t unit_hint;   /* where the next search begins */
     struct shm_latch arena_latch;
@@ -214,17 +216,8 @@ static inline uint32_t unit_of(shm_ref r)
 }
 
 /* Takes n neighbouring units, inside an open nested action that holds the arena latch. Before they are written
- * to, units_obtain makes sure that the system stands behind them: RC_NOMEM if it does not. */
+ * to, units_obtain (shm/pages.h) makes sure that the system stands behind them. */
 enum rc unit_take_locked(struct shm_ctx *ctx, uint64_t n, uint64_t *first);
-/* Maps the pages of units that have been obtained into this process, all at once: sixteen first touches cost
- * about four times as much. */
-void units_map(uint64_t first, uint64_t n);
-enum rc units_obtain(uint64_t first, uint64_t n);
-/* While units are being taken, obtains those that will be next, so that whoever takes one does not wait for the
- * system (on a virtual machine the first touch may last milliseconds). Twice as many as were taken since the last
- * call; *seen is the caller's own, 0 at first. True: units were taken, call again within some 5 ms. What is not
- * taken after all goes back by arena_trim. */
-bool arena_ahead(struct shm_ctx *ctx, uint64_t *seen);
 void unit_give_locked(struct shm_ctx *ctx, uint64_t first, uint64_t n);
 /* One large block of its own. Who owns it is a part of the nested action, since no crash between the two
  * could be repaired: span_alloc notes it in the lane, span_keep stores it in *owner; span_free stores
@@ -233,12 +226,5 @@ enum rc span_alloc(struct shm_ctx *ctx, uint64_t bytes, shm_ref *out);
 enum rc span_keep(struct shm_ctx *ctx, uint64_t bytes, shm_ref *owner);
 void span_free(struct shm_ctx *ctx, shm_ref r, uint32_t *progress, uint32_t done);
 void span_drop(struct shm_ctx *ctx, shm_ref *owner);
-
-/* What of the arena the system stands behind. */
-uint64_t arena_resident_bytes(void);
-
-/* Gives up to max free units back to the system: pages that the caller saw free in *before already.
- * before is the caller's own bitmap of the previous look, updated here. Returns how many went. */
-unsigned arena_trim(struct shm_ctx *ctx, uint64_t *before, unsigned max);
 
 #endif

@@ -1,3 +1,4 @@
+#include "shm/pages.h"
 #include "shm/slab.h"
 #include "shm/crashpoint.h"
 #include "shm/nest.h"

@@ -16,6 +16,7 @@
 #include "worker/proto/parse.h"
 #include "worker/publish.h"
 #include "include/child.h"
+#include "shm/pages.h"
 
 #include <poll.h>
 #include <signal.h>
@@ -55,8 +56,9 @@ struct lane {
     struct worker w;
     struct job *jobs;
     struct intake *intakes; /* long requests that have come in part */
-    uint64_t *idle_units;   /* what arena_trim saw last time */
-    uint64_t units_seen;    /* what arena_ahead saw last time */
+    uint64_t *idle_units;   /* what pages_trim saw last time */
+    uint64_t units_seen;    /* what pages_ahead saw last time */
+    uint64_t chunks_seen;   /* how far pages_fold has come */
     int64_t trimmed_ms, published_ms;
     int64_t stopping_ms;  /* since when it is to end; 0: it is not */
     uint64_t track_epoch; /* of shm/track.h, when others were last woken for it */
@@ -389,10 +391,11 @@ static bool housekeeping(struct lane *l)
         batch_leave(&l->w.ctx);
     }
     more |= trees_step(&l->w.ctx, BURY_LEAVES);
-    l->growing = arena_ahead(&l->w.ctx, &l->units_seen);
+    l->growing = pages_ahead(&l->w.ctx, &l->units_seen);
+    l->growing |= pages_fold(&l->w.ctx, &l->chunks_seen);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
-        arena_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);
+        pages_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);
         retire_reclaim(&l->w.ctx);
     }
     return more;

@@ -1,6 +1,8 @@
 /* The keyspace without a network: processes that set and get random keys, in batches of 32 as a worker would
  * work on a pipeline, with its prefetch stages. Run by hand.
- *   bench_keyspace [--processes 2] [--keys 1000000] [--seconds 3] [--value 64] [--grow 20000000] */
+ *   bench_keyspace [--processes 2] [--keys 1000000] [--seconds 3] [--value 64] [--grow 20000000] [--huge 0] */
+#include "shm/config.h"
+#include "shm/pages.h"
 #include "shm/table.h"
 
 #include <sched.h>
@@ -21,10 +23,11 @@ static struct {
     uint64_t keys, grow;
     double seconds;
     size_t value;
-} opt = {2, 1000000, 0, 3, 64};
+    bool huge;
+} opt = {2, 1000000, 0, 3, 64, true};
 
 static struct shared {
-    uint64_t go, ready;
+    uint64_t go, ready, settled;
     double helper_cpu;
     struct {
         _Alignas(64) uint64_t done, missing;
@@ -190,11 +193,12 @@ static void measure(bool sets)
 static void help(void)
 {
     struct shm_ctx ctx;
-    uint64_t seen = 0;
+    uint64_t seen = 0, from = 0;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     slot_adopt(&ctx, opt.processes + 1, ROLE_LANE, 0);
     for (;;) {
-        arena_ahead(&ctx, &seen);
+        bool growing = pages_ahead(&ctx, &seen), folding = pages_fold(&ctx, &from);
+        shared->settled = !growing && !folding;
         shared->helper_cpu = cpu_seconds();
         usleep(5000);
     }
@@ -229,11 +233,12 @@ static void insert(struct shm_ctx *ctx, uint64_t from, uint64_t to)
     uint64_t segments, nodes, buckets = table_buckets(db_table(ctx->root, 0), &segments, &nodes);
     printf("%llu to %llu keys: longest insert %.0f us%s (%llu above 100 us, %llu above 1 ms), %.0f ns of CPU "
            "each, "
-           "%.1f s, %.2f keys a bucket, %.1f bytes a key\n",
+           "%.1f s, %.2f keys a bucket, %.1f bytes a key, %.0f of %.0f MB in huge pages\n",
            (unsigned long long)from, (unsigned long long)to, worst * 1e6, opt.grow ? " of CPU" : "",
            (unsigned long long)over_100us, (unsigned long long)over_1ms,
            (cpu_seconds() + shared->helper_cpu - c0) / (double)(to - from) * 1e9, now() - t0,
-           (double)to / (double)buckets, (double)slots_used_bytes() / (double)to);
+           (double)to / (double)buckets, (double)slots_used_bytes() / (double)to,
+           (double)pages_folded_bytes() / 1e6, (double)pages_resident_bytes() / 1e6);
     fflush(stdout);
 }
 
@@ -249,6 +254,8 @@ static void options(int argc, char **argv)
             opt.seconds = v;
         else if (strcmp(argv[i], "--value") == 0)
             opt.value = v > VALUE_MAX ? VALUE_MAX : (size_t)v;
+        else if (strcmp(argv[i], "--huge") == 0)
+            opt.huge = v != 0;
         else if (strcmp(argv[i], "--grow") == 0)
             opt.grow = (uint64_t)v;
         else
@@ -269,6 +276,7 @@ int main(int argc, char **argv)
     shared = mmap(NULL, sizeof(*shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
     CHECK(shared != MAP_FAILED);
     CHECK(!arena_create(&sizes, &fd));
+    ((struct shm_config *)shm_at(arena_root()->config))->huge_pages = opt.huge;
     slot_adopt(&ctx, 0, ROLE_MASTER, 0);
     CHECK(!db_table_make(&ctx, 0, &t));
     pid_t helper = fork();
@@ -280,6 +288,9 @@ int main(int argc, char **argv)
         insert(&ctx, opt.keys, opt.grow);
         return 0;
     }
+    do
+        usleep(20000);
+    while (!shared->settled);
     kill(helper, SIGKILL);
     waitpid(helper, NULL, 0);
     measure(true);

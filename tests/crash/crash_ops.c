@@ -8,6 +8,8 @@
 #include "tests/crash/pubsub_ops.h"
 #include "tests/crash/zset_ops.h"
 #include "shm/nest.h"
+#include "shm/config.h"
+#include "shm/pages.h"
 #include "shm/session.h"
 #include "shm/types/string.h"
 #include "shm/wal.h"
@@ -47,10 +49,11 @@ static struct shm_table *table_of(struct shm_ctx *ctx, uint32_t db)
 
 void crash_arena(void)
 {
-    struct arena_sizes sizes = {.arena_bytes = 48ull << 20, .nslots = 5, .ndbs = 8, .nsessions = 8};
+    struct arena_sizes sizes = {.arena_bytes = 160ull << 20, .nslots = 5, .ndbs = 8, .nsessions = 8};
     struct shm_ctx ctx;
     int fd;
     CHECK(!arena_create(&sizes, &fd));
+    ((struct shm_config *)shm_at(arena_root()->config))->huge_pages = true;
     arena_root()->seed[0] = 0x0123456789abcdefull;
     arena_root()->seed[1] = 0xfedcba9876543210ull;
     slot_ctx(&ctx, VICTIM);
@@ -522,8 +525,8 @@ static void reclaim(struct shm_ctx *ctx)
 static void trim(struct shm_ctx *ctx)
 {
     static uint64_t before[64];
-    arena_trim(ctx, before, 4);
-    arena_trim(ctx, before, 4);
+    pages_trim(ctx, before, 4);
+    pages_trim(ctx, before, 4);
 }
 static void trim_ready(struct shm_ctx *ctx)
 {
@@ -532,7 +535,22 @@ static void trim_ready(struct shm_ctx *ctx)
 static void ahead(struct shm_ctx *ctx)
 {
     uint64_t seen = ctx->root->unit_hint - 1;
-    CHECK(arena_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+    CHECK(pages_ahead(ctx, &seen) && seen == ctx->root->unit_hint);
+}
+/* As if so many units were taken: whole chunks are obtained. */
+static void ahead_whole(struct shm_ctx *ctx)
+{
+    ctx->root->unit_hint = ctx->root->first_unit + 1100;
+    ahead(ctx);
+}
+static void fold_ready(struct shm_ctx *ctx)
+{
+    with_name(ctx, 0, "new", 1, 2 * CHUNK_BYTES, -1);
+}
+static void fold(struct shm_ctx *ctx)
+{
+    uint64_t from = 0;
+    CHECK(pages_fold(ctx, &from));
 }
 static void claim(struct shm_ctx *ctx)
 {
@@ -631,6 +649,8 @@ const struct crash_op crash_ops[] = {
     {"reclaim", retired_ready, reclaim, false},
     {"trim", trim_ready, trim, false},
     {"ahead", NULL, ahead, false},
+    {"ahead-whole", NULL, ahead_whole, false},
+    {"fold", fold_ready, fold, false},
     {"session", NULL, claim, false},
     {"log", log_ready, log_set, true},
     {"log-many", log_ready, many, true},

@@ -1,4 +1,5 @@
 /* The arena: creation and its refusals, mapping it again, spans until it is full, and what goes back. */
+#include "shm/pages.h"
 #include "shm/repair.h"
 #include "shm/tx.h"
 
@@ -113,13 +114,13 @@ static void kept_span(struct shm_ctx *ctx)
 static void trimmed(struct shm_ctx *ctx)
 {
     uint64_t before[64] = {0};
-    CHECK(arena_trim(ctx, before, 1000) == 0);
-    uint64_t resident = arena_resident_bytes();
-    unsigned gone = arena_trim(ctx, before, 1000);
-    CHECK(gone > 100 && arena_resident_bytes() <= resident - gone * UNIT_BYTES / 2);
-    CHECK(arena_trim(ctx, before, 1000) == 0);
+    CHECK(pages_trim(ctx, before, 1000) == 0);
+    uint64_t resident = pages_resident_bytes();
+    unsigned gone = pages_trim(ctx, before, 1000);
+    CHECK(gone > 100 && pages_resident_bytes() <= resident - gone * UNIT_BYTES / 2);
+    CHECK(pages_trim(ctx, before, 1000) == 0);
     fill_with_spans(ctx);
-    CHECK(arena_trim(ctx, before, 1000) == 0); /* they were in use since the last look */
+    CHECK(pages_trim(ctx, before, 1000) == 0); /* they were in use since the last look */
 }
 
 static unsigned present_from(uint64_t u)
@@ -146,22 +147,22 @@ static void ahead(struct shm_ctx *ctx)
     uint64_t seen = 0, before[64] = {0};
     struct shm_root *r = ctx->root;
     struct tx tx;
-    arena_trim(ctx, before, 1000);
-    arena_trim(ctx, before, 1000);
+    pages_trim(ctx, before, 1000);
+    pages_trim(ctx, before, 1000);
     tx_begin(&tx, ctx);
     take_units(ctx, &tx, 1);
-    CHECK(!arena_ahead(ctx, &seen) &&
+    CHECK(!pages_ahead(ctx, &seen) &&
           !present_from(r->unit_hint)); /* the first look knows nothing of growth */
-    CHECK(!arena_ahead(ctx, &seen) && !present_from(r->unit_hint));
+    CHECK(!pages_ahead(ctx, &seen) && !present_from(r->unit_hint));
     take_units(ctx, &tx, 3);
-    CHECK(arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 14);
-    uint64_t resident = arena_resident_bytes();
+    CHECK(pages_ahead(ctx, &seen) && present_from(r->unit_hint) == 14);
+    uint64_t resident = pages_resident_bytes();
     take_units(ctx, &tx, 14);
-    CHECK(arena_resident_bytes() == resident); /* nothing was left to obtain */
-    CHECK(arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
-    CHECK(!arena_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
+    CHECK(pages_resident_bytes() == resident); /* nothing was left to obtain */
+    CHECK(pages_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
+    CHECK(!pages_ahead(ctx, &seen) && present_from(r->unit_hint) == 36);
     memset(before, 0, sizeof(before));
-    CHECK(arena_trim(ctx, before, 1000) == 0 && arena_trim(ctx, before, 1000) == 36);
+    CHECK(pages_trim(ctx, before, 1000) == 0 && pages_trim(ctx, before, 1000) == 36);
     CHECK(!present_from(r->unit_hint));
     tx_abort(&tx);
     check();

@@ -10,6 +10,7 @@
 #include "shm/base/number.h"
 #include "shm/config.h"
 #include "shm/crashpoint.h"
+#include "shm/pages.h"
 #include "shm/persist.h"
 #include "shm/repair.h"
 #include "shm/types/list.h"
@@ -413,7 +414,7 @@ static void arena_stats(struct call *c)
         "arena_bytes:%llu\r\nresident_bytes:%llu\r\nused_bytes:%lld\r\nunit_bytes:%llu\r\nunits:%llu\r\n"
         "units_used:%llu\r\nunits_present:%llu\r\nfirst_unit:%llu\r\nslots:%u\r\nsessions:%u\r\n"
         "databases:%u\r\nepoch:%llu\r\n",
-        (unsigned long long)r->arena_bytes, (unsigned long long)arena_resident_bytes(),
+        (unsigned long long)r->arena_bytes, (unsigned long long)pages_resident_bytes(),
         (long long)slots_used_bytes(), (unsigned long long)UNIT_BYTES, (unsigned long long)r->nunits,
         (unsigned long long)count_bits(r->unit_used, r->nunits),
         (unsigned long long)count_bits(r->unit_present, r->nunits), (unsigned long long)r->first_unit,

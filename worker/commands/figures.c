@@ -1,5 +1,6 @@
 #include "worker/commands/figures.h"
 
+#include "shm/pages.h"
 #include "shm/session.h"
 #include "shm/table.h"
 #include "worker/dispatch/stats.h"
@@ -74,7 +75,7 @@ void figures_gather(struct figures *f)
     }
     int64_t arena = slots_used_bytes();
     f->arena_used = arena > 0 ? (uint64_t)arena : 0;
-    f->arena_resident = arena_resident_bytes();
+    f->arena_resident = pages_resident_bytes();
     f->used = f->arena_used + f->heap_bytes;
     f->rss = f->arena_resident + f->private_rss;
     f->peak = r->peak_bytes > f->used ? r->peak_bytes : f->used;

@@ -8,6 +8,7 @@
 
 #include "shm/base/clock.h"
 #include "shm/config.h"
+#include "shm/pages.h"
 #include "shm/track.h"
 #include "shm/waiters.h"
 #include "shm/wal.h"
@@ -275,6 +276,7 @@ static void info_memory(struct info *in)
     put_u64(in, "skep_arena_size", in->c->ctx->root->arena_bytes);
     put_u64(in, "skep_arena_used", f->arena_used);
     put_u64(in, "skep_arena_resident", f->arena_resident);
+    put_u64(in, "skep_arena_huge_pages", pages_folded_bytes());
     put_u64(in, "skep_private_heap", f->heap_bytes);
     put_u64(in, "skep_private_rss", f->private_rss);
 }
