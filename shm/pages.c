@@ -23,6 +23,8 @@
     1024u /* units: in a smaller arena a chunk obtained whole would be a notable share of the memory */
 #define FOLD_SHARE     10 /* a tenth of the time: who touches the chunk meanwhile waits */
 #define REFUSED_REST_S 10
+#define SOON_US        1000000
+#define LOOK_CHUNKS    4096u             /* at a time: 8 GB */
 #define LOOSE_UNITS    (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
 
 /* ---- what is noted ---- */
@@ -102,10 +104,11 @@ enum rc units_obtain(uint64_t first, uint64_t n)
 
 static int64_t rest_until_us; /* this process folds nothing before */
 
-static bool may_fold(const struct shm_root *r)
+static int64_t rest_us(const struct shm_root *r)
 {
     const struct shm_config *cfg = shm_at(r->config);
-    return cfg->huge_pages && mono_us() >= rest_until_us;
+    int64_t rest = rest_until_us - mono_us();
+    return !cfg->huge_pages ? INT64_MAX : rest > 0 ? rest : 0;
 }
 
 static int64_t cpu_us(void)
@@ -167,7 +170,7 @@ static bool obtain_ahead(struct shm_ctx *ctx, uint64_t u)
 {
     const struct shm_root *r = ctx->root;
     bool whole = u % CHUNK_UNITS == 0 && large(r, u) && u + CHUNK_UNITS <= r->nunits;
-    return (whole && may_fold(r) && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) || unit_obtain_ahead(ctx, u);
+    return (whole && !rest_us(r) && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) || unit_obtain_ahead(ctx, u);
 }
 
 bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen)
@@ -201,14 +204,18 @@ static bool worth_folding(const struct shm_root *r, uint64_t chunk)
 bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
 {
     const struct shm_root *r = ctx->root;
-    uint64_t first = (r->first_unit + CHUNK_UNITS - 1) / CHUNK_UNITS, end = r->nunits / CHUNK_UNITS;
+    uint64_t first = (r->first_unit + CHUNK_UNITS - 1) / CHUNK_UNITS, last = r->nunits / CHUNK_UNITS;
     uint64_t chunk = *from < first ? first : *from;
+    uint64_t end = chunk + LOOK_CHUNKS < last ? chunk + LOOK_CHUNKS : last;
+    int64_t rest = rest_us(r);
+    if (rest)
+        return rest < SOON_US;
     while (chunk < end && !worth_folding(r, chunk))
         chunk++;
-    *from = chunk < end ? chunk : 0;
-    if (chunk >= end || !((const struct shm_config *)shm_at(r->config))->huge_pages)
+    *from = chunk < last ? chunk : 0;
+    if (chunk >= end)
         return false;
-    if (!may_fold(r) || nest_begin(ctx, &ctx->root->trim_latch))
+    if (nest_begin(ctx, &ctx->root->trim_latch))
         return true;
     if (worth_folding(r, chunk)) /* still, now that nothing is trimmed */
         fold(r, chunk);
