@@ -17,15 +17,13 @@
 #define MADV_COLLAPSE 25
 #endif
 
-#define PAGE_BYTES  4096u
-#define AHEAD_UNITS 64u /* 4 MB: at 100 MB/s what is taken in 40 ms */
-#define WHOLE_FROM                                                                                           \
-    1024u /* units: in a smaller arena a chunk obtained whole would be a notable share of the memory */
-#define FOLD_SHARE     10 /* a tenth of the time: who touches the chunk meanwhile waits */
-#define REFUSED_REST_S 10
-#define SOON_US        1000000
-#define LOOK_CHUNKS    4096u             /* at a time: 8 GB */
-#define LOOSE_UNITS    (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
+#define PAGE_BYTES      4096u
+#define AHEAD_UNITS     64u  /* 4 MB: at 100 MB/s what is taken in 40 ms */
+#define WHOLE_FROM      256u /* units: for a smaller arena a chunk would be a notable share of the memory */
+#define FOLD_SHARE      20   /* a twentieth of the time: who touches the chunk meanwhile waits */
+#define REFUSED_REST_US 10000000ll
+#define LOOK_CHUNKS     4096u             /* at a time: 8 GB */
+#define LOOSE_UNITS     (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
 
 /* ---- what is noted ---- */
 
@@ -102,13 +100,13 @@ enum rc units_obtain(uint64_t first, uint64_t n)
 
 /* ---- huge pages ---- */
 
-static int64_t rest_until_us; /* this process folds nothing before */
+/* This process asks for none before, since it was refused, or copies none before, since it has just done so. */
+static int64_t refused_until_us, rest_until_us;
 
-static int64_t rest_us(const struct shm_root *r)
+static bool may_fold(const struct shm_root *r)
 {
     const struct shm_config *cfg = shm_at(r->config);
-    int64_t rest = rest_until_us - mono_us();
-    return !cfg->huge_pages ? INT64_MAX : rest > 0 ? rest : 0;
+    return cfg->huge_pages && mono_us() >= refused_until_us;
 }
 
 static int64_t cpu_us(void)
@@ -123,11 +121,11 @@ static int64_t cpu_us(void)
 static bool fold(const struct shm_root *r, uint64_t chunk)
 {
     char *at = shm_at(chunk * CHUNK_BYTES);
-    int64_t began = cpu_us();
     bool done = !madvise(at, PAGE_BYTES, MADV_POPULATE_WRITE) && !madvise(at, CHUNK_BYTES, MADV_COLLAPSE);
-    rest_until_us = mono_us() + (done ? (FOLD_SHARE - 1) * (cpu_us() - began) : REFUSED_REST_S * 1000000ll);
     if (done)
         bit_put(r->chunk_folded, chunk, true);
+    else if (errno != EAGAIN) /* somebody just touches it: no reason to give up all */
+        refused_until_us = mono_us() + REFUSED_REST_US;
     return done;
 }
 
@@ -170,7 +168,7 @@ static bool obtain_ahead(struct shm_ctx *ctx, uint64_t u)
 {
     const struct shm_root *r = ctx->root;
     bool whole = u % CHUNK_UNITS == 0 && large(r, u) && u + CHUNK_UNITS <= r->nunits;
-    return (whole && !rest_us(r) && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) || unit_obtain_ahead(ctx, u);
+    return (whole && may_fold(r) && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) || unit_obtain_ahead(ctx, u);
 }
 
 bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen)
@@ -207,9 +205,10 @@ bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
     uint64_t first = (r->first_unit + CHUNK_UNITS - 1) / CHUNK_UNITS, last = r->nunits / CHUNK_UNITS;
     uint64_t chunk = *from < first ? first : *from;
     uint64_t end = chunk + LOOK_CHUNKS < last ? chunk + LOOK_CHUNKS : last;
-    int64_t rest = rest_us(r);
-    if (rest)
-        return rest < SOON_US;
+    if (!may_fold(r))
+        return false;
+    if (mono_us() < rest_until_us)
+        return true;
     while (chunk < end && !worth_folding(r, chunk))
         chunk++;
     *from = chunk < last ? chunk : 0;
@@ -217,11 +216,12 @@ bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
         return false;
     if (nest_begin(ctx, &ctx->root->trim_latch))
         return true;
-    if (worth_folding(r, chunk)) /* still, now that nothing is trimmed */
-        fold(r, chunk);
+    int64_t began = cpu_us();
+    bool done = worth_folding(r, chunk) && fold(r, chunk); /* still, now that nothing is trimmed */
+    rest_until_us = mono_us() + (FOLD_SHARE - 1) * (cpu_us() - began);
     *from = chunk + 1;
     nest_commit(ctx);
-    return true;
+    return done;
 }
 
 /* ---- giving back ---- */

@@ -26,7 +26,7 @@ void units_map(uint64_t first, uint64_t n);
 bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen);
 
 /* Folds one chunk whose units are all taken into a huge page; *from is the caller's own. True: there may be more, call
- * again within some 5 ms. Of its caller's time it takes a tenth. */
+ * again within some 5 ms. Of its caller's time it takes a twentieth. */
 bool pages_fold(struct shm_ctx *ctx, uint64_t *from);
 
 /* Gives up to max free units back to the system: pages that the caller saw free in *before already.

@@ -45,11 +45,11 @@ static void check(void)
     CHECKF(!faults, "%u faults:\n%s", faults, why);
 }
 
-/* Where it is refused, the next try comes long after this. */
+/* Until a look has found nothing. Where it is refused, the next try comes long after this. */
 static void fold_all(struct shm_ctx *ctx)
 {
     uint64_t from = 0;
-    for (unsigned i = 0; i < LOOKS && pages_fold(ctx, &from); i++)
+    for (unsigned i = 0; i < LOOKS && (pages_fold(ctx, &from) || from); i++)
         usleep(200);
 }
 
@@ -143,7 +143,7 @@ static void ahead(struct shm_ctx *ctx)
     struct shm_root *r = ctx->root;
     r->unit_hint = r->first_unit + 1100;
     uint64_t seen, next = (r->unit_hint + CHUNK_UNITS - 1) / CHUNK_UNITS * CHUNK_UNITS;
-    for (unsigned i = 0; i < LOOKS; i++) { /* folding rests for a while after the last time */
+    for (unsigned i = 0; i < LOOKS; i++) {
         seen = r->unit_hint - 1;
         CHECK(pages_ahead(ctx, &seen) && seen == r->unit_hint);
         CHECK(present_from(r->unit_hint) >= CHUNK_UNITS);
