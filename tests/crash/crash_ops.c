@@ -550,7 +550,7 @@ static void fold_ready(struct shm_ctx *ctx)
 static void fold(struct shm_ctx *ctx)
 {
     uint64_t from = 0;
-    CHECK(pages_fold(ctx, &from));
+    pages_fold(ctx, &from); /* the system may refuse */
 }
 static void claim(struct shm_ctx *ctx)
 {
