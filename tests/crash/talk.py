@@ -143,7 +143,7 @@ def refused_late(start):
         lane = pid_of(s, "skep: slow lane 0")
         with Stopped(s.proc.pid):
             c.send([b"CONFIG", b"SET", b"port", b"%d" % free])
-            time.sleep(0.2)
+            time.sleep(1)  # nothing tells that it has asked; a lane after it would be answered
             os.kill(lane, signal.SIGKILL)
         try:
             if c.read().kind != "error":
