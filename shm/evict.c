@@ -42,14 +42,23 @@ uint32_t evict_clock_told(int policy, int64_t now_ms, int64_t idle_s, int freq)
     return (clock - (uint32_t)(idle_s < IDLE_MAX ? idle_s : IDLE_MAX)) & 0xffffff;
 }
 
+/* Another worker's turn may have begun a little later than ours, so what it has just used seems to be of the time to come. */
+#define AHEAD_MAX 64u
+
+static uint32_t passed(uint32_t then, int64_t now, uint32_t mask)
+{
+    uint32_t n = ((uint32_t)now - then) & mask;
+    return n > mask - AHEAD_MAX ? 0 : n;
+}
+
 uint32_t evict_idle_seconds(uint32_t clock, int64_t now_ms)
 {
-    return ((uint32_t)(now_ms / 1000) - clock) & 0xffffff;
+    return passed(clock, now_ms / 1000, 0xffffff);
 }
 
 uint32_t evict_frequency(uint32_t clock, const struct shm_config *cfg, int64_t now_ms)
 {
-    uint32_t minutes = ((uint32_t)(now_ms / 60000) - (clock >> 8)) & 0xffff, count = clock & 0xff;
+    uint32_t minutes = passed(clock >> 8, now_ms / 60000, 0xffff), count = clock & 0xff;
     if (!cfg->lfu_decay_time)
         return count;
     uint32_t lost = minutes / (uint32_t)cfg->lfu_decay_time;

@@ -151,7 +151,7 @@ def main():
     ap.add_argument("--quiet", action="store_true", help="nobody else")
     args = ap.parse_args()
     print("seed %d" % args.seed)
-    server.install_signal_handlers(100)
+    server.install_signal_handlers()
     rnd = random.Random(args.seed)
     rows = table([n for n in args.only.split(",") if n])
     with server.Server(args.server) as ours, server.Server("redis-server") as redis:

@@ -14,7 +14,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 import resp  # noqa: E402
 import server  # noqa: E402
-from crowd import Failure, workers_of  # noqa: E402
+from crowd import Failure, worker_of, workers_of  # noqa: E402
 
 LONG = 3000  # elements: to look for one that is not there takes tens of microseconds, and its reply is short
 PIPELINE = 30
@@ -23,11 +23,9 @@ LIMIT_S = 60
 
 def placed(s, watch):
     """A new connection, and the worker that accepted it."""
-    before = {w["index"]: int(w["clients"]) for w in workers_of(watch)[0]}
     c = s.connect()
-    c.command("PING")
-    after = {w["index"]: int(w["clients"]) for w in workers_of(watch)[0]}
-    return c, next(i for i in after if after[i] > before[i])
+    pid = worker_of(c, watch)
+    return c, next(w["index"] for w in workers_of(watch)[0] if w["pid"] == pid)
 
 
 def gather(s, watch, n):

@@ -84,7 +84,11 @@ class Auditor(Client):
 
     def turn(self):
         looks = [w for db in (0, 1) for w in (["SELECT", db], ["MGET"] + ["acc%d" % i for i in range(ACCOUNTS)])]
-        answer = self.ask(["MULTI"], *looks, ["EXEC"])[-1].value
+        done = self.ask(["MULTI"], *looks, ["EXEC"])[-1]
+        if done.kind == "error" and b"not known" in done.value:  # the lane that had it has died
+            self.broken += 1
+            return
+        answer = done.value
         total = sum(int(v.value) for i in (1, 3) for v in answer[i].value)
         if total != TOTAL:
             self.wrong = "the sum is %d" % total

@@ -7,7 +7,7 @@ import sys
 import threading
 import time
 
-from crowd import WAIT_S, Failure, Watch, all_running, check_arena, main, wait_for
+from crowd import WAIT_S, Failure, Watch, all_running, check_arena, kill, main, wait_for
 import resp
 import server
 
@@ -301,7 +301,7 @@ def follows_killed(start):
         def disturb():
             for i in range(8):
                 time.sleep(0.25 + i * 0.01)
-                os.kill(all_running(watch, 2)[i % 2]["pid"], signal.SIGKILL)
+                kill(all_running(watch, 2)[i % 2]["pid"])  # unless the one before has just been noticed
             all_running(watch, 2)
 
         run_pairs(s, 3, disturb)

@@ -163,12 +163,19 @@ def workers_of(connection):
 
 
 def worker_of(c, watch):
-    """The pid of the worker that serves this connection: the one whose count of commands rises with it."""
+    """The pid of the worker that serves this connection: the one whose count of commands rises with it, and not by one a look,
+    as that of the worker which is asked."""
     before = {w["pid"]: int(w["commands"]) for w in workers_of(watch)[0]}
-    for _ in range(10):
-        c.command("PING")
-    return wait_for("its worker", lambda: [
-        w["pid"] for w in workers_of(watch)[0] if int(w["commands"]) >= before.get(w["pid"], 0) + 10])[0]
+    looks = 0
+
+    def rises():
+        nonlocal looks
+        looks += 1
+        for _ in range(10):
+            c.command("PING")
+        return [w["pid"] for w in workers_of(watch)[0] if int(w["commands"]) > before.get(w["pid"], 0) + 5 * looks]
+
+    return wait_for("its worker", rises)[0]
 
 
 def on_another(s, pid, watch):

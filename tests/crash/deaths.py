@@ -82,7 +82,7 @@ def repairer(start):
 
 def hangs(start):
     """A stopped worker is killed by the watchdog; its idle clients go on with another."""
-    with start("--workers", "2", "--worker-watchdog-ms", "2000") as s:
+    with start("--workers", "2", "--worker-watchdog-ms", "4000") as s:
         clients = [s.connect() for _ in range(8)]
         victim = all_running(clients[0], 2)[0]["pid"]
         # Of the one that is answered last nobody knows whether its worker has done with it: let it be none of ours.

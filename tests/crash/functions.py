@@ -188,7 +188,7 @@ class Loader(threading.Thread):
             try:
                 c = c or self.s.connect()
                 r = c.command(*argv)
-                if r.kind == "error" and not r.value.startswith(b"ERR The process that ran"):
+                if r.kind == "error" and not r.value.startswith(b"ERR the process that ran"):
                     self.failed = "%r: %r" % (argv[:3], r.value)
                 elif r.kind != "error":
                     self.known, self.maybe = after, None
@@ -269,7 +269,7 @@ class Caller(threading.Thread):
                 continue
             if r.kind == "int" and floor <= int(r.value) <= self.versions["sent"]:
                 self.acked += 1
-            elif r.kind != "error" or not r.value.startswith(b"ERR The process that ran"):
+            elif r.kind != "error" or not r.value.startswith(b"ERR the process that ran"):
                 self.failed = "%s %r, when version %d was loaded" % (r.kind, r.value, floor)
 
 

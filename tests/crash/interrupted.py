@@ -37,6 +37,15 @@ def bases(s):
     return [s.path("skep-wal/" + n) for n in os.listdir(s.path("skep-wal")) if n.endswith(".rdb")]
 
 
+def check_bases(s):
+    for path in bases(s):
+        try:
+            check_rdb(path)
+        except Failure:
+            if os.path.exists(path):  # the log's writer may have removed it, since there is a newer one
+                raise
+
+
 class Marks:
     """Each snapshot has a mark of its own, so a file says which one it is."""
 
@@ -80,8 +89,7 @@ def each_call(start, shim, command, status, error):
             marks.check_dump(ok and command == "BGSAVE")
             if unfinished(s):
                 raise Failure("call %d: left behind: %r" % (n, unfinished(s)))
-            for path in bases(s):
-                check_rdb(path)
+            check_bases(s)
             expect(c, "+OK", "SET", "after", str(n))
             if not os.path.exists(fired):
                 break

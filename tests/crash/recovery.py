@@ -204,8 +204,11 @@ def told(program, *_):
         writer = [pid for pid, title in children_of(s.server.proc.pid).items() if "log writer" in title]
         expect("the log's writer", 1, len(writer))
         os.kill(writer[0], signal.SIGSTOP)
+        looks = resp.Connection(port=s.server.port)
+        before = info(looks, "persistence", "wal_position")
         c.send([b"SET", b"k1", b"new"])
-        time.sleep(0.3)
+        while info(looks, "persistence", "wal_position") == before:
+            time.sleep(0.001)
         asked = {}
         for what, commands in readers.items():
             asked[what] = resp.Connection(port=s.server.port)
@@ -213,15 +216,15 @@ def told(program, *_):
                 asked[what].send([w.encode() for w in words])
         for what, r in asked.items():
             for _ in readers[what][:-1]:
-                r.read(10)
+                r.read()
             try:
                 raise Failed("%s was told %r before it was on disk" % (what, r.read(0.3).value))
             except resp.Timeout:
                 pass
         os.kill(writer[0], signal.SIGCONT)
-        expect("SET", b"OK", c.read(10).value)
+        expect("SET", b"OK", c.read().value)
         for what, r in asked.items():
-            answer = r.read(10).value
+            answer = r.read().value
             expect(what, b"new", (answer[0].value[0] if "EXEC" in what else answer[0]).value)
         s.end()
 

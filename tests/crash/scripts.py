@@ -68,7 +68,8 @@ class Auditor(Client):
         if self.r.randrange(2):
             answer = self.ask(["EVAL", SUM, 0])[0]
         else:
-            answer = self.ask(["MULTI"], ["EVAL", SUM, 0], ["EXEC"])[-1].value[0]
+            done = self.ask(["MULTI"], ["EVAL", SUM, 0], ["EXEC"])[-1]
+            answer = done.value[0] if done.kind == "array" else done  # a slow machine may have given it to a lane, which died
         if answer.kind == "error" and b"not known" in answer.value:
             self.broken += 1
         elif int(answer.value) != TOTAL:
@@ -144,8 +145,8 @@ def evals(s, *calls):
     return asked
 
 
-def wait_until(what, done, seconds=30):
-    end = time.monotonic() + seconds
+def wait_until(what, done):
+    end = time.monotonic() + WAIT_S
     while not done():
         if time.monotonic() > end:
             raise Failed(what)
@@ -175,12 +176,12 @@ def beside(program, *_):
         for pid in lanes(s):
             os.kill(pid, signal.SIGCONT)
         for each in asked[1:]:
-            expect("a script beside it", 4, int(each.read(30).value))
+            expect("a script beside it", 4, int(each.read().value))
         for v in values:
-            expect("a long value beside it", b"OK", v.read(30).value)
-        expect("a transaction beside it", [b"4"], [v.value for v in [c.read(30) for _ in range(3)][2].value])
+            expect("a long value beside it", b"OK", v.read().value)
+        expect("a transaction beside it", [b"4"], [v.value for v in [c.read() for _ in range(3)][2].value])
         expect("the end of the endless one", b"OK", c.command("SCRIPT", "KILL").value)
-        expect("its error", True, b"Script killed by user" in asked[0].read(30).value)
+        expect("its error", True, b"Script killed by user" in asked[0].read().value)
         check_arena(c)
         s.end()
 
@@ -199,8 +200,8 @@ def untaken(program, *_):
         for pid in lanes(s):
             os.kill(pid, signal.SIGKILL)
         for each in asked:
-            expect("a script", b"4", each.read(30).value)
-        expect("a long value", b"OK", value.read(30).value)
+            expect("a script", b"4", each.read().value)
+        expect("a long value", b"OK", value.read().value)
         expect("how often they have run", b"8", c.command("GET", "n").value)
         check_arena(c)
         s.end()
@@ -215,7 +216,7 @@ def taken(program, *_):
         time.sleep(0.1)
         waiting = evals(s, (LONG, b"0"))[0]
         wait_until("nobody was told that scripts are busy", lambda: c.command("KEYS", "*").kind == "error")
-        if waiting.read(30).value.split()[0] not in (b"BUSY", b"4"):
+        if waiting.read().value.split()[0] not in (b"BUSY", b"4"):
             raise Failed("what has waited for a lane got something else")
         expect("keys", b"BUSY", c.command("KEYS", "*").value.split()[0])
         expect("a long value", b"BUSY", c.command("SET", "long", "x" * 3000000).value.split()[0])
@@ -227,7 +228,7 @@ def taken(program, *_):
         expect("others' keys", b"1", c.command("GET", "other").value)
         expect("the kill", b"OK", c.command("SCRIPT", "KILL").value)
         for each in asked:
-            expect("its error", True, b"Script killed by user" in each.read(30).value)
+            expect("its error", True, b"Script killed by user" in each.read().value)
         expect("another kill", b"NOTBUSY", c.command("SCRIPT", "KILL").value.split()[0])
         expect("another script", 4, int(c.command("EVAL", LONG, "0").value))
         expect("all keys", 3, len(c.command("KEYS", "*").value))
@@ -248,25 +249,25 @@ def patient(program, *_):
         waiting[1].send([b"SORT", b"b", b"BY", b"nosort", b"GET", b"a"])
         waiting[2].send([b"EVAL", LONG + b" + redis.call('get', KEYS[1])", b"1", b"a"])
         waiting[3].send([b"DEBUG", b"ARENA", b"CHECK"])
-        expect("the script", b"3", script.read(30).value)
+        expect("the script", b"3", script.read().value)
         for what, kind, w in zip(("KEYS", "SORT", "another script", "the check"), ("array", "error", "int", "status"), waiting):
-            expect(what, kind, w.read(30).kind)
+            expect(what, kind, w.read().kind)
         c.command("FLUSHALL")
         s.end()
 
 
 def spared(program, *_):
     """SCRIPT KILL ends those that have taken too long, and not one that has just begun."""
-    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "1500") as s:
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "4000") as s:
         c = s.start()
         old = evals(s, ENDLESS)[0]
-        time.sleep(2)
+        wait_until("it takes no time", lambda: c.command("FLUSHALL").value.split()[0] == b"BUSY")
         young = evals(s, ENDLESS)[0]
         time.sleep(0.3)
         expect("the first kill", b"OK", c.command("SCRIPT", "KILL").value)
-        expect("the old one", True, b"Script killed by user" in old.read(30).value)
-        expect("the second kill", b"OK", c.command("SCRIPT", "KILL").value)
-        expect("the young one", True, b"Script killed by user" in young.read(30).value)
+        expect("the old one", True, b"Script killed by user" in old.read().value)
+        wait_until("the young one was not there", lambda: c.command("SCRIPT", "KILL").value == b"OK")
+        expect("the young one", True, b"Script killed by user" in young.read().value)
         check_arena(c)
         s.end()
 
@@ -288,7 +289,7 @@ def rolled(program, *_):
             raise Failed("the transaction got %r" % answers[3].value)
         expect("the transaction", [b"1", b"2"], [v.value for v in answers[3].value])
         wait_until("the endless one is not there any more", lambda: c.command("SCRIPT", "KILL").value == b"OK")
-        expect("the endless one, which went on", True, b"Script killed by user" in endless.read(30).value)
+        expect("the endless one, which went on", True, b"Script killed by user" in endless.read().value)
         expect("what it has done", b"2", c.command("GET", "m").value)
         check_arena(c)
         s.end()
@@ -301,11 +302,11 @@ def ended_within(program, *_):
         other = resp.Connection(port=s.server.port)
         for words in ([b"MULTI"], [b"EVAL", b"redis.call('incr', 'k') while true do end", b"0"], [b"EXEC"]):
             other.send(words)
-        time.sleep(0.3)
+        busy_lane(s)
         c.send([b"SHUTDOWN"])
-        answer = [other.read(30) for _ in range(3)][2]
+        answer = [other.read() for _ in range(3)][2]
         expect("EXEC", b"EXECABORT", (answer.value or b"null").split()[0])
-        s.server.proc.wait(30)
+        s.server.proc.wait(WAIT_S)
 
 
 def ended(program, *_):
@@ -314,7 +315,7 @@ def ended(program, *_):
         c = s.start()
         endless = resp.Connection(port=s.server.port)
         endless.send([b"EVAL", b"redis.call('incr', 'k') while true do end", b"0"])
-        time.sleep(0.3)
+        busy_lane(s)
         c.send([b"SHUTDOWN", b"NOSAVE"])
         s.server.proc.wait(WAIT_S)
 

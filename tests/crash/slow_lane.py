@@ -112,12 +112,23 @@ def full(start):
     with start("--workers", "2", "--arena-size", "64mb") as s:
         c = s.connect()
         n = 0
-        for size in (1000000, 10000, 100, 10):
-            while c.command("SET", "k%d" % n, "v" * size).kind != "error":
-                n += 1
-        for words in (("SETRANGE", "k1", "3000000", "x"), ("APPEND", "k%d" % (n - 1), "v" * 1000000), ("KEYS", "none")):
+
+        def fill(*sizes):
+            nonlocal n
+            for size in sizes:
+                while c.command("SET", "k%d" % n, "v" * size).kind != "error":
+                    n += 1
+
+        def starves():
+            """What a process kept for itself goes back while it is idle."""
+            fill(100, 10)
+            return c.command("KEYS", "none").kind == "error"
+
+        fill(1000000, 10000, 100, 10)
+        for words in (("SETRANGE", "k1", "3000000", "x"), ("APPEND", "k%d" % (n - 1), "v" * 1000000)):
             if c.command(*words).kind != "error":
                 raise Failure("%s needs memory that is not there" % words[0])
+        wait_for("KEYS needs memory that is not there", starves)
         if c.command("INFO").kind != "bulk" or len(c.command("GET", "k0").value) != 1000000:
             raise Failure("reading does not work")
         renew(s.proc.pid)

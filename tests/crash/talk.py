@@ -9,16 +9,16 @@ import sys
 import tempfile
 import time
 
-from crowd import WAIT_S, Failure, Watch, check_arena, children_of, main, on_another, pid_of, renew, wait_for, worker_of, workers_of
+from crowd import WAIT_S, Failure, Watch, all_running, check_arena, children_of, main, on_another, pid_of, renew, wait_for, worker_of, workers_of
 import resp
 import server
 
 
 class Stopped:
-    """The master stands still meanwhile; what is said to it waits."""
+    """The process stands still meanwhile; what is said to it waits."""
 
-    def __init__(self, s):
-        self.pid = s.proc.pid
+    def __init__(self, pid):
+        self.pid = pid
 
     def __enter__(self):
         os.kill(self.pid, signal.SIGSTOP)
@@ -49,7 +49,7 @@ def reopened(start):
         log = os.path.join(s.dir, "skep.log")
         for i in range(5):
             os.rename(log, log + ".%d" % i)
-            with Stopped(s):
+            with Stopped(s.proc.pid):
                 c.send([b"CONFIG", b"REWRITE"])
                 time.sleep(0.1)
                 os.kill(s.proc.pid, signal.SIGUSR1)
@@ -141,9 +141,9 @@ def refused_late(start):
         c = s.connect()
         old, free = s.port, server.free_port()
         lane = pid_of(s, "skep: slow lane 0")
-        with Stopped(s):
+        with Stopped(s.proc.pid):
             c.send([b"CONFIG", b"SET", b"port", b"%d" % free])
-            time.sleep(0.2)
+            time.sleep(1)  # nothing tells that it has asked; a lane after it would be answered
             os.kill(lane, signal.SIGKILL)
         try:
             if c.read().kind != "error":
@@ -166,7 +166,7 @@ def reloaded(start):
             for i in range(5):
                 with open(path, "w") as f:
                     f.write("timeout %d\n" % (1000 + i))
-                with Stopped(s):
+                with Stopped(s.proc.pid):
                     c.send([b"CONFIG", b"SET", b"port", b"%d" % taken.getsockname()[1]])
                     time.sleep(0.1)
                     os.kill(s.proc.pid, signal.SIGHUP)
@@ -228,6 +228,28 @@ def watched(start):
         check_arena(other)
 
 
+def watched_leaving(start):
+    """A watcher's worker that is to leave has not got all lines by then, since its mailbox was full: it waits for them."""
+    with start("--workers", "2", "--worker-watchdog-ms", "60000", "--loglevel", "verbose") as s:
+        watch = Watch(s)
+        first, second = [w["pid"] for w in all_running(watch, 2)]
+        m, other = on_another(s, second, watch), on_another(s, first, watch)
+        m.command("MONITOR")
+        with Stopped(first):
+            for i in range(300):
+                other.command("ECHO", "%d" % i)
+            os.kill(s.proc.pid, signal.SIGHUP)
+            wait_for("it is told to leave", lambda: s.log_tail(200).count("worker 0 is ready") == 2)
+        got = [echoed(m) for _ in range(300)]
+        if got != list(range(300)):
+            raise Failure("%d lines of 300 in a row" % next(i for i, g in enumerate(got + [-1]) if g != i))
+        wait_for("it has left", lambda: first not in children_of(s.proc.pid))
+        other.command("ECHO", "300")
+        if echoed(m) != 300:
+            raise Failure("another line")
+        check_arena(other)
+
+
 def watched_moving(start):
     """A watcher changes its worker: idle, it goes on; beside others' commands it is disconnected before it misses one."""
     with start("--workers", "2") as s:
@@ -267,6 +289,7 @@ SCENARIOS = {
     "reloaded": reloaded,
     "asleep": asleep,
     "watched": watched,
+    "watched_leaving": watched_leaving,
     "watched_moving": watched_moving,
 }
 

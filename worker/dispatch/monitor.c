@@ -118,9 +118,13 @@ static void tell(struct worker *w, uint32_t slot, const struct reply *lines)
 
 void monitor_from_lane(struct worker *w, const struct reply *lines)
 {
+    struct shm_slot *own = w->ctx.slot;
+    own->monitor_begun++;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST); /* as in monitor_flush */
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
         if (watches(w, i) && send_lines(w, i, lines))
             sever(w, i);
+    __atomic_store_n(&own->monitor_ended, own->monitor_begun, __ATOMIC_RELEASE);
 }
 
 bool monitor_owes(const struct worker *w)
@@ -136,6 +140,7 @@ void monitor_give_up(struct worker *w)
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
         if (w->net->monitor_owed[i].len && watches(w, i))
             sever(w, i);
+    __atomic_store_n(&w->ctx.slot->monitor_ended, w->ctx.slot->monitor_begun, __ATOMIC_RELEASE);
 }
 
 void monitor_flush(struct worker *w)
@@ -150,8 +155,9 @@ void monitor_flush(struct worker *w)
     monitor_deliver(w, r->buf, r->len);
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
         tell(w, i, r);
-    __atomic_store_n(&own->monitor_ended, own->monitor_begun, __ATOMIC_RELEASE);
     w->net->monitor_behind = monitor_owes(w);
+    if (!w->net->monitor_behind) /* what is owed is not sent: whom it is owed to must not go */
+        __atomic_store_n(&own->monitor_ended, own->monitor_begun, __ATOMIC_RELEASE);
     if (r->cap > LINES_KEEP_BYTES)
         reply_free(r);
     r->len = 0;

@@ -1,6 +1,6 @@
 # Calls of C without end, or nearly so, neither hold up the worker nor refuse to be killed.
 @config --busy-reply-threshold 100
-@config --worker-watchdog-ms 1000
+@config --worker-watchdog-ms 10000
 @config --workers 1
 @sub /script: [0-9a-f]{40}/script: SHA/
 set k v
