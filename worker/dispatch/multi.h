@@ -31,6 +31,7 @@ struct queued {
     unsigned first, nkeys; /* its keys in EXEC's plan */
     size_t at;             /* where its reply begins */
     uint64_t usec;         /* how long it took at EXEC's last try */
+    uint64_t slow;         /* the scripts' slow commands so far (script_slow_mark) */
 };
 
 struct watched {
