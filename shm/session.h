@@ -27,7 +27,7 @@ enum session_state {
 #define SESSION_F_REPLY_OFF  8u
 #define SESSION_F_REPLY_SKIP 16u
 #define SESSION_F_UNIX       32u
-#define SESSION_F_PAUSED     64u  /* waits for CLIENT UNPAUSE */
+#define SESSION_F_PAUSED     64u  /* CLIENT PAUSE holds up its next command */
 #define SESSION_F_LANE       128u /* the slow lane works for it */
 #define SESSION_F_CLOSE_ASAP 256u
 #define SESSION_F_BLOCKED    512u

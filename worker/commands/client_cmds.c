@@ -121,10 +121,10 @@ static void flag_letters(const struct shm_session *s, char out[16])
         out[n++] = 'O';
     if (f & SESSION_F_PUBSUB)
         out[n++] = 'P';
-    if (f & SESSION_F_BLOCKED)
-        out[n++] = 'b';
     if (s->multi)
         out[n++] = 'x';
+    if (f & (SESSION_F_BLOCKED | SESSION_F_PAUSED))
+        out[n++] = 'b';
     if (f & SESSION_F_TRACKING)
         out[n++] = 't';
     if (f & SESSION_F_REDIR_LOST)
