@@ -508,7 +508,7 @@ void cmd_client_unblock(struct call *c)
         return;
     }
     struct shm_session *s = id > 0 ? session_by_id((uint64_t)id) : NULL;
-    bool waits = s && s->waiters;
+    bool waits = s && (s->waiters || __atomic_load_n(&s->ack_lsn, __ATOMIC_ACQUIRE));
     if (waits) {
         __atomic_store_n(&s->unblock, c->argc == 4 && bytes_is(c->argv[3], "error") ? 2 : 1,
                          __ATOMIC_RELEASE);

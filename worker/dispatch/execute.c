@@ -298,7 +298,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (UNLIKELY(c.block_until) && !rc) {
-        blocked_begin(cl, c.block_until);
+        blocked_begin(cl, c.block_until, c.block_lsn);
         return RC_AWAIT;
     }
     w->tick = tick_now();
