@@ -160,6 +160,9 @@ static enum rc run_call(struct lane *l, struct call *c, bool pieces)
     enum rc rc = gate ? run_gated(c) : run_patiently(c);
     if (rc == RC_BUSY && l->w.wants_gate)
         rc = run_gated(c);
+    if (l->w.lane_exec)
+        multi_free(l->w.lane_exec);
+    l->w.lane_exec = NULL;
     string_build_end(c->ctx);
     if (rc == RC_AWAIT && (!pieces || c->cmd->flags & F_SCRIPT))
         return rc;
