@@ -107,6 +107,7 @@ static enum rc run_outside(struct exec *x, struct queued *q)
     }
     note_outcome(x, q, mark, from);
     q->db = x->c->in_lane ? q->db : x->c->session->db; /* as MONITOR shows it */
+    q->here = true;
     q->reply_len = r->len - mark;
     q->reply = malloc(q->reply_len + 1);
     CHECK(q->reply);
