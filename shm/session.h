@@ -27,7 +27,7 @@ enum session_state {
 #define SESSION_F_REPLY_OFF  8u
 #define SESSION_F_REPLY_SKIP 16u
 #define SESSION_F_UNIX       32u
-#define SESSION_F_PAUSED     64u  /* waits for CLIENT UNPAUSE */
+#define SESSION_F_PAUSED     64u  /* CLIENT PAUSE holds up its next command */
 #define SESSION_F_LANE       128u /* the slow lane works for it */
 #define SESSION_F_CLOSE_ASAP 256u
 #define SESSION_F_BLOCKED    512u
@@ -56,6 +56,7 @@ struct shm_session {
     uint64_t omem, tot_mem, rbs, rbp;
     shm_ref waiters;     /* what it waits for (shm/waiters.h); 0: nothing */
     int64_t block_until; /* then: on the monotonic clock, INT64_MAX for ever */
+    uint64_t ack_lsn;    /* WAIT, WAITAOF: the log's position that it waits for, plus 1; 0: it does not */
     uint32_t wait_type,
         unblock;          /* of the values; CLIENT UNBLOCK: 1 as if its time were over, 2 with an error */
     uint32_t subs[3];     /* subscriptions by enum topic_kind */

@@ -1,10 +1,6 @@
 #include "shm/slowlog.h"
 #include "shm/shape.h"
 
-/* The record's upper limit: 34 parts, of which the arguments are cut at 128 bytes and get up to 32 bytes
- * that say so, the address has 64 and the name 200. */
-#define RECORD_MAX 8192u
-
 uint64_t shape_slowlog_bytes(void)
 {
     return sizeof(struct shm_slowlog);
@@ -15,19 +11,20 @@ static struct shm_slowlog *log_of(uint32_t slot)
     return (struct shm_slowlog *)shm_at(arena_root()->slowlog) + slot;
 }
 
-static size_t build_record(char *out, const struct bytes *parts, unsigned n)
+void slowlog_build(struct slow_entry *e, uint64_t usec, int64_t time_s, const struct bytes *parts, unsigned n)
 {
-    size_t at = sizeof(struct slow_entry);
+    char *out = (char *)e;
+    size_t at = sizeof(*e);
     for (unsigned i = 0; i < n; i++) {
         uint32_t len = (uint32_t)parts[i].n;
-        CHECK(at + sizeof(len) + len + 8 <= RECORD_MAX);
+        CHECK(at + sizeof(len) + len + 8 <= SLOWLOG_RECORD_MAX);
         memcpy(out + at, &len, sizeof(len));
-        memcpy(out + at + sizeof(len), parts[i].p, len);
+        bytes_copy(out + at + sizeof(len), parts[i].p, len);
         at += sizeof(len) + len;
     }
     size_t bytes = (at + 7) & ~(size_t)7;
     memset(out + at, 0, bytes - at);
-    return bytes;
+    *e = (struct slow_entry){.bytes = (uint32_t)bytes, .nparts = (uint16_t)n, .usec = usec, .time_s = time_s};
 }
 
 /* Lets go of old entries until so many bytes are free. The tail is stored before a byte is overwritten: that
@@ -41,21 +38,18 @@ static void make_room(struct shm_slowlog *l, uint64_t bytes)
     __atomic_thread_fence(__ATOMIC_SEQ_CST);
 }
 
-static void append(struct shm_slowlog *l, const char *record, size_t bytes)
+static void append(struct shm_slowlog *l, const struct slow_entry *e)
 {
-    make_room(l, bytes);
-    memcpy(l->ring + l->head % SLOWLOG_RING, record, bytes);
-    __atomic_store_n(&l->head, l->head + bytes, __ATOMIC_RELEASE);
+    make_room(l, e->bytes);
+    memcpy(l->ring + l->head % SLOWLOG_RING, e, e->bytes);
+    __atomic_store_n(&l->head, l->head + e->bytes, __ATOMIC_RELEASE);
 }
 
-void slowlog_push(struct shm_ctx *ctx, uint64_t usec, int64_t time_s, const struct bytes *parts, unsigned n)
+void slowlog_note(struct shm_ctx *ctx, struct slow_entry *e)
 {
-    _Alignas(8) char record[RECORD_MAX];
     struct shm_slowlog *l = log_of(ctx->id);
-    struct slow_entry *e = (struct slow_entry *)record;
-    size_t bytes = build_record(record, parts, n);
     uint64_t left = SLOWLOG_RING - l->head % SLOWLOG_RING;
-    if (left < bytes) {
+    if (left < e->bytes) {
         /* A record lies in one piece. What is left is at least 8 bytes, which hold a filler's two fields. */
         make_room(l, left);
         struct slow_entry *filler = (struct slow_entry *)(l->ring + l->head % SLOWLOG_RING);
@@ -63,12 +57,16 @@ void slowlog_push(struct shm_ctx *ctx, uint64_t usec, int64_t time_s, const stru
         filler->nparts = 0;
         __atomic_store_n(&l->head, l->head + left, __ATOMIC_RELEASE);
     }
-    *e = (struct slow_entry){.bytes = (uint32_t)bytes,
-                             .nparts = (uint16_t)n,
-                             .id = __atomic_fetch_add(&ctx->root->slowlog_ids, 1, __ATOMIC_RELAXED),
-                             .usec = usec,
-                             .time_s = time_s};
-    append(l, record, bytes);
+    e->id = __atomic_fetch_add(&ctx->root->slowlog_ids, 1, __ATOMIC_RELAXED);
+    append(l, e);
+}
+
+void slowlog_push(struct shm_ctx *ctx, uint64_t usec, int64_t time_s, const struct bytes *parts, unsigned n)
+{
+    _Alignas(8) char record[SLOWLOG_RECORD_MAX];
+    struct slow_entry *e = (struct slow_entry *)record;
+    slowlog_build(e, usec, time_s, parts, n);
+    slowlog_note(ctx, e);
 }
 
 /* Copies the record at pos; false when the writer was there first. *bytes: how far the next one is. */
@@ -76,7 +74,7 @@ static bool copy_record(const struct shm_slowlog *l, uint64_t pos, char *out, ui
 {
     const struct slow_entry *e = (const struct slow_entry *)(l->ring + pos % SLOWLOG_RING);
     uint32_t n = __atomic_load_n(&e->bytes, __ATOMIC_RELAXED);
-    if (n <= RECORD_MAX && pos % SLOWLOG_RING + n <= SLOWLOG_RING)
+    if (n <= SLOWLOG_RECORD_MAX && pos % SLOWLOG_RING + n <= SLOWLOG_RING)
         memcpy(out, e, n);
     else
         memcpy(out, e, 8); /* a long filler, or nonsense that the next line finds out */
@@ -89,7 +87,7 @@ static bool copy_record(const struct shm_slowlog *l, uint64_t pos, char *out, ui
 
 static void walk_slot(const struct shm_slowlog *l, uint64_t from_id, slowlog_fn *fn, void *arg)
 {
-    _Alignas(8) char record[RECORD_MAX];
+    _Alignas(8) char record[SLOWLOG_RECORD_MAX];
     const struct slow_entry *e = (const struct slow_entry *)record;
     uint64_t pos = __atomic_load_n(&l->tail, __ATOMIC_ACQUIRE);
     while (pos < __atomic_load_n(&l->head, __ATOMIC_ACQUIRE)) {

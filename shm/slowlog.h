@@ -15,6 +15,9 @@
 #define SLOWLOG_RING    262144u
 #define SLOWLOG_ARGS    32u  /* a longer command's last shown argument tells how many are missing */
 #define SLOWLOG_ARG_MAX 128u /* likewise the bytes of an argument */
+/* A record's upper limit: 34 parts, of which the arguments are cut at 128 bytes and get up to 32 bytes
+ * that say so, the address has 64 and the name 200. */
+#define SLOWLOG_RECORD_MAX 8192u
 
 struct shm_slowlog {
     uint64_t head, tail; /* positions that only grow: [tail, head) is valid, each modulo the ring's size */
@@ -31,6 +34,12 @@ struct slow_entry {
 
 /* Notes a command: parts are the client's address, its name, then the arguments as they shall be shown. */
 void slowlog_push(struct shm_ctx *ctx, uint64_t usec, int64_t time_s, const struct bytes *parts, unsigned n);
+
+/* The same in two steps, for what may come to nothing: e has room for SLOWLOG_RECORD_MAX bytes and takes e->bytes, a
+ * multiple of 8; it gets its id when it is noted. */
+void slowlog_build(struct slow_entry *e, uint64_t usec, int64_t time_s, const struct bytes *parts,
+                   unsigned n);
+void slowlog_note(struct shm_ctx *ctx, struct slow_entry *e);
 
 typedef void slowlog_fn(void *arg, const struct slow_entry *e);
 /* Calls fn for each entry that counts, given that max_len are kept: slot by slot, in each by age. */

@@ -47,7 +47,7 @@ struct job { /* a reply on its way */
     uint64_t need; /* the log's position that the reply tells of */
     size_t at;
     unsigned on_way;
-    bool again;         /* there is none: another lane is to run the request */
+    bool again;         /* there is none: another lane is to run the request. reply: multi_pack_outcomes */
     int64_t starved_ms; /* since when there is no memory for the next piece; 0: there is */
     struct job *next;
 };
@@ -145,6 +145,18 @@ static void build_ahead(const struct call *c)
         (void)string_build(c->ctx, longest);
 }
 
+/* What goes back to the worker takes along what has been done once and for all. */
+static void exec_over(struct call *c, bool again)
+{
+    struct multi *m = c->w->lane_exec;
+    if (!m)
+        return;
+    if (again)
+        multi_pack_outcomes(m, c->reply, LANE_CHUNK);
+    multi_free(m);
+    c->w->lane_exec = NULL;
+}
+
 /* RC_AWAIT: nothing was done, since this lane is to end; another one runs it. Of what came in pieces its worker has kept
  * scripts only. */
 static enum rc run_call(struct lane *l, struct call *c, bool pieces)
@@ -162,8 +174,10 @@ static enum rc run_call(struct lane *l, struct call *c, bool pieces)
     enum rc rc = gate ? run_gated(c) : run_patiently(c);
     if (rc == RC_BUSY && l->w.wants_gate)
         rc = run_gated(c);
+    bool again = rc == RC_AWAIT && (!pieces || c->cmd->flags & F_SCRIPT);
+    exec_over(c, again);
     string_build_end(c->ctx);
-    if (rc == RC_AWAIT && (!pieces || c->cmd->flags & F_SCRIPT))
+    if (again)
         return rc;
     if (rc == RC_NOMEM)
         reply_error(c->reply, ERR_OOM);
@@ -295,7 +309,13 @@ static bool say_last(struct lane *l, struct job *j, uint32_t why)
     struct mail m = {.kind = MAIL_CHUNK, .arg = why, .x = j->serial, .y = j->session_id};
     bool wake = false;
     m.spare = j->session;
-    if (mail_send(&l->w.ctx, j->slot, &m, NULL, &wake))
+    m.bytes = j->again ? j->reply.len : 0;
+    enum rc rc = mail_send(&l->w.ctx, j->slot, &m, m.bytes ? j->reply.buf : NULL, &wake);
+    if (rc == RC_NOMEM && m.bytes) { /* better twice than never */
+        m.bytes = 0;
+        rc = mail_send(&l->w.ctx, j->slot, &m, NULL, &wake);
+    }
+    if (rc)
         return false;
     if (wake)
         worker_wake(&l->w, j->slot);

@@ -13,6 +13,7 @@
 #include "worker/dispatch/call.h"
 
 struct ev_loop;
+struct multi;
 struct post;
 
 struct worker {
@@ -37,6 +38,7 @@ struct worker {
     struct post *post;             /* net/post.c: messages of this turn; NULL: there were none yet */
     struct engines *engines;       /* worker/script: Lua states; NULL: no script has run yet */
     uint64_t serving;              /* the serial of what this lane runs */
+    struct multi *lane_exec;       /* the queue of the EXEC that this lane runs; NULL: it runs none */
     bool gated;                    /* this lane has closed the gate for what it runs */
     bool wants_gate;               /* what it ran came back because it must be closed */
     struct reply changes;          /* net/changes.c: keys that were read and changed, not told yet */

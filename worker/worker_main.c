@@ -206,6 +206,8 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     struct worker *w = prepare->data;
     struct net *net = w->net;
     (void)events;
+    if (UNLIKELY(net->syncing))
+        blocked_synced(w);
     if (UNLIKELY(net->parked || net->resting))
         clients_retry(w);
     monitor_flush(w);

@@ -212,6 +212,40 @@ def moved(start):
         check_arena(c)
 
 
+def acks(start):
+    """WAIT and WAITAOF go on at the next worker; who waits at one that dies is closed."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        watch = Watch(s)
+        c = s.connect()
+        c.command("SET", "k", "1")
+        timed, acks, both = s.connect(), s.connect(), s.connect()
+        id = acks.command("CLIENT", "ID").value
+        timed.send([b"WAIT", b"1", b"3000"])
+        acks.send([b"WAITAOF", b"1", b"1", b"0"])
+        both.send([b"WAITAOF", b"1", b"1", b"3000"])
+        wait_for("they wait", lambda: b"blocked_clients:3\r" in c.command("INFO", "clients").value)
+        before = [w["pid"] for w in all_running(watch, 2)]
+        os.kill(s.proc.pid, signal.SIGHUP)
+        all_running(watch, 2, *before)
+        c.command("WAITAOF", "1", "0", "0")
+        if int(timed.read().value) or [int(v.value) for v in both.read().value] != [1, 0]:
+            raise Failure("a time-out brought something else")
+        wait_for("it is unblocked", lambda: int(c.command("CLIENT", "UNBLOCK", id).value))
+        if [int(v.value) for v in acks.read().value] != [1, 0]:
+            raise Failure("it waited for something else")
+        acks.send([b"WAIT", b"1", b"0"])
+        wait_for("it waits", lambda: b"blocked_clients:1\r" in c.command("INFO", "clients").value)
+        for w in all_running(watch, 2):
+            os.kill(w["pid"], signal.SIGKILL)
+        try:
+            raise Failure("%r though its worker is dead" % acks.read().value)
+        except resp.Closed:
+            pass
+        again = s.connect()
+        wait_for("nobody waits", lambda: b"blocked_clients:0\r" in again.command("INFO", "clients").value)
+        check_arena(again)
+
+
 class Pair(threading.Thread):
     """One pushes, the other waits, so slowly that both workers sleep in between."""
 
@@ -317,6 +351,7 @@ SCENARIOS = {
     "sorted_killed": sorted_killed,
     "order": order,
     "moved": moved,
+    "acks": acks,
 }
 
 if __name__ == "__main__":

@@ -159,6 +159,25 @@ def reload(start, shim):
         counter.check(c)
 
 
+def waitaof(start, shim):
+    """WAITAOF counts this disk when the log is on it, and not while it cannot be synced."""
+    with start(shim, "--workers", "2", "--appendonly", "yes", "--appendfsync", "no") as s:
+        c, waits = s.connect(), s.connect()
+        expect(c, "+OK", "SET", "a", "1")
+        expect(c, "1) :1\n2) :0", "WAITAOF", "1", "0", "0")
+        s.disk.fails("fsync .wal EIO", "write base- ENOSPC")
+        expect(waits, "+OK", "SET", "b", "2")
+        expect(waits, "1) :0\n2) :0", "WAITAOF", "1", "0", "200")
+        waits.send([b"WAITAOF", b"1", b"0", b"0"])
+        wait_for("it waits", lambda: b"blocked_clients:1\r" in c.command("INFO", "clients").value)
+        s.disk.works()
+        if [int(v.value) for v in waits.read().value] != [1, 0]:
+            raise Failure("the log was healed, and not counted")
+        s.end(signal.SIGKILL)
+        s.again()
+        expect(s.connect(), '"2"', "GET", "b")
+
+
 class Faulty(Lasting):
     def __init__(self, command, args):
         super().__init__(command, args[1:])
@@ -167,4 +186,4 @@ class Faulty(Lasting):
 
 
 if __name__ == "__main__":
-    sys.exit(main({f.__name__: f for f in (sync, full, base, rename, reload)}, Faulty))
+    sys.exit(main({f.__name__: f for f in (sync, full, base, rename, reload, waitaof)}, Faulty))

@@ -273,21 +273,27 @@ def spared(program, *_):
 
 
 def rolled(program, *_):
-    """A lane that is replaced gives a long script back, whatever it has written: another one runs it from its beginning."""
-    with Skep(program, "--workers", "2", "--slow-lanes", "2") as s:
+    """A lane that is replaced gives a long script back, whatever it has written: another one runs it from its beginning. What EXEC
+    has run before the transaction is not run again."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "3") as s:
         c = s.start()
+        here, also = "127.0.0.1", "127.0.0.1 127.0.0.2"
         until = (b"redis.call('incr', KEYS[1]) while tonumber(redis.call('time')[1]) < %d do end return redis.call('get', KEYS[1])"
                  % (time.time() + 6))
         endless = evals(s, ENDLESS)[0]
         other = resp.Connection(port=s.server.port)
-        for words in ([b"MULTI"], [b"INCR", b"m"], [b"EVAL", until, b"1", b"m"], [b"EXEC"]):
+        bind = [b"CONFIG", b"SET", b"bind", also.encode()]  # a lane does that
+        for words in ([b"MULTI"], [b"INCR", b"m"], bind, [b"EVAL", until, b"1", b"m"], [b"EXEC"]):
             other.send(words)
+        wait_until("the addresses are set", lambda: c.command("CONFIG", "GET", "bind").value[1].value == also.encode())
+        expect("the old addresses", b"OK", c.command("CONFIG", "SET", "bind", here).value)
         time.sleep(0.3)
         renew(s.server.proc.pid)
-        answers = [other.read(40) for _ in range(4)]
-        if answers[3].kind != "array":
-            raise Failed("the transaction got %r" % answers[3].value)
-        expect("the transaction", [b"1", b"2"], [v.value for v in answers[3].value])
+        answers = [other.read(40) for _ in range(5)]
+        if answers[4].kind != "array":
+            raise Failed("the transaction got %r" % answers[4].value)
+        expect("the transaction", [b"1", b"OK", b"2"], [v.value for v in answers[4].value])
+        expect("the addresses", here.encode(), c.command("CONFIG", "GET", "bind").value[1].value)
         wait_until("the endless one is not there any more", lambda: c.command("SCRIPT", "KILL").value == b"OK")
         expect("the endless one, which went on", True, b"Script killed by user" in endless.read().value)
         expect("what it has done", b"2", c.command("GET", "m").value)

@@ -121,10 +121,10 @@ static void flag_letters(const struct shm_session *s, char out[16])
         out[n++] = 'O';
     if (f & SESSION_F_PUBSUB)
         out[n++] = 'P';
-    if (f & SESSION_F_BLOCKED)
-        out[n++] = 'b';
     if (s->multi)
         out[n++] = 'x';
+    if (f & (SESSION_F_BLOCKED | SESSION_F_PAUSED))
+        out[n++] = 'b';
     if (f & SESSION_F_TRACKING)
         out[n++] = 't';
     if (f & SESSION_F_REDIR_LOST)
@@ -508,7 +508,7 @@ void cmd_client_unblock(struct call *c)
         return;
     }
     struct shm_session *s = id > 0 ? session_by_id((uint64_t)id) : NULL;
-    bool waits = s && s->waiters;
+    bool waits = s && (s->waiters || __atomic_load_n(&s->ack_lsn, __ATOMIC_ACQUIRE));
     if (waits) {
         __atomic_store_n(&s->unblock, c->argc == 4 && bytes_is(c->argv[3], "error") ? 2 : 1,
                          __ATOMIC_RELEASE);

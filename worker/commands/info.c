@@ -156,11 +156,15 @@ static void info_server(struct info *in)
 
 /* ---- clients ---- */
 
-/* Of the clients as each worker measured them last, within the last second. Returns how many wait for a key, of whom
- * *timed do not do so for ever. */
-static uint64_t put_largest_buffers(struct info *in, uint64_t *timed)
+struct blocked {
+    uint64_t waiting, timed, paused; /* for a key; of them, not for ever; for the end of a pause */
+};
+
+/* Of the clients as each worker measured them last, within the last second. */
+static struct blocked put_largest_buffers(struct info *in)
 {
-    uint64_t input = 0, output = 0, blocked = 0;
+    struct blocked b = {0};
+    uint64_t input = 0, output = 0;
     for (uint32_t i = 0, n = sessions_end(); i < n; i++) {
         const struct shm_session *s = session_at(i);
         uint64_t qbuf = (uint64_t)s->qbuf + s->qbuf_free;
@@ -169,12 +173,13 @@ static uint64_t put_largest_buffers(struct info *in, uint64_t *timed)
         input = qbuf > input ? qbuf : input;
         output = s->rbp > output ? s->rbp : output;
         bool waits = s->flags & SESSION_F_BLOCKED;
-        blocked += waits;
-        *timed += waits && s->block_until != INT64_MAX;
+        b.waiting += waits;
+        b.timed += waits && s->block_until != INT64_MAX;
+        b.paused += !waits && s->flags & SESSION_F_PAUSED;
     }
     put_u64(in, "client_recent_max_input_buffer", input);
     put_u64(in, "client_recent_max_output_buffer", output);
-    return blocked;
+    return b;
 }
 
 static uint64_t tracking_clients(void)
@@ -190,12 +195,12 @@ static void info_clients(struct info *in)
     put_u64(in, "connected_clients", in->f.clients);
     PUT_FIXED(in, {"cluster_connections", "0"});
     put_u64(in, "maxclients", in->c->cfg->maxclients);
-    uint64_t timed = 0, blocked = put_largest_buffers(in, &timed);
-    put_u64(in, "blocked_clients", blocked);
+    struct blocked b = put_largest_buffers(in);
+    put_u64(in, "blocked_clients", b.waiting + b.paused);
     put_u64(in, "tracking_clients", tracking_clients());
-    put_u64(in, "clients_in_timeout_table", timed);
+    put_u64(in, "clients_in_timeout_table", b.timed);
     /* Those who died while they waited leave the queues when somebody else comes. */
-    put_u64(in, "total_blocking_keys", blocked ? waiters_of(in->c->ctx->root)->keys : 0);
+    put_u64(in, "total_blocking_keys", b.waiting ? waiters_of(in->c->ctx->root)->keys : 0);
     PUT_FIXED(in, {"total_blocking_keys_on_nokey", "0"});
 }
 

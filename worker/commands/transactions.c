@@ -66,13 +66,16 @@ static bool tell_failure(struct call *c, enum rc rc)
     return !c->rc;
 }
 
-/* In the slow lane: the queue is the second argument, as the worker has packed it. */
+/* In the slow lane: the queue is the second argument, as the worker has packed it. It is kept over the tries of this
+ * lane, so that what runs before the transaction runs once. */
 static void exec_packed(struct call *c)
 {
-    struct multi *m = multi_unpack(c->argv[1]);
-    m->ready = 0;
+    struct multi *m = c->w->lane_exec;
+    if (!m) {
+        m = c->w->lane_exec = multi_unpack(c->argv[1]);
+        m->ready = 0;
+    }
     enum rc rc = exec_run(c, m);
-    multi_free(m);
     if (rc)
         (void)tell_failure(c, rc);
 }

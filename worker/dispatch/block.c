@@ -105,6 +105,7 @@ void block_leave(struct worker *w, struct shm_session *s)
     } own[OWN_MAX];
     unsigned n = 0;
     struct tx tx;
+    s->ack_lsn = 0;
     if (!s->waiters)
         return;
     for (shm_ref at = s->waiters; at && n < OWN_MAX; n++) {

@@ -34,9 +34,9 @@ struct block {
 bool block_timeout_arg(struct call *c, int i, int64_t *ms);
 void block_run(struct call *c, const struct block *b);
 
-/* net/blocked.c: the client waits until then, or until it is told; or it does no more. */
+/* net/blocked.c: the client waits until then, or until it is told; or it does no more. lsn: as call's block_lsn. */
 struct client;
-void blocked_begin(struct client *cl, int64_t until_ms);
+void blocked_begin(struct client *cl, int64_t until_ms, uint64_t lsn);
 void blocked_end(struct client *cl);
 /* Whoever works in slot by says that the client may have something. */
 void blocked_ready(struct worker *w, uint32_t by, uint32_t session, uint64_t id);

@@ -67,8 +67,12 @@ struct call {
     bool free_first;   /* FLUSHALL SYNC: the lane replies when the memory that was cut off is free */
     int64_t
         block_until; /* the handler has nothing for its client, who waits in queues until then; 0: it has replied */
+    uint64_t
+        block_lsn; /* with block_until: not in queues, but for the log to be on disk up to here, plus 1; or 0 */
     enum rc rc;
 };
+
+#define BLOCK_LSN_NEVER UINT64_MAX /* it waits on, though the log is on disk: unless there is none any more */
 
 /* The i-th key of the command, counted as command_keys finds them. */
 static inline struct key_ref *call_key(struct call *c, unsigned i)

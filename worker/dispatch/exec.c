@@ -107,6 +107,7 @@ static enum rc run_outside(struct exec *x, struct queued *q)
     }
     note_outcome(x, q, mark, from);
     q->db = x->c->in_lane ? q->db : x->c->session->db; /* as MONITOR shows it */
+    q->here = true;
     q->reply_len = r->len - mark;
     q->reply = malloc(q->reply_len + 1);
     CHECK(q->reply);
@@ -266,6 +267,7 @@ static enum rc run_inside(struct exec *x, struct queued *q)
     }
     x->c->beyond = c.beyond > x->c->beyond ? c.beyond : x->c->beyond;
     note_outcome(x, q, mark, from);
+    q->slow = script_slow_mark(x->c->w);
     return rc;
 }
 
@@ -319,7 +321,6 @@ static enum rc run_transaction(struct exec *x)
         return rc;
     }
     note_need(x);
-    script_count(x->c);
     if (write)
         block_wake(x->c->w, p->keys, p->n);
     for (unsigned i = 0; write && i < p->n; i++)
@@ -343,11 +344,13 @@ static void count_commands(struct exec *x)
     for (unsigned i = 0; i < x->m->n; i++) {
         struct queued *q = &x->m->q[i];
         struct call c = call_of(x, q);
+        script_tell_slow(&c, q->slow);
         stats_command(&c, q->usec, q->failed);
         if (q->failed)
             stats_error(c.ctx, c.reply->buf + q->at, c.reply->len - q->at);
         x->c->ctx->slot->stats.commands++;
     }
+    script_count(x->c);
 }
 
 /* What scripts need and no transaction can give them while another is open: the bodies that others share. */

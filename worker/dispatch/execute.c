@@ -298,7 +298,7 @@ static enum rc run(struct client *cl, struct request *rq, struct ahead *a, const
     enum rc rc = ready ? call_run_located(&c, &a->key) : call_run(&c);
     w->need_lsn = c.need;
     if (UNLIKELY(c.block_until) && !rc) {
-        blocked_begin(cl, c.block_until);
+        blocked_begin(cl, c.block_until, c.block_lsn);
         return RC_AWAIT;
     }
     w->tick = tick_now();
@@ -449,8 +449,10 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
     w->need_lsn = 0;
     w->pushed = 0;
     enum rc rc = admit(cl, rq, &cmd);
-    if (UNLIKELY(rc == RC_MISSING))
+    if (UNLIKELY(rc == RC_MISSING)) {
+        cl->session->last_cmd = cmd->id + 1u; /* what CLIENT LIST shows is what it waits with */
         return rc;
+    }
     if (LIKELY(!rc)) {
         rc = run_admitted(cl, rq, a, cmd);
         if (UNLIKELY(rc))

@@ -19,7 +19,8 @@
 
 /* MAIL_RUN: this head, argc lengths (uint64_t), then the arguments' bytes.
  * MAIL_CHUNK: x the serial, y the session's id, spare its index, arg 1: the last piece; LANE_STARVED: there will
- *   be no more, since the arena is full; LANE_AGAIN: nothing was done, another lane is to do it.
+ *   be no more, since the arena is full; LANE_AGAIN: nothing was done, another lane is to do it, but
+ *   for what EXEC has run before its transaction (multi_pack_outcomes).
  * MAIL_LONG: this head, argc 0, and the length: as many bytes as a client sent, which the lane parses itself.
  * MAIL_PIECE: x the serial, the next of those bytes.
  * MAIL_ACK: x the serial, arg how many pieces were taken, 0: nobody wants the rest. */

@@ -320,6 +320,41 @@ static void unpack_watched(struct multi *m, unsigned n, const char **from)
     }
 }
 
+struct outcome {
+    uint64_t i, len;
+};
+
+void multi_pack_outcomes(const struct multi *m, struct reply *out, size_t most)
+{
+    if (m->dirty) /* it lacks a command that the worker knows: they count differently */
+        return;
+    for (unsigned i = 0; i < m->n; i++) {
+        const struct queued *q = &m->q[i];
+        if (!q->here || out->len + sizeof(struct outcome) + q->reply_len > most)
+            continue;
+        reply_raw(out, &(struct outcome){i, q->reply_len}, sizeof(struct outcome));
+        reply_raw(out, q->reply, q->reply_len);
+    }
+}
+
+void multi_take_outcomes(struct multi *m, struct bytes packed)
+{
+    const char *at = packed.p;
+    while (at < packed.p + packed.n) {
+        struct outcome o;
+        memcpy(&o, take(&at, sizeof(o)), sizeof(o));
+        const char *text = take(&at, o.len);
+        CHECK(o.i < m->n);
+        struct queued *q = &m->q[o.i];
+        if (q->reply)
+            continue;
+        q->reply = malloc(o.len + 1);
+        CHECK(q->reply);
+        memcpy(q->reply, text, o.len);
+        q->reply_len = o.len;
+    }
+}
+
 bool multi_packed_gate(struct bytes packed)
 {
     struct packed head;

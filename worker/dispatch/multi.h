@@ -26,11 +26,13 @@ struct queued {
     uint32_t db;  /* where it runs, and */
     uint8_t resp; /* in which protocol it answers: EXEC finds that out */
     bool failed;
+    bool here;   /* this process has run it, before the transaction */
     char *reply; /* it has run, before the transaction, and said this; NULL: not yet */
     size_t reply_len;
     unsigned first, nkeys; /* its keys in EXEC's plan */
     size_t at;             /* where its reply begins */
     uint64_t usec;         /* how long it took at EXEC's last try */
+    uint64_t slow;         /* the scripts' slow commands so far (script_slow_mark) */
 };
 
 struct watched {
@@ -79,6 +81,9 @@ size_t multi_memory(const struct multi *m);
 void multi_pack(const struct multi *m, struct reply *out);
 struct multi *multi_unpack(struct bytes packed);
 bool multi_packed_gate(struct bytes packed); /* exec_wants_gate of what was packed */
+/* What a lane has run of the queue before the transaction, for the worker to which it comes back; of most bytes. */
+void multi_pack_outcomes(const struct multi *m, struct reply *out, size_t most);
+void multi_take_outcomes(struct multi *m, struct bytes packed);
 
 /* ---- EXEC: exec.c ---- */
 

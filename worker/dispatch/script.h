@@ -31,6 +31,9 @@ void script_forget(struct worker *w);
 void script_show(struct call *c);
 /* The transaction is done: now it has happened. */
 void script_count(struct call *c);
+/* Its slow commands go to the log then. In EXEC each script's go before the script: those that were there at its mark. */
+uint64_t script_slow_mark(const struct worker *w);
+void script_tell_slow(struct call *c, uint64_t upto);
 /* Whether the script that was found, or its command, reads only: its transaction is not committed. */
 bool script_reads(const struct call *c, const struct program *p);
 /* The row's flags as the first line of the script that c names changes them. */

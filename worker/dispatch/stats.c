@@ -53,16 +53,23 @@ static struct bytes shown_argument(struct bytes a, char text[SLOWLOG_ARG_MAX + M
     return (struct bytes){text, SLOWLOG_ARG_MAX + (size_t)n};
 }
 
-static __attribute__((noinline, cold)) void log_slow(struct call *c, uint64_t usec)
+/* The client of a script's commands is none, which Redis shows so. */
+static void name_client(const struct call *c, struct bytes parts[2])
+{
+    const struct shm_session *s = c->session;
+    parts[0] = c->in_script ? BYTES_LIT("?:0") : (struct bytes){s->addr, strnlen(s->addr, sizeof(s->addr))};
+    parts[1] = c->in_script ? BYTES_LIT("") : (struct bytes){s->name, strnlen(s->name, sizeof(s->name))};
+}
+
+bool stats_slow_entry(const struct call *c, uint64_t usec, struct slow_entry *e)
 {
     char text[SLOWLOG_ARGS][SLOWLOG_ARG_MAX + MORE_BYTES];
     struct bytes parts[SLOWLOG_ARGS + 2];
-    const struct shm_session *s = c->session;
     unsigned shown = (unsigned)c->argc < SLOWLOG_ARGS ? (unsigned)c->argc : SLOWLOG_ARGS;
-    if (c->cmd->flags & F_SKIP_SLOWLOG)
-        return;
-    parts[0] = (struct bytes){s->addr, strnlen(s->addr, sizeof(s->addr))};
-    parts[1] = (struct bytes){s->name, strnlen(s->name, sizeof(s->name))};
+    /* -1, which means never, is the largest of all when it is unsigned. */
+    if (usec < (uint64_t)c->cfg->slowlog_log_slower_than || c->cmd->flags & F_SKIP_SLOWLOG)
+        return false;
+    name_client(c, parts);
     for (unsigned i = 0; i < shown; i++)
         parts[i + 2] = argument_is_secret(c->cmd, c->argv, c->argc, (int)i)
                            ? BYTES_LIT(SECRET)
@@ -72,12 +79,30 @@ static __attribute__((noinline, cold)) void log_slow(struct call *c, uint64_t us
         int n = snprintf(t, sizeof(text[0]), "... (%u more arguments)", (unsigned)c->argc - SLOWLOG_ARGS + 1);
         parts[SLOWLOG_ARGS + 1] = (struct bytes){t, (size_t)n};
     }
-    slowlog_push(c->ctx, usec, c->now_ms / 1000, parts, shown + 2);
+    slowlog_build(e, usec, c->now_ms / 1000, parts, shown + 2);
+    return true;
 }
 
-static __attribute__((noinline, cold)) void note_latency(struct call *c, uint64_t ms)
+uint64_t stats_slow_us(const struct shm_config *cfg)
 {
-    latency_add(c->ctx, c->cmd->flags & F_FAST ? LATENCY_FAST : LATENCY_COMMAND, c->now_ms / 1000, ms);
+    uint64_t log = (uint64_t)cfg->slowlog_log_slower_than, event = (uint64_t)cfg->latency_monitor_threshold;
+    return event && event * 1000 < log ? event * 1000 : log;
+}
+
+void stats_latency(const struct call *c, bool fast, uint64_t usec)
+{
+    uint64_t threshold_ms = (uint64_t)c->cfg->latency_monitor_threshold;
+    if (threshold_ms && usec / 1000 >= threshold_ms)
+        latency_add(c->ctx, fast ? LATENCY_FAST : LATENCY_COMMAND, c->now_ms / 1000, usec / 1000);
+}
+
+static __attribute__((noinline, cold)) void tell_slow(const struct call *c, uint64_t usec)
+{
+    _Alignas(8) char record[SLOWLOG_RECORD_MAX];
+    struct slow_entry *e = (struct slow_entry *)record;
+    if (stats_slow_entry(c, usec, e))
+        slowlog_note(c->ctx, e);
+    stats_latency(c, c->cmd->flags & F_FAST, usec);
 }
 
 void stats_command(struct call *c, uint64_t usec, bool failed)
@@ -90,12 +115,8 @@ void stats_command(struct call *c, uint64_t usec, bool failed)
     st->failed += failed;
     if (LIKELY(cfg->latency_tracking))
         s->hist[c->cmd->id][stats_bucket(usec)]++;
-    /* -1, which means never, is the largest of all when it is unsigned. */
-    if (UNLIKELY(usec >= (uint64_t)cfg->slowlog_log_slower_than))
-        log_slow(c, usec);
-    uint64_t threshold_ms = (uint64_t)cfg->latency_monitor_threshold;
-    if (UNLIKELY(threshold_ms && usec / 1000 >= threshold_ms))
-        note_latency(c, usec / 1000);
+    if (UNLIKELY(usec >= stats_slow_us(cfg)))
+        tell_slow(c, usec);
 }
 
 /* ---- errors by their code ---- */

@@ -8,6 +8,7 @@
 #ifndef SKEP_STATS_H
 #define SKEP_STATS_H
 
+#include "shm/slowlog.h"
 #include "worker/dispatch/call.h"
 
 void stats_clear(struct shm_ctx *ctx);
@@ -29,6 +30,13 @@ static inline bool stats_count(const struct shm_slot *s)
 void stats_command(struct call *c, uint64_t usec, bool failed);
 /* An error reply was written, whether a command ran or was refused; line begins with its '-'. */
 void stats_error(struct shm_ctx *ctx, const char *line, size_t n);
+
+/* From so many microseconds on SLOWLOG or LATENCY is to hear of a command. */
+uint64_t stats_slow_us(const struct shm_config *cfg);
+/* What SLOWLOG is to say of it; false: nothing. */
+bool stats_slow_entry(const struct call *c, uint64_t usec, struct slow_entry *e);
+/* LATENCY hears of it if it has taken long enough. */
+void stats_latency(const struct call *c, bool fast, uint64_t usec);
 
 /* What a try has counted of keys, to be taken back when it comes to nothing. */
 struct keyspace_counts {

@@ -1,4 +1,6 @@
-/* Clients that wait for keys: their clocks, and the list of them. */
+/* Clients that wait for keys, or for the log: their clocks, and the lists of them. */
+#include "shm/config.h"
+#include "shm/wal.h"
 #include "worker/dispatch/block.h"
 #include "worker/net/client.h"
 
@@ -13,7 +15,8 @@
 
 struct blocked {
     struct ev_timer timer;
-    struct client *prev, *next;
+    struct client *prev, *next, **list;
+    uint64_t lsn;
 };
 
 /* The client's command is run again after the turn. A value must not be popped for somebody who has hung up. */
@@ -34,25 +37,27 @@ static void on_time(struct ev_loop *loop, struct ev_timer *timer, int events)
     look_again(timer->data);
 }
 
-static struct blocked *enlist(struct client *cl)
+static struct blocked *enlist(struct client *cl, struct client **list)
 {
-    struct net *net = cl->w->net;
     struct blocked *b = calloc(1, sizeof(*b));
     CHECK(b);
     ev_timer_init(&b->timer, on_time, 0, 0);
     b->timer.data = cl;
-    b->next = net->blocked;
+    b->list = list;
+    b->next = *list;
     if (b->next)
         b->next->blocked->prev = cl;
-    net->blocked = cl;
+    *list = cl;
     __atomic_or_fetch(&cl->session->flags, SESSION_F_BLOCKED, __ATOMIC_RELAXED);
     return b;
 }
 
-void blocked_begin(struct client *cl, int64_t until_ms)
+void blocked_begin(struct client *cl, int64_t until_ms, uint64_t lsn)
 {
+    struct net *net = cl->w->net;
     if (!cl->blocked)
-        cl->blocked = enlist(cl);
+        cl->blocked = enlist(cl, lsn ? &net->syncing : &net->blocked);
+    cl->blocked->lsn = lsn;
     struct ev_timer *t = &cl->blocked->timer;
     ev_timer_stop(cl->w->loop, t);
     if (until_ms == INT64_MAX)
@@ -72,7 +77,7 @@ void blocked_end(struct client *cl)
     if (b->prev)
         b->prev->blocked->next = b->next;
     else
-        cl->w->net->blocked = b->next;
+        *b->list = b->next;
     if (b->next)
         b->next->blocked->prev = b->prev;
     __atomic_and_fetch(&cl->session->flags, ~SESSION_F_BLOCKED, __ATOMIC_RELAXED);
@@ -128,6 +133,24 @@ void blocked_follow(struct worker *w)
         next = cl->blocked->next;
         look_again(cl);
     }
+}
+
+void blocked_synced(struct worker *w)
+{
+    for (struct client *cl = w->net->syncing, *next; cl; cl = next) {
+        next = cl->blocked->next;
+        if (!w->cfg->appendonly ||
+            (cl->blocked->lsn != BLOCK_LSN_NEVER && wal_on_disk(w->ctx.root, cl->blocked->lsn - 1)))
+            look_again(cl);
+    }
+}
+
+uint64_t blocked_lowest(const struct worker *w)
+{
+    uint64_t lowest = BLOCK_LSN_NEVER;
+    for (const struct client *cl = w->net->syncing; cl; cl = cl->blocked->next)
+        lowest = cl->blocked->lsn < lowest ? cl->blocked->lsn : lowest;
+    return lowest == BLOCK_LSN_NEVER ? 0 : lowest - 1;
 }
 
 /* Bytes that came while it waits are left where they are; its end is not. */

@@ -221,7 +221,7 @@ void client_readable(struct client *cl)
 {
     char *to = cl->w->net->rbuf;
     size_t room = READ_BYTES;
-    if (UNLIKELY(cl->wait == WAIT_BLOCKED))
+    if (UNLIKELY(cl->wait == WAIT_BLOCKED || cl->wait == WAIT_PAUSED))
         blocked_readable(cl);
     else if (UNLIKELY(cl->wait == WAIT_DISK))
         client_read_stop(cl);

@@ -107,7 +107,8 @@ struct net {
     struct client *resting;          /* paused or asleep: tried when it is time */
     bool anybody_paused, paused_all; /* of those who rest; paused_all: by a pause of all commands */
     int64_t wake_ms;                 /* no sleeper wakes before */
-    struct client *blocked;          /* those who wait for keys */
+    struct client *blocked;          /* those who wait for keys, or for their time to be over */
+    struct client *syncing;          /* those who wait for the log to be on disk (WAITAOF) */
     struct client *follower;         /* was told so often by one other worker that it is to move there */
     uint64_t blocked_epoch;          /* of the queues, as far as it was followed */
     struct client *held;             /* need_lsn is set */
@@ -201,6 +202,8 @@ void output_writable(struct client *cl);
 void blocked_follow(struct worker *w);        /* lets everybody look again who should */
 void blocked_follow_teller(struct worker *w); /* after the turn: whoever is to move there does */
 void blocked_readable(struct client *cl);
+void blocked_synced(struct worker *w); /* lets those look again whose changes are on disk, or never will be */
+uint64_t blocked_lowest(const struct worker *w); /* the first position that any of them waits for; 0: none */
 
 /* hold.c: replies that wait for the disk */
 void hold_reply(struct client *cl, uint64_t need,

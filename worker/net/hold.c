@@ -131,7 +131,7 @@ void log_kick(struct worker *w)
 /* First what is waited for, then another look; the writer does it the other way round, so one sees the other. */
 void hold_announce(struct worker *w)
 {
-    uint64_t lowest = 0;
+    uint64_t lowest = blocked_lowest(w);
     log_kick(w);
     for (struct client *cl = w->net->held; cl; cl = cl->next_held)
         if (!lowest || cl->need_lsn < lowest)
@@ -141,4 +141,7 @@ void hold_announce(struct worker *w)
     __atomic_store_n(&w->ctx.slot->wal_waits, lowest, __ATOMIC_SEQ_CST);
     if (lowest && (lowest <= durable(w) || broken(w)))
         worker_wake(w, w->ctx.id);
+    /* Without appendfsync always the writer may sleep although there is something to be synced. */
+    else if (lowest && w->net->syncing && wal_of(w)->writer && slot_wake(wal_of(w)->writer - 1))
+        worker_wake(w, wal_of(w)->writer - 1);
 }

@@ -169,8 +169,14 @@ void lane_mail(struct worker *w, uint32_t from, const struct mail *m)
             cancel(w, from, m->x); /* or it would wait for acknowledgements that nobody sends */
         return;
     }
-    if (m->arg == LANE_STARVED || m->arg == LANE_AGAIN) {
-        m->arg == LANE_AGAIN ? lane_run_again(cl) : starved(cl);
+    if (m->arg == LANE_STARVED) {
+        starved(cl);
+        return;
+    }
+    if (m->arg == LANE_AGAIN) {
+        if (m->bytes && cl->multi)
+            multi_take_outcomes(cl->multi, (struct bytes){shm_at(m->block), m->bytes});
+        lane_run_again(cl);
         return;
     }
     cl->lane_begun = true;

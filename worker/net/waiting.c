@@ -29,8 +29,19 @@ static void unlist(struct client *cl, struct client **list)
         }
 }
 
+/* What CLIENT LIST says of it on any worker. */
+static void tell_paused(struct client *cl, bool is)
+{
+    if (is)
+        __atomic_or_fetch(&cl->session->flags, SESSION_F_PAUSED, __ATOMIC_RELAXED);
+    else
+        __atomic_and_fetch(&cl->session->flags, ~SESSION_F_PAUSED, __ATOMIC_RELAXED);
+}
+
 void client_leave_waiting(struct client *cl)
 {
+    if (cl->wait == WAIT_PAUSED)
+        tell_paused(cl, false);
     if (cl->in_waiting_list)
         unlist(cl, cl->wait == WAIT_PARKED ? &cl->w->net->parked : &cl->w->net->resting);
 }
@@ -43,15 +54,16 @@ void client_wait(struct client *cl, enum client_wait why)
         WAIT_DISK) /* such a client seldom sends before it is answered: until it does, two system calls are saved */
         client_read_stop(cl);
     if (why == WAIT_PAUSED) {
+        tell_paused(cl, true);
         net->anybody_paused = true;
         net->paused_all |= cl->w->ctx.root->pause_mode != 1;
     } else if (why == WAIT_ASLEEP && cl->wake_ms < net->wake_ms) {
         net->wake_ms = cl->wake_ms;
     }
-    if (why == WAIT_BLOCKED)
+    if (why == WAIT_BLOCKED || why == WAIT_PAUSED)
         client_read_start(cl); /* to hear when it hangs up */
-    else if (why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER &&
-             why != WAIT_ARRIVAL) /* these are told */
+    if (why != WAIT_BLOCKED && why != WAIT_LANE && why != WAIT_DISK && why != WAIT_MASTER &&
+        why != WAIT_ARRIVAL) /* these are told */
         enlist(cl, why == WAIT_PARKED ? &net->parked : &net->resting);
 }
 
@@ -65,6 +77,8 @@ void client_resume(struct client *cl)
 {
     if (cl->closed)
         return;
+    if (cl->wait == WAIT_PAUSED)
+        tell_paused(cl, false);
     cl->wait = WAIT_NONE;
     if (cl->in_len)
         client_process(cl, cl->in, cl->in_len);

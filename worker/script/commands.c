@@ -57,14 +57,17 @@ static void tally_error(struct engines *es, const char *line, size_t n)
     es->run.last_error = (int32_t)i;
 }
 
-static void tally(struct run *r, const struct command *cmd, uint64_t ticks)
+static void tally(struct run *r, const struct call *c, uint64_t usec)
 {
     struct engines *es = r->w->engines;
-    struct tally *t = tally_of(es, cmd);
+    struct tally *t = tally_of(es, c->cmd);
     bool failed = r->reply.len && r->reply.buf[0] == '-';
     t->calls++;
-    t->usec += ticks_to_us(ticks);
+    t->usec += usec;
+    t->hist[stats_bucket(usec)]++;
     t->failed += failed;
+    if (UNLIKELY(usec >= es->slow.from_us))
+        slow_keep(&es->slow, c, usec);
     if (UNLIKELY(failed))
         tally_error(es, r->reply.buf, r->reply.len);
 }
@@ -255,7 +258,7 @@ const char *run_command(struct run *r, struct bytes *argv, int argc, bool *refus
     if (UNLIKELY(rc))
         run_abandon(r, rc);
     r->c->beyond = c.beyond > r->c->beyond ? c.beyond : r->c->beyond;
-    tally(r, cmd, tick_now() - from);
+    tally(r, &c, ticks_to_us(tick_now() - from));
     if (UNLIKELY(r->w->ctx.root->monitors) && !(cmd->flags & (F_SKIP_MONITOR | F_ADMIN)))
         monitor_line(&r->w->engines->lines, r->c->now_ms, r->db, "lua", cmd, argv, argc);
     return NULL;

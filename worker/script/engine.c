@@ -157,6 +157,8 @@ void script_forget(struct worker *w)
         return;
     es->ntally = es->nerrors = 0;
     es->lines.len = 0;
+    if (UNLIKELY(es->slow.entries.cap || es->slow.max_us[0] | es->slow.max_us[1]))
+        slow_forget(&es->slow);
 }
 
 static void show_lines(struct call *c, struct engines *es)
@@ -170,20 +172,29 @@ static void show_lines(struct call *c, struct engines *es)
     reply_free(&es->lines);
 }
 
+static void count_tally(struct call *c, const struct tally *t)
+{
+    struct shm_slot *s = c->ctx->slot;
+    struct shm_cmdstat *st = &s->cmd[t->cmd->id];
+    st->calls += t->calls;
+    st->usec += t->usec;
+    st->failed += t->failed;
+    st->rejected += t->rejected;
+    s->stats.commands += t->calls;
+    for (unsigned b = 0; b < LATENCY_BUCKETS && c->cfg->latency_tracking; b++)
+        s->hist[t->cmd->id][b] += t->hist[b];
+}
+
 void script_count(struct call *c)
 {
     struct engines *es = c->w->engines;
     if (!es)
         return;
-    for (unsigned i = 0; i < es->ntally; i++) {
-        const struct tally *t = &es->tally[i];
-        struct shm_cmdstat *st = &c->ctx->slot->cmd[t->cmd->id];
-        st->calls += t->calls;
-        st->usec += t->usec;
-        st->failed += t->failed;
-        st->rejected += t->rejected;
-        c->ctx->slot->stats.commands += t->calls;
-    }
+    for (unsigned i = 0; i < es->ntally; i++)
+        count_tally(c, &es->tally[i]);
+    script_tell_slow(c, UINT64_MAX);
+    stats_latency(c, false, es->slow.max_us[0]);
+    stats_latency(c, true, es->slow.max_us[1]);
     for (unsigned i = 0; i < es->nerrors; i++)
         for (unsigned n = 0; n < es->error[i].count; n++)
             stats_error(c->ctx, es->error[i].line, strlen(es->error[i].line));
@@ -295,6 +306,7 @@ static void run_begin(struct engines *es, struct call *c, const struct program *
     r->argv = argv;
     r->argv_cap = cap;
     r->reads = script_reads(c, p);
+    es->slow.from_us = stats_slow_us(c->cfg);
     r->allow_oom = !(p->flags & PROGRAM_COMPAT) && p->flags & PROGRAM_ALLOW_OOM;
     r->from = tick_now();
     r->until = r->from + ticks_of_us(WORKER_US);

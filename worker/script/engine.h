@@ -67,6 +67,7 @@ struct run {
 struct tally {
     const struct command *cmd;
     uint64_t calls, usec, failed, rejected;
+    uint32_t hist[LATENCY_BUCKETS];
 };
 #define TALLY_ERRORS 16u
 
@@ -87,6 +88,12 @@ struct engines {
     } error[TALLY_ERRORS];
     unsigned nerrors;
     struct reply lines; /* for MONITOR */
+    struct slow {
+        uint64_t from_us;     /* so long a command is slow */
+        struct reply entries; /* for SLOWLOG: of [begin, begin + len) in all that the try has kept */
+        uint64_t begin, told; /* before told they are in the log */
+        uint64_t max_us[2];   /* for LATENCY: the slowest, and the slowest of those that are fast as a rule */
+    } slow;
 };
 
 struct engines *engines_of(struct worker *w);
@@ -110,6 +117,10 @@ __attribute__((noreturn)) void run_abandon(struct run *r, enum rc rc);
 
 /* Pushes the table redis, before it is protected. */
 void api_open(lua_State *L, bool eval);
+/* ---- slow.c: slow commands, which the try tells when it has come to something ---- */
+void slow_keep(struct slow *s, const struct call *c, uint64_t usec);
+void slow_forget(struct slow *s);
+
 /* ---- convert.c ---- */
 void push_error(lua_State *L, const char *text, size_t n); /* {err=...}; "-CODE words", or words alone */
 void push_reply(lua_State *L, const char *reply, size_t n);
