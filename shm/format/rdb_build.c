@@ -78,6 +78,7 @@ enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type typ
 {
     b->cfg = cfg;
     b->clock = clock;
+    b->at = in->pos;
     b->begun = b->held = false;
     b->n = 0;
     enum rc rc = rdb_values_open(&b->values, in, type);
@@ -164,13 +165,19 @@ static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
     }
 }
 
+void rdb_list_how(const struct rdb_build *b, struct list_how *how)
+{
+    *how = (struct list_how){
+        .fill = b->cfg->list_max_listpack_size, .depth = b->cfg->list_compress_depth, .clock = b->clock};
+}
+
 /* By ones, as long as each may be the one that makes a quicklist of it. */
 static enum rc put_list(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
-    struct list_how how = {
-        .fill = b->cfg->list_max_listpack_size, .depth = b->cfg->list_compress_depth, .clock = b->clock};
+    struct list_how how;
     struct bytes v[RDB_BUILD_SOME];
     enum rc rc = RC_OK;
+    rdb_list_how(b, &how);
     for (unsigned i = 0; i < b->n; i++)
         v[i] = b->some[i].item;
     for (unsigned i = 0, n; i < b->n && !rc; i += n) {

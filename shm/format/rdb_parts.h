@@ -36,6 +36,9 @@ static inline bool rdb_in_has(const struct rdb_in *in, struct bytes s)
     const uint8_t *p = (const uint8_t *)s.p;
     return !s.n || (p >= in->p && p < in->p + in->n);
 }
+struct rdb_build;
+struct list_how;
+void rdb_list_how(const struct rdb_build *b, struct list_how *how);
 /* A collection has an element twice: RC_INVALID. */
 enum rc rdb_twice(struct rdb_in *in, enum rdb_type type);
 

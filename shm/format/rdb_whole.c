@@ -1,13 +1,16 @@
-/* A large set, hash or sorted set that is read to its end, and then built as a whole: no leaf is split, and none is saved. */
+/* A collection that is built as a whole: no leaf is split, and none is saved. A list's leaves are built while it is read; a large set, hash
+ * or sorted set is read to its end before. */
 #include "shm/config.h"
 #include "shm/format/rdb_build.h"
 #include "shm/format/rdb_parts.h"
+#include "shm/types/list.h"
 #include "shm/types/set.h"
 #include "shm/types/zset.h"
 
 #include <stdlib.h>
 
 #define CHUNK_BYTES (64u << 10)
+#define EACH_MOST   64u
 
 /* Bytes that do not stand in the data as they are. */
 struct chunk {
@@ -21,10 +24,12 @@ struct whole {
     const struct rdb_in *in;
     struct rdb_element *v;
     uint64_t n, room;
+    uint64_t most; /* elements, and for each EACH_MOST bytes that are kept */
+    uint64_t kept;
     struct chunk *chunks;
 };
 
-bool rdb_build_is_large(const struct rdb_build *b)
+bool rdb_build_is_whole(const struct rdb_build *b)
 {
     const struct shm_config *cfg = b->cfg;
     switch (rdb_collection_type(b->values.type)) {
@@ -35,6 +40,8 @@ bool rdb_build_is_large(const struct rdb_build *b)
         return b->told > (uint64_t)cfg->hash_max_listpack_entries;
     case TYPE_ZSET:
         return b->told > (uint64_t)cfg->zset_max_listpack_entries;
+    case TYPE_LIST:
+        return true;
     default:
         return false;
     }
@@ -61,9 +68,10 @@ static enum rc keep(struct whole *w, struct bytes *s)
 {
     if (rdb_in_has(w->in, *s))
         return RC_OK;
-    char *to = chunk_room(w, s->n);
+    w->kept += s->n;
+    char *to = w->kept / EACH_MOST > w->most ? NULL : chunk_room(w, s->n);
     if (!to)
-        return RC_NOMEM;
+        return w->kept / EACH_MOST > w->most ? RC_RANGE : RC_NOMEM;
     bytes_copy(to, s->p, s->n);
     s->p = to;
     return RC_OK;
@@ -71,7 +79,7 @@ static enum rc keep(struct whole *w, struct bytes *s)
 
 static enum rc take(struct whole *w, struct rdb_element *e)
 {
-    enum rc rc = keep(w, &e->item);
+    enum rc rc = w->n == w->most ? RC_RANGE : keep(w, &e->item);
     if (!rc)
         rc = keep(w, &e->value);
     if (rc)
@@ -158,9 +166,39 @@ static enum rc put(const struct rdb_build *b, const struct whole *w, struct tx *
     return type == TYPE_ZSET ? put_zset(b, w, tx, k) : dict_build(tx, k, &table, tell, w->v, w->n);
 }
 
-enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k)
+/* ---- lists ---- */
+
+static enum rc list_read(struct rdb_build *b, struct list_bulk *list, uint64_t most)
 {
-    struct whole w = {.in = b->values.in};
+    struct rdb_element e;
+    enum rc rc = RC_OK;
+    while (list->n < most && !(rc = rdb_values_next(&b->values, &e)) && !(rc = list_bulk_add(list, e.item)))
+        ;
+    return rc == RC_MISSING && list->n ? RC_OK : rc;
+}
+
+/* If the data are damaged, what was built of them goes again. */
+static enum rc list_build(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most)
+{
+    struct list_bulk list;
+    struct list_how how;
+    rdb_list_how(b, &how);
+    list_bulk_begin(&list, tx, &how);
+    enum rc rc = list_read(b, &list, most);
+    if (rc == RC_INVALID || rc == RC_MISSING) {
+        enum rc dropped = list_bulk_drop(&list);
+        return dropped ? dropped : rc;
+    }
+    if (!rc && k->entry)
+        rc = key_del(tx, k, false);
+    return list_bulk_end(&list, k, rc);
+}
+
+/* ---- any ---- */
+
+static enum rc collection_build(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most)
+{
+    struct whole w = {.in = b->values.in, .most = most};
     struct rdb_element e;
     enum rc rc;
     while (!(rc = rdb_values_next(&b->values, &e)) && !(rc = take(&w, &e)))
@@ -169,4 +207,17 @@ enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k)
         rc = put(b, &w, tx, k);
     whole_free(&w);
     return rc == RC_EXISTS ? rdb_twice(b->values.in, b->values.type) : rc;
+}
+
+enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most)
+{
+    bool list = rdb_collection_type(b->values.type) == TYPE_LIST;
+    enum rc rc = list ? list_build(b, tx, k, most) : collection_build(b, tx, k, most);
+    if (rc != RC_NOMEM && rc != RC_BUSY && rc != RC_RANGE)
+        return rc;
+    struct rdb_in *in = b->values.in;
+    rdb_values_close(&b->values);
+    in->pos = b->at;
+    enum rc again = rdb_values_open(&b->values, in, b->values.type);
+    return again ? again : rc;
 }

@@ -648,10 +648,16 @@ static struct shm_ctx ctx;
 static struct shm_config cfg;
 static uint64_t puts_done;
 
+/* Some at a time, or as a whole, or (of a list) so. */
 static void build(struct rdb_in *in, enum rdb_type type, struct tx *tx, struct key_ref *k)
 {
     static struct rdb_build b;
     enum rc rc = rdb_build_open(&b, in, type, &cfg, 1);
+    if (!rc && rnd(2) && rdb_build_is_whole(&b)) {
+        rc = rdb_build_whole(&b, tx, k, rnd(2) ? UINT64_MAX : 1 + rnd(100));
+        b.begun = !rc;
+        rc = rc == RC_RANGE ? RC_OK : rc;
+    }
     while (!rc && !(rc = rdb_build_read(&b))) {
         rc = rdb_build_put(&b, tx, k);
         rdb_build_next(&b);

@@ -144,13 +144,14 @@ static enum rc read_string(struct call *c, struct rdb_in *in, struct restored *v
     return rc;
 }
 
-/* Before anything is changed, a collection is read once to see that nothing is wrong with it. */
+/* Before anything is changed, a collection is read once to see that nothing is wrong with it; a list that is put is looked at as it is
+ * built. */
 static enum rc read_collection(struct call *c, struct rdb_in *in, const struct restored *v)
 {
     if (c->argv[3].n > RESTORE_LONG && call_defer(c))
         return RC_DEFER;
     in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
-    return rdb_build_check(in, v->type, c->ctx->root);
+    return rdb_collection_type(v->type) == TYPE_LIST ? RC_OK : rdb_build_check(in, v->type, c->ctx->root);
 }
 
 /* False: the reply is written, or the command is not for here. */
@@ -179,17 +180,19 @@ static enum rc put_collection(struct call *c, struct rdb_in *in, enum rdb_type t
     if (!b)
         return RC_NOMEM;
     enum rc rc = rdb_build_open(b, in, type, c->cfg, clock);
-    bool whole = !rc && rdb_build_is_large(b);
+    bool whole = !rc && rdb_build_is_whole(b);
     if (whole)
-        rc = rdb_build_whole(b, c->tx, call_key(c, 0));
+        rc = rdb_build_whole(b, c->tx, call_key(c, 0), UINT64_MAX);
     while (!rc && !whole && !(rc = rdb_build_read(b))) {
         rc = rdb_build_put(b, c->tx, call_key(c, 0));
         rdb_build_next(b);
     }
+    CHECK(rc != RC_INVALID || rdb_collection_type(type) == TYPE_LIST); /* the others have been checked */
+    if (rc == RC_MISSING)
+        rc = whole ? RC_INVALID : RC_OK;
     rdb_build_close(b);
     free(b);
-    CHECK(rc != RC_INVALID); /* it has been checked */
-    return rc == RC_MISSING ? RC_OK : rc;
+    return rc;
 }
 
 /* Puts the value under the key; or, if its time is over, what the key held goes. */
@@ -199,8 +202,9 @@ static enum rc restore_put(struct call *c, struct rdb_in *in, const struct resto
     struct key_ref *k = call_key(c, 0);
     enum rc rc;
     if (expiry_ms != -1 && expiry_ms <= c->now_ms && !c->loading) {
-        if (!k->entry)
-            return RC_OK;
+        rc = v->type == RDB_STRING ? RC_OK : rdb_build_check(in, v->type, c->ctx->root);
+        if (rc || !k->entry)
+            return rc;
         rc = key_del(c->tx, k, false);
         return rc ? rc : effect_del(c, k->key);
     }
@@ -243,7 +247,9 @@ void cmd_restore(struct call *c)
     if (restore_read(c, &in, &v)) {
         uint32_t clock = evict_clock_told(c->cfg->maxmemory_policy, c->now_ms, o.idle_s, (int)o.freq);
         enum rc rc = restore_put(c, &in, &v, expiry_ms, clock);
-        if (rc) {
+        if (rc == RC_INVALID) { /* nothing has been changed */
+            reply_error(c->reply, ERR_BAD_DATA);
+        } else if (rc) {
             call_fail(c, rc);
         } else {
             tell_restored(c);
