@@ -149,7 +149,7 @@ enum rc rdb_build_read(struct rdb_build *b)
 /* ---- putting ---- */
 
 /* A blob is taken as compact, however long its elements. */
-static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
+uint64_t rdb_value_limit(const struct rdb_build *b, int64_t configured)
 {
     switch (b->values.type) {
     case RDB_HASH_ZIPLIST:
@@ -191,7 +191,7 @@ static enum rc put_set(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct set_limits l = {.intset = (uint64_t)b->cfg->set_max_intset_entries,
                            .entries = (uint64_t)b->cfg->set_max_listpack_entries,
-                           .value = value_limit(b, (int64_t)b->cfg->set_max_listpack_value)};
+                           .value = rdb_value_limit(b, (int64_t)b->cfg->set_max_listpack_value)};
     struct coll_shape listpack = {.type = TYPE_SET, .enc = ENC_LISTPACK, .clock = b->clock};
     struct dict d;
     enum rc rc = RC_OK;
@@ -210,7 +210,7 @@ static enum rc put_set(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct hash_limits l = {.entries = (uint64_t)b->cfg->hash_max_listpack_entries,
-                            .value = value_limit(b, (int64_t)b->cfg->hash_max_listpack_value)};
+                            .value = rdb_value_limit(b, (int64_t)b->cfg->hash_max_listpack_value)};
     struct dict d;
     struct dict_place at;
     enum rc rc = RC_OK;
@@ -226,7 +226,7 @@ static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 static enum rc put_zset(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct zset_limits l = {.entries = (uint64_t)b->cfg->zset_max_listpack_entries,
-                            .value = value_limit(b, (int64_t)b->cfg->zset_max_listpack_value),
+                            .value = rdb_value_limit(b, (int64_t)b->cfg->zset_max_listpack_value),
                             .clock = b->clock};
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < b->n && !rc; i++) {

@@ -43,11 +43,10 @@ enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type typ
 enum rc rdb_build_read(struct rdb_build *b);
 /* Puts them under the key: the first of all in place of what it holds, the others to what is there by then. */
 enum rc rdb_build_put(struct rdb_build *b, struct tx *tx, struct key_ref *k);
-/* Is it a list, or are there so many that their encoding follows from it? Then they may be built as a whole, before any has been read. The
- * key's expiry goes. RC_NOMEM, RC_BUSY as above: the cursor is back at the beginning. RC_INVALID, and RC_MISSING if there are no
- * elements: with lists, nothing has been changed; others are to be checked before. RC_RANGE: there are more than most elements, or their
- * bytes are too many to be kept, and the cursor is back. Of a list's elements most are put then: the rest by what is told above. */
-bool rdb_build_is_whole(const struct rdb_build *b);
+/* Puts all elements at once, before any has been read; the key's expiry goes. Nothing need have been checked: RC_INVALID, and RC_MISSING if
+ * there are no elements, and nothing has been changed. RC_NOMEM, RC_BUSY as above, and the cursor is back at the beginning. So it
+ * is after RC_RANGE: there are more than most elements, or their bytes are too many to be kept. Of a list's elements most are put
+ * then: the rest by what is told above. */
 enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most);
 /* They have been committed: the next to be put are others. */
 static inline void rdb_build_next(struct rdb_build *b)

@@ -39,6 +39,8 @@ static inline bool rdb_in_has(const struct rdb_in *in, struct bytes s)
 struct rdb_build;
 struct list_how;
 void rdb_list_how(const struct rdb_build *b, struct list_how *how);
+/* How long an element of a compact encoding may be. */
+uint64_t rdb_value_limit(const struct rdb_build *b, int64_t configured);
 /* A collection has an element twice: RC_INVALID. */
 enum rc rdb_twice(struct rdb_in *in, enum rdb_type type);
 

@@ -1,5 +1,6 @@
 /* Collections that are built or copied as a whole, some of them taken back: they hold what was told, and can be changed as any
  * other; a copy shares nothing with what was copied. No block is lost in the end. */
+#include "shm/base/number.h"
 #include "shm/types/bulk.h"
 #include "shm/types/hash.h"
 #include "shm/types/list.h"
@@ -196,6 +197,81 @@ static void dicts(unsigned type, unsigned n, bool expire)
     compare_dict("b", n - 1, n, expire);
     drop("b");
     arena_sound();
+}
+
+/* What is no table of hashes: packed, or a sequence, or a map of integers or of fields that expire. */
+static void tell_integer(const void *arg, uint64_t i, struct hmap_item *it)
+{
+    static char digits[600][24];
+    const unsigned *n = arg;
+    int64_t v = ((int64_t)(i * 7) % *n - 20) * 1000003;
+    *it = (struct hmap_item){.key = {digits[i], (size_t)sprintf(digits[i], "%lld", (long long)v)}};
+}
+
+static void compare_form(const char *name, const struct coll_shape *shape, hmap_tell *fn, const void *arg,
+                         unsigned n)
+{
+    struct key_ref k;
+    struct tx tx;
+    struct dict d;
+    struct dict_place at;
+    struct dict_walk w;
+    struct hmap_item it, told;
+    int64_t last = INT64_MIN, v;
+    unsigned i = 0;
+    latch(&tx, &k, name);
+    CHECK(k.entry && entry_enc(key_entry(&k)) == shape->enc && entry_type(key_entry(&k)) == shape->type);
+    dict_read(&d, &tx, key_entry(&k));
+    CHECK(dict_size(&d) == n && (!d.pairs || !dict_fields_wrong(key_entry(&k))));
+    for (dict_walk(&d, &w); dict_next(&w, &it); i++) {
+        fn(arg, i, &told);
+        CHECK(shape->enc != ENC_LISTPACK || bytes_equal(it.key, told.key)); /* as they came */
+        CHECK(shape->enc != ENC_INTSET || (number_to_int64(it.key, &v) && v > last));
+        last = v;
+    }
+    dict_walk_end(&w);
+    CHECK(i == n);
+    for (i = 0; i < n; i++) {
+        fn(arg, i, &told);
+        CHECK(dict_find(&d, told.key, &at) && at.until_ms == told.until_ms);
+        CHECK(!d.pairs || bytes_equal(at.value, told.value));
+    }
+    tx_abort(&tx);
+}
+
+static void form(unsigned type, unsigned enc, hmap_tell *fn, const void *arg, unsigned n)
+{
+    struct coll_shape shape = {.type = type, .enc = enc, .clock = 1};
+    for (unsigned i = 0; i < 3; i++) { /* the last one over another */
+        struct key_ref k;
+        struct tx tx;
+        latch(&tx, &k, "a");
+        CHECK(!dict_build(&tx, &k, &shape, fn, arg, n));
+        if (i)
+            tx_commit(&tx);
+        else
+            tx_abort(&tx);
+        CHECK(exists("a") == (i != 0));
+    }
+    compare_form("a", &shape, fn, arg, n);
+    arena_sound();
+    if (enc != ENC_INTSET) {
+        add_some("a", type == TYPE_HASH, n, n + 20);
+        del_some("a", n + 19);
+    }
+    drop("a");
+    arena_sound();
+}
+
+static void forms(void)
+{
+    static const unsigned sizes[] = {1, 2, 20, 45, 500};
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        form(TYPE_SET, ENC_LISTPACK, tell, NULL, sizes[i]);
+        form(TYPE_SET, ENC_INTSET, tell_integer, &(unsigned){sizes[i] == 500 ? 503 : 701}, sizes[i]);
+        form(TYPE_HASH, ENC_LISTPACK, tell, NULL, sizes[i]);
+        form(TYPE_HASH, ENC_LISTPACK_EX, tell, &ctx, sizes[i]);
+    }
 }
 
 static void twice(void)
@@ -453,6 +529,7 @@ int main(void)
         lists_built(sizes[i]);
     }
     twice();
+    forms();
     sets_stored();
     arena_end();
     for (unsigned i = 0; i < MOST; i++)

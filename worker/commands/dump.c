@@ -144,14 +144,13 @@ static enum rc read_string(struct call *c, struct rdb_in *in, struct restored *v
     return rc;
 }
 
-/* Before anything is changed, a collection is read once to see that nothing is wrong with it; a list that is put is looked at as it is
- * built. */
-static enum rc read_collection(struct call *c, struct rdb_in *in, const struct restored *v)
+/* A collection is looked at as it is built. */
+static enum rc read_collection(struct call *c, struct rdb_in *in)
 {
     if (c->argv[3].n > RESTORE_LONG && call_defer(c))
         return RC_DEFER;
     in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
-    return rdb_collection_type(v->type) == TYPE_LIST ? RC_OK : rdb_build_check(in, v->type, c->ctx->root);
+    return RC_OK;
 }
 
 /* False: the reply is written, or the command is not for here. */
@@ -166,7 +165,7 @@ static bool restore_read(struct call *c, struct rdb_in *in, struct restored *v)
         refuse_type(c, in, v->type);
         return false;
     }
-    rc = v->type == RDB_STRING ? read_string(c, in, v) : read_collection(c, in, v);
+    rc = v->type == RDB_STRING ? read_string(c, in, v) : read_collection(c, in);
     if (rc == RC_NOMEM || rc == RC_DEFER)
         call_fail(c, rc);
     else if (rc)
@@ -174,25 +173,18 @@ static bool restore_read(struct call *c, struct rdb_in *in, struct restored *v)
     return !rc;
 }
 
+/* RC_INVALID: the payload is damaged, or empty, and nothing has been changed. */
 static enum rc put_collection(struct call *c, struct rdb_in *in, enum rdb_type type, uint32_t clock)
 {
     struct rdb_build *b = malloc(sizeof(*b));
     if (!b)
         return RC_NOMEM;
     enum rc rc = rdb_build_open(b, in, type, c->cfg, clock);
-    bool whole = !rc && rdb_build_is_whole(b);
-    if (whole)
+    if (!rc)
         rc = rdb_build_whole(b, c->tx, call_key(c, 0), UINT64_MAX);
-    while (!rc && !whole && !(rc = rdb_build_read(b))) {
-        rc = rdb_build_put(b, c->tx, call_key(c, 0));
-        rdb_build_next(b);
-    }
-    CHECK(rc != RC_INVALID || rdb_collection_type(type) == TYPE_LIST); /* the others have been checked */
-    if (rc == RC_MISSING)
-        rc = whole ? RC_INVALID : RC_OK;
     rdb_build_close(b);
     free(b);
-    return rc;
+    return rc == RC_MISSING ? RC_INVALID : rc;
 }
 
 /* Puts the value under the key; or, if its time is over, what the key held goes. */

@@ -190,7 +190,7 @@ static void take_collection(struct loader *l, const struct rdb_item *it, uint64_
     struct rdb_build *build = &b->build;
     struct rdb_key key = key_of(l, it, hash);
     enum rc rc = rdb_build_open(build, &b->in, it->type, l->w.cfg, key.clock);
-    if (!rc && rdb_build_is_whole(build)) {
+    if (!rc) {
         struct rdb_key all = key;
         all.whole = true;
         rc = put_all(l, &all, 1);
