@@ -201,9 +201,12 @@ static enum rc next_of_blob(struct rdb_values *v, struct rdb_element *out)
     if (rc == RC_MISSING)
         return rc;
     if (!rc && v->shape->type >= TYPE_ZSET) {
-        rc = rdb_packed_next(&v->packed, v->digits[1], &second);
-        if (v->shape->type == TYPE_HASH)
+        bool score = v->shape->type == TYPE_ZSET;
+        rc = rdb_packed_next(&v->packed, score ? NULL : v->digits[1], &second);
+        if (!score)
             out->value = second;
+        else if (v->packed.is_number)
+            out->score = (double)v->packed.number;
         else if (!rc && !number_to_double(second, &out->score))
             return fail_score(v, v->node_at);
     }
