@@ -497,28 +497,29 @@ static enum rc keep_packed(struct tx *tx, struct key_ref *k, struct bytes v, con
     return coll_put_packed(tx, k, &s, (struct bytes){items, n});
 }
 
-/* Cutting many one by one would build leaf after leaf anew: what stays is put into a new list instead. The old one can be
- * read until the transaction ends. */
+/* Cutting many one by one would build leaf after leaf anew: what stays is put into a new list instead. */
 static enum rc keep_others(struct tx *tx, struct key_ref *k, struct bytes v, const struct matches *m,
                            bool back, const struct list_how *how)
 {
     struct coll_shape s = shape_of(entry_enc(key_entry(k)), how);
     struct list_walk w;
+    struct seq_bulk b;
     struct bytes item;
+    shm_ref root = 0;
+    struct tree t = coll_tree_at(tx, &root);
     uint64_t size = LISTPACK_EMPTY, pos = 0;
-    list_walk(key_entry(k), 0, false, &w);
-    enum rc rc = put_tree(tx, k, &s, 0, 0, false);
-    if (rc)
-        return rc;
-    struct tree t = new_tree(tx, k, how);
-    for (; !rc && list_next(&w, &item); pos++) {
+    enum rc rc = RC_OK;
+    t.depth = depth_of(how);
+    seq_bulk_begin(&b, &t);
+    for (list_walk(key_entry(k), 0, false, &w); !rc && list_next(&w, &item); pos++) {
         if (goes(m, pos, back, item, v))
             continue;
         size += listpack_bytes(item);
-        rc = seq_push(&t, item, false);
+        rc = seq_bulk_add(&b, item);
     }
+    rc = seq_bulk_end(&b, rc);
     if (!rc)
-        rc = size_add(tx, k, (int64_t)size);
+        rc = put_tree(tx, k, &s, root, size, false);
     return rc ? rc : shrunk(tx, k, how);
 }
 
