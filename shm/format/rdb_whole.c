@@ -13,6 +13,7 @@
 #define CHUNK_BYTES (64u << 10)
 #define EACH_MOST   64u
 #define ROOM_FIRST  32u /* elements */
+#define MANY        (1u << 20)
 
 /* Bytes that do not stand in the data as they are. */
 struct chunk {
@@ -23,6 +24,7 @@ struct chunk {
 
 /* All elements, in private memory. */
 struct whole {
+    const struct shm_root *root;
     const struct rdb_values *values;
     struct rdb_element *v;
     uint64_t n, room;
@@ -30,6 +32,32 @@ struct whole {
     uint64_t kept;
     struct chunk *chunks;
 };
+
+/* ---- what comes twice ---- */
+
+/* For encodings that are no table of hashes: they are short by the limits of the configuration. And for what is very long, since a
+ * payload of one element again and again must not take 48 times its size. */
+static enum rc find_twice(const struct whole *w)
+{
+    size_t room = 16;
+    uint64_t few[64] = {0}, *of = few;
+    bool twice = false;
+    while (room < 2 * w->n)
+        room *= 2;
+    if (room > ARRAY_LEN(few) && !(of = calloc(room, sizeof(*of))))
+        return RC_NOMEM;
+    for (uint64_t i = 0; i < w->n && !twice; i++) {
+        uint64_t hash = key_hash(w->root, w->v[i].item) | 1; /* 0 is an empty place */
+        size_t at = hash >> 1 & (room - 1);
+        for (; of[at] && of[at] != hash; at = (at + 1) & (room - 1))
+            ;
+        twice = of[at];
+        of[at] = hash;
+    }
+    if (of != few)
+        free(of);
+    return twice ? RC_EXISTS : RC_OK;
+}
 
 /* ---- reading ---- */
 
@@ -68,6 +96,10 @@ static enum rc take(struct whole *w, struct rdb_element *e)
         rc = keep(w, &e->value);
     if (rc)
         return rc;
+    if (w->n == w->room && w->n >= MANY)
+        rc = find_twice(w);
+    if (rc)
+        return rc;
     if (w->n == w->room) {
         uint64_t room = w->room ? 2 * w->room : ROOM_FIRST;
         struct rdb_element *v = realloc(w->v, room * sizeof(*v));
@@ -87,31 +119,6 @@ static void whole_free(struct whole *w)
         free(c);
     }
     free(w->v);
-}
-
-/* ---- what comes twice ---- */
-
-/* Of encodings that are no table of hashes: they are short by the limits of the configuration. */
-static enum rc find_twice(const struct whole *w, const struct shm_root *root)
-{
-    size_t room = 16;
-    uint64_t few[64] = {0}, *of = few;
-    bool twice = false;
-    while (room < 2 * w->n)
-        room *= 2;
-    if (room > ARRAY_LEN(few) && !(of = calloc(room, sizeof(*of))))
-        return RC_NOMEM;
-    for (uint64_t i = 0; i < w->n && !twice; i++) {
-        uint64_t hash = key_hash(root, w->v[i].item) | 1; /* 0 is an empty place */
-        size_t at = hash >> 1 & (room - 1);
-        for (; of[at] && of[at] != hash; at = (at + 1) & (room - 1))
-            ;
-        twice = of[at];
-        of[at] = hash;
-    }
-    if (of != few)
-        free(of);
-    return twice ? RC_EXISTS : RC_OK;
 }
 
 /* ---- putting ---- */
@@ -160,7 +167,7 @@ static enum rc put_zset(const struct rdb_build *b, const struct whole *w, struct
     } else if (!rises(v, w->n)) {
         qsort(v, w->n, sizeof(*v), by_score);
     }
-    enum rc rc = zset_enc(&l, v, w->n) == ENC_SKIPLIST ? RC_OK : find_twice(w, tx->ctx->root);
+    enum rc rc = zset_enc(&l, v, w->n) == ENC_SKIPLIST ? RC_OK : find_twice(w);
     rc = rc ? rc : zset_store(tx, k, &l, v, w->n);
     free(v);
     return rc;
@@ -196,7 +203,7 @@ static enum rc put_dict(const struct rdb_build *b, const struct whole *w, struct
     unsigned type = (unsigned)rdb_collection_type(b->values.type);
     struct coll_shape shape = {.type = type, .clock = b->clock};
     shape.enc = type == TYPE_SET ? set_enc_of(b, w) : hash_enc_of(b, w);
-    enum rc rc = shape.enc == ENC_HASHTABLE ? RC_OK : find_twice(w, tx->ctx->root);
+    enum rc rc = shape.enc == ENC_HASHTABLE ? RC_OK : find_twice(w);
     rc = rc ? rc : dict_build(tx, k, &shape, tell, w->v, w->n);
     return rc ? rc : key_set_expiry(tx, k, -1);
 }
@@ -234,7 +241,7 @@ static enum rc list_build(struct rdb_build *b, struct tx *tx, struct key_ref *k,
 /* What it has twice is found before anything is changed. */
 static enum rc collection_build(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most)
 {
-    struct whole w = {.values = &b->values, .most = most};
+    struct whole w = {.root = tx->ctx->root, .values = &b->values, .most = most};
     struct rdb_element e;
     enum rc rc;
     while (!(rc = rdb_values_next(&b->values, &e)) && !(rc = take(&w, &e)))
