@@ -8,6 +8,7 @@
 #include "shm/base/lzf.h"
 
 #include "include/bytes.h"
+#include "include/rc.h"
 
 #define RUN_MAX   32u
 #define FAR       8192u /* matches begin at most so far back */
@@ -185,6 +186,25 @@ static inline void repeat(uint8_t *out, size_t back, size_t n)
     bytes_copy((char *)out, (const char *)out - back, n);
 }
 
+/* Most runs and matches are short. Where there is room, more is copied than belongs to one: what comes next is written over it. */
+static inline void put_back(uint8_t *out, size_t back, size_t n, size_t room)
+{
+    if (LIKELY(back >= 8 && n <= 16 && room >= 16)) {
+        memcpy(out, out - back, 8);
+        memcpy(out + 8, out + 8 - back, 8);
+    } else {
+        repeat(out, back, n);
+    }
+}
+
+static inline void put_run_back(uint8_t *out, const uint8_t *in, size_t n, bool roomy)
+{
+    if (LIKELY(roomy))
+        memcpy(out, in, RUN_MAX);
+    else
+        bytes_copy((char *)out, (const char *)in, n);
+}
+
 bool lzf_decompress(const void *from, size_t length, void *to, size_t n)
 {
     const uint8_t *in = from, *end = in + length;
@@ -193,9 +213,10 @@ bool lzf_decompress(const void *from, size_t length, void *to, size_t n)
         size_t code = *in++, count;
         if (code < RUN_MAX) {
             count = code + 1;
-            if ((size_t)(end - in) < count || (size_t)(out_end - out) < count)
+            size_t left = (size_t)(end - in), room = (size_t)(out_end - out);
+            if (left < count || room < count)
                 return false;
-            bytes_copy((char *)out, (const char *)in, count);
+            put_run_back(out, in, count, left >= RUN_MAX && room >= RUN_MAX);
             in += count;
         } else {
             count = (code >> 5) + 2;
@@ -203,9 +224,10 @@ bool lzf_decompress(const void *from, size_t length, void *to, size_t n)
                 return false;
             count += count == 9 ? *in++ : 0;
             size_t back = ((code & 31) << 8 | *in++) + 1;
-            if ((size_t)(out - (uint8_t *)to) < back || (size_t)(out_end - out) < count)
+            size_t room = (size_t)(out_end - out);
+            if ((size_t)(out - (uint8_t *)to) < back || room < count)
                 return false;
-            repeat(out, back, count);
+            put_back(out, back, count, room);
         }
         out += count;
     }

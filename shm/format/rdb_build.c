@@ -78,6 +78,7 @@ enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type typ
 {
     b->cfg = cfg;
     b->clock = clock;
+    b->at = in->pos;
     b->begun = b->held = false;
     b->n = 0;
     enum rc rc = rdb_values_open(&b->values, in, type);
@@ -148,7 +149,7 @@ enum rc rdb_build_read(struct rdb_build *b)
 /* ---- putting ---- */
 
 /* A blob is taken as compact, however long its elements. */
-static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
+uint64_t rdb_value_limit(const struct rdb_build *b, int64_t configured)
 {
     switch (b->values.type) {
     case RDB_HASH_ZIPLIST:
@@ -164,13 +165,19 @@ static uint64_t value_limit(const struct rdb_build *b, int64_t configured)
     }
 }
 
+void rdb_list_how(const struct rdb_build *b, struct list_how *how)
+{
+    *how = (struct list_how){
+        .fill = b->cfg->list_max_listpack_size, .depth = b->cfg->list_compress_depth, .clock = b->clock};
+}
+
 /* By ones, as long as each may be the one that makes a quicklist of it. */
 static enum rc put_list(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
-    struct list_how how = {
-        .fill = b->cfg->list_max_listpack_size, .depth = b->cfg->list_compress_depth, .clock = b->clock};
+    struct list_how how;
     struct bytes v[RDB_BUILD_SOME];
     enum rc rc = RC_OK;
+    rdb_list_how(b, &how);
     for (unsigned i = 0; i < b->n; i++)
         v[i] = b->some[i].item;
     for (unsigned i = 0, n; i < b->n && !rc; i += n) {
@@ -184,7 +191,7 @@ static enum rc put_set(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct set_limits l = {.intset = (uint64_t)b->cfg->set_max_intset_entries,
                            .entries = (uint64_t)b->cfg->set_max_listpack_entries,
-                           .value = value_limit(b, (int64_t)b->cfg->set_max_listpack_value)};
+                           .value = rdb_value_limit(b, (int64_t)b->cfg->set_max_listpack_value)};
     struct coll_shape listpack = {.type = TYPE_SET, .enc = ENC_LISTPACK, .clock = b->clock};
     struct dict d;
     enum rc rc = RC_OK;
@@ -203,7 +210,7 @@ static enum rc put_set(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct hash_limits l = {.entries = (uint64_t)b->cfg->hash_max_listpack_entries,
-                            .value = value_limit(b, (int64_t)b->cfg->hash_max_listpack_value)};
+                            .value = rdb_value_limit(b, (int64_t)b->cfg->hash_max_listpack_value)};
     struct dict d;
     struct dict_place at;
     enum rc rc = RC_OK;
@@ -219,7 +226,7 @@ static enum rc put_hash(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 static enum rc put_zset(struct rdb_build *b, struct tx *tx, struct key_ref *k)
 {
     struct zset_limits l = {.entries = (uint64_t)b->cfg->zset_max_listpack_entries,
-                            .value = value_limit(b, (int64_t)b->cfg->zset_max_listpack_value),
+                            .value = rdb_value_limit(b, (int64_t)b->cfg->zset_max_listpack_value),
                             .clock = b->clock};
     enum rc rc = RC_OK;
     for (unsigned i = 0; i < b->n && !rc; i++) {

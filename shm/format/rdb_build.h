@@ -21,6 +21,7 @@ struct rdb_build {
     struct rdb_values values;
     const struct shm_config *cfg;
     uint32_t clock;
+    size_t at;     /* where the value begins */
     uint64_t told; /* as rdb_values_told says at the beginning */
     bool begun;    /* some have been put */
     bool held;     /* one has been read for which there was no room: it comes first next time */
@@ -42,10 +43,11 @@ enum rc rdb_build_open(struct rdb_build *b, struct rdb_in *in, enum rdb_type typ
 enum rc rdb_build_read(struct rdb_build *b);
 /* Puts them under the key: the first of all in place of what it holds, the others to what is there by then. */
 enum rc rdb_build_put(struct rdb_build *b, struct tx *tx, struct key_ref *k);
-/* Are there so many that their encoding follows from it? Then they may be built as a whole, before any has been read. RC_INVALID, RC_NOMEM,
- * RC_BUSY as above; the key's expiry goes. */
-bool rdb_build_is_large(const struct rdb_build *b);
-enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k);
+/* Puts all elements at once, before any has been read; the key's expiry goes. Nothing need have been checked: RC_INVALID, and RC_MISSING if
+ * there are no elements, and nothing has been changed. RC_NOMEM, RC_BUSY as above, and the cursor is back at the beginning. So it
+ * is after RC_RANGE: there are more than most elements, or their bytes are too many to be kept. Of a list's elements most are put
+ * then: the rest by what is told above. */
+enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most);
 /* They have been committed: the next to be put are others. */
 static inline void rdb_build_next(struct rdb_build *b)
 {

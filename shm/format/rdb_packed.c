@@ -53,16 +53,18 @@ static enum rc take_bytes(struct rdb_packed *b, uint64_t n, struct bytes *out)
     return p ? RC_OK : RC_INVALID;
 }
 
-static enum rc give_number(int64_t v, char digits[24], struct bytes *out)
+static enum rc give_number(struct rdb_packed *b, int64_t v, char digits[24], struct bytes *out)
 {
-    *out = (struct bytes){digits, number_from_int64(digits, v)};
+    b->is_number = true;
+    b->number = v;
+    *out = (struct bytes){digits, digits ? number_from_int64(digits, v) : 0};
     return RC_OK;
 }
 
 static enum rc take_number(struct rdb_packed *b, unsigned bytes, char digits[24], struct bytes *out)
 {
     const uint8_t *p = take(b, bytes);
-    return p ? give_number(with_sign(little(p, bytes), 8 * bytes), digits, out) : RC_INVALID;
+    return p ? give_number(b, with_sign(little(p, bytes), 8 * bytes), digits, out) : RC_INVALID;
 }
 
 /* The end mark has been read: it must be the last byte, and the items as many as was told. */
@@ -116,7 +118,7 @@ static enum rc ziplist_number(struct rdb_packed *b, unsigned kind, char digits[2
     case 0xfe:
         return take_number(b, 1, digits, out);
     default: /* 1111 and a number from 1 to 13: one more than what is meant */
-        return kind > 0xf0 && kind < 0xfe ? give_number((kind & 15) - 1, digits, out) : RC_INVALID;
+        return kind > 0xf0 && kind < 0xfe ? give_number(b, (kind & 15) - 1, digits, out) : RC_INVALID;
     }
 }
 
@@ -173,11 +175,11 @@ static enum rc listpack_number(struct rdb_packed *b, const uint8_t *p, char digi
 static enum rc listpack_item(struct rdb_packed *b, const uint8_t *p, char digits[24], struct bytes *out)
 {
     if (*p < 0x80)
-        return give_number(*p, digits, out);
+        return give_number(b, *p, digits, out);
     if (*p < 0xc0)
         return take_bytes(b, *p & 63, out);
     if (*p < 0xe0)
-        return take(b, 1) ? give_number(with_sign(big(p, 2) & 8191, 13), digits, out) : RC_INVALID;
+        return take(b, 1) ? give_number(b, with_sign(big(p, 2) & 8191, 13), digits, out) : RC_INVALID;
     if (*p < 0xf0)
         return take(b, 1) ? take_bytes(b, big(p, 2) & 4095, out) : RC_INVALID;
     if (*p == 0xf0)
@@ -236,7 +238,7 @@ static enum rc intset_next(struct rdb_packed *b, char digits[24], struct bytes *
     if (b->at && v <= b->last)
         return RC_INVALID;
     b->last = v;
-    return give_number(v, digits, out);
+    return give_number(b, v, digits, out);
 }
 
 /* ---- zipmap: fields and values by turns ---- */
@@ -302,8 +304,27 @@ static enum rc next(struct rdb_packed *b, char digits[24], struct bytes *out)
     }
 }
 
+/* The most frequent item: a string of up to 63 bytes, with a byte before and one behind it. */
+static inline bool listpack_short(struct rdb_packed *b, struct bytes *out)
+{
+    size_t rest = left(b);
+    const uint8_t *p = b->p + b->pos;
+    if (!rest || (*p & 0xc0) != 0x80)
+        return false;
+    size_t n = *p & 63;
+    if (rest < n + 2 || p[n + 1] != n + 1)
+        return false;
+    b->pos += n + 2;
+    b->at++;
+    *out = (struct bytes){(const char *)p + 1, n};
+    return true;
+}
+
 enum rc rdb_packed_next(struct rdb_packed *b, char digits[24], struct bytes *out)
 {
+    b->is_number = false;
+    if (LIKELY(b->form == PACKED_LISTPACK) && listpack_short(b, out))
+        return RC_OK;
     enum rc rc = next(b, digits, out);
     b->at += !rc;
     return rc;

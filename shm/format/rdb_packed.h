@@ -26,10 +26,12 @@ struct rdb_packed {
     uint64_t told, at; /* items: as the head says (UINT64_MAX: it does not), and how many have come */
     unsigned width;    /* intset: bytes of each */
     int64_t last;      /* intset */
+    bool is_number;    /* the last item was one: */
+    int64_t number;
 };
 
 enum rc rdb_packed_open(struct rdb_packed *b, enum rdb_packed_form form, struct bytes blob);
-/* The next item, in the blob itself or, if it is a number, as digits. */
+/* The next item, in the blob itself or, if it is a number, as digits (where digits is not NULL). */
 enum rc rdb_packed_next(struct rdb_packed *b, char digits[24], struct bytes *out);
 
 #endif

@@ -36,6 +36,11 @@ static inline bool rdb_in_has(const struct rdb_in *in, struct bytes s)
     const uint8_t *p = (const uint8_t *)s.p;
     return !s.n || (p >= in->p && p < in->p + in->n);
 }
+struct rdb_build;
+struct list_how;
+void rdb_list_how(const struct rdb_build *b, struct list_how *how);
+/* How long an element of a compact encoding may be. */
+uint64_t rdb_value_limit(const struct rdb_build *b, int64_t configured);
 /* A collection has an element twice: RC_INVALID. */
 enum rc rdb_twice(struct rdb_in *in, enum rdb_type type);
 

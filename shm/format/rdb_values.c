@@ -120,6 +120,15 @@ enum rc rdb_values_open(struct rdb_values *v, struct rdb_in *in, enum rdb_type t
     return v->shape->how == BLOB ? open_node(v) : rdb_take_count(in, &v->to_come);
 }
 
+/* Those in the data themselves do, and those in the one blob that holds all. */
+bool rdb_values_keep(const struct rdb_values *v, struct bytes s)
+{
+    const uint8_t *p = (const uint8_t *)s.p;
+    if (v->shape->how == BLOB && p >= v->packed.p && p < v->packed.p + v->packed.n)
+        return true;
+    return rdb_in_has(v->in, s);
+}
+
 void rdb_values_close(struct rdb_values *v)
 {
     free(v->more.p);
@@ -192,9 +201,12 @@ static enum rc next_of_blob(struct rdb_values *v, struct rdb_element *out)
     if (rc == RC_MISSING)
         return rc;
     if (!rc && v->shape->type >= TYPE_ZSET) {
-        rc = rdb_packed_next(&v->packed, v->digits[1], &second);
-        if (v->shape->type == TYPE_HASH)
+        bool score = v->shape->type == TYPE_ZSET;
+        rc = rdb_packed_next(&v->packed, score ? NULL : v->digits[1], &second);
+        if (!score)
             out->value = second;
+        else if (v->packed.is_number)
+            out->score = (double)v->packed.number;
         else if (!rc && !number_to_double(second, &out->score))
             return fail_score(v, v->node_at);
     }

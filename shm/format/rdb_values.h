@@ -37,6 +37,9 @@ enum rc rdb_values_open(struct rdb_values *v, struct rdb_in *in, enum rdb_type t
 enum rc rdb_values_next(struct rdb_values *v, struct rdb_element *out);
 void rdb_values_close(struct rdb_values *v);
 
+/* Do the bytes of an element that has been read stay good until rdb_values_close? */
+bool rdb_values_keep(const struct rdb_values *v, struct bytes s);
+
 /* Which of the value_type of shm/entry.h it is; -1: none of the collections. */
 int rdb_collection_type(enum rdb_type type);
 /* How many elements there will be, as far as the beginning tells; 0: it does not. */

@@ -10,6 +10,7 @@
 
 #include "shm/types/hmap.h"
 #include "shm/types/order.h"
+#include "shm/types/seq.h"
 
 /* Leaves, in their order, until all inner nodes can be built. Private memory. */
 struct tree_bulk {
@@ -35,6 +36,21 @@ struct order_bulk {
 void order_bulk_begin(struct order_bulk *b, struct tree *t);
 enum rc order_bulk_add(struct order_bulk *b, double score, struct bytes member);
 enum rc order_bulk_end(struct order_bulk *b, enum rc rc);
+
+/* An empty sequence gets items one behind the other; those of a tree with a depth are compressed in the end. */
+struct seq_bulk {
+    struct tree_bulk leaves;
+    unsigned n, width; /* of the leaf that is being filled: its items, and what its spare will be */
+    size_t used;
+    char items[NODE_MAX];
+};
+void seq_bulk_begin(struct seq_bulk *b, struct tree *t);
+enum rc seq_bulk_add(struct seq_bulk *b, struct bytes item);
+enum rc seq_bulk_end(struct seq_bulk *b, enum rc rc);
+/* Nothing comes of it: all blocks go back, in the transaction that goes on. */
+enum rc seq_bulk_drop(struct seq_bulk *b);
+/* The items, as long as they fit into one leaf. */
+struct seq_items seq_bulk_only(const struct seq_bulk *b);
 
 /* Another tree like the one at this root, with blocks of its own for long items. */
 enum rc tree_clone(struct tx *tx, shm_ref root, shm_ref *out);

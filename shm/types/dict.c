@@ -112,7 +112,7 @@ uint64_t dict_size(const struct dict *d)
 }
 
 /* Integers have one spelling each, so that digits can be compared. */
-static int int_compare(struct bytes a, struct bytes b)
+int dict_int_compare(struct bytes a, struct bytes b)
 {
     bool minus = a.p[0] == '-';
     if (minus != (b.p[0] == '-'))
@@ -128,7 +128,7 @@ static bool find_packed(const struct dict *d, struct bytes key, struct dict_plac
     for (; p != end; p = next) {
         struct hmap_item it = packed_item(d, p, &next);
         bool same = bytes_equal(it.key, key);
-        if (same || (sorted && int_compare(it.key, key) > 0)) {
+        if (same || (sorted && dict_int_compare(it.key, key) > 0)) {
             at->value = it.value;
             at->until_ms = same ? it.until_ms : 0;
             at->from = (size_t)(p - d->items.p);
@@ -377,11 +377,11 @@ enum rc dict_convert(struct dict *d, unsigned enc)
 }
 
 /* An item of a packed one never has a block of its own: nobody would free it. */
-static size_t packed_bytes(const struct dict *d, struct bytes key, struct bytes value, int64_t until_ms)
+size_t dict_packed_bytes(bool pairs, struct bytes key, struct bytes value, int64_t until_ms)
 {
     if (key.n >= COLL_PACKED_MAX || value.n >= COLL_PACKED_MAX)
         return COLL_PACKED_MAX + 1;
-    return until_bytes(until_ms) + item_bytes(key.n) + (d->pairs ? item_bytes(value.n) : 0);
+    return until_bytes(until_ms) + item_bytes(key.n) + (pairs ? item_bytes(value.n) : 0);
 }
 
 /* Key and value do not stand in buf. */
@@ -420,7 +420,7 @@ enum rc dict_put_until(struct dict *d, struct dict_place *at, struct bytes key, 
     }
     if (d->form != DICT_PACKED)
         return tree_put(d, at, &it);
-    bytes = packed_bytes(d, key, value, until_ms);
+    bytes = dict_packed_bytes(d->pairs, key, value, until_ms);
     if (d->items.n - (at->to - at->from) + bytes <= COLL_PACKED_MAX)
         return packed_put(d, at, &it, bytes);
     rc = dict_convert(d, d->shape.enc);
@@ -528,7 +528,7 @@ struct hmap_item dict_at(const struct dict *d, uint64_t pos)
 
 static int by_value(const void *a, const void *b)
 {
-    return int_compare(*(const struct bytes *)a, *(const struct bytes *)b);
+    return dict_int_compare(*(const struct bytes *)a, *(const struct bytes *)b);
 }
 
 /* The next item of an hmap in the tree's order. */

@@ -80,12 +80,17 @@ bool dict_due(const struct dict *d, int64_t now_ms, struct bytes *key);
 enum rc dict_del(struct dict *d, struct dict_place *at);
 /* Gives it another encoding. Places are no longer good. */
 enum rc dict_convert(struct dict *d, unsigned enc);
-/* The key, which holds nothing, gets a hashtable of so many items, each told by its number (what is told stays good). RC_EXISTS: a
- * key comes twice. */
+/* The key, whose expiry stays, gets so many items (n > 0) in the encoding that shape tells, in place of what it held: each is told by
+ * its number, and stays good. RC_EXISTS: a key comes twice, which only a hashtable is looked through for; nothing has been
+ * changed. */
 enum rc dict_build(struct tx *tx, struct key_ref *k, const struct coll_shape *shape, hmap_tell *tell,
                    const void *arg, uint64_t n);
 /* The key holds what e does, with its expiry, in place of what it held before. */
 enum rc dict_copy(struct tx *tx, const struct shm_entry *e, struct key_ref *k, uint32_t clock);
+
+/* What an item takes in a packed one; more than COLL_PACKED_MAX: it has no place there. */
+size_t dict_packed_bytes(bool pairs, struct bytes key, struct bytes value, int64_t until_ms);
+int dict_int_compare(struct bytes a, struct bytes b);
 
 /* What is wrong with what the entry says of fields that expire, NULL: nothing. */
 const char *dict_fields_wrong(const struct shm_entry *e);

@@ -130,14 +130,20 @@ static bool is_same(hmap_tell *tell, const void *arg, uint64_t a, uint64_t b)
     return same;
 }
 
+static bool any_twice(const struct spot *v, hmap_tell *tell, const void *arg, uint64_t n)
+{
+    for (uint64_t i = 1; i < n; i++)
+        for (uint64_t j = i; UNLIKELY(j && v[j - 1].hash == v[i].hash); j--)
+            if (is_same(tell, arg, v[j - 1].i, v[i].i))
+                return true;
+    return false;
+}
+
 static enum rc fill_all(struct filling *f, const struct spot *v, hmap_tell *tell, const void *arg, uint64_t n)
 {
     enum rc rc = RC_OK;
     for (uint64_t i = 0; i < n && !rc; i++) {
         struct hmap_item it;
-        for (uint64_t j = i; j-- && v[j].hash == v[i].hash;)
-            if (is_same(tell, arg, v[j].i, v[i].i))
-                return RC_EXISTS;
         tell(arg, v[i].i, &it);
         rc = fill(f, &it, v[i].hash);
     }
@@ -150,6 +156,10 @@ enum rc hmap_build(struct hmap *m, hmap_tell *tell, const void *arg, uint64_t n)
     struct spot *v = sorted_spots(m, tell, arg, n);
     if (!v)
         return RC_NOMEM;
+    if (any_twice(v, tell, arg, n)) {
+        free(v);
+        return RC_EXISTS;
+    }
     f.m = m;
     f.low = f.last = 0;
     f.n = 0;

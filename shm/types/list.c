@@ -82,13 +82,18 @@ static struct limit limit_of(int64_t fill)
 
 #define SAFE_BYTES 8192u /* more than this is no listpack, however many items are allowed */
 
+static uint64_t size_limit(const struct limit *l)
+{
+    return l->bytes == UINT64_MAX ? SAFE_BYTES : l->bytes;
+}
+
 /* The encoding once these values have been added. */
 static unsigned enc_grown(const struct shm_entry *e, const struct bytes *v, unsigned n, int64_t fill)
 {
     if (e && entry_enc(e) == ENC_QUICKLIST)
         return ENC_QUICKLIST;
     struct limit l = limit_of(fill);
-    uint64_t max = l.bytes == UINT64_MAX ? SAFE_BYTES : l.bytes, bytes = 0;
+    uint64_t max = size_limit(&l), bytes = 0;
     for (unsigned i = 0; i < n; i++)
         bytes += v[i].n;
     if (l.items != UINT64_MAX && (e ? list_length(e) : 0) + n > l.items)
@@ -492,28 +497,29 @@ static enum rc keep_packed(struct tx *tx, struct key_ref *k, struct bytes v, con
     return coll_put_packed(tx, k, &s, (struct bytes){items, n});
 }
 
-/* Cutting many one by one would build leaf after leaf anew: what stays is put into a new list instead. The old one can be
- * read until the transaction ends. */
+/* Cutting many one by one would build leaf after leaf anew: what stays is put into a new list instead. */
 static enum rc keep_others(struct tx *tx, struct key_ref *k, struct bytes v, const struct matches *m,
                            bool back, const struct list_how *how)
 {
     struct coll_shape s = shape_of(entry_enc(key_entry(k)), how);
     struct list_walk w;
+    struct seq_bulk b;
     struct bytes item;
+    shm_ref root = 0;
+    struct tree t = coll_tree_at(tx, &root);
     uint64_t size = LISTPACK_EMPTY, pos = 0;
-    list_walk(key_entry(k), 0, false, &w);
-    enum rc rc = put_tree(tx, k, &s, 0, 0, false);
-    if (rc)
-        return rc;
-    struct tree t = new_tree(tx, k, how);
-    for (; !rc && list_next(&w, &item); pos++) {
+    enum rc rc = RC_OK;
+    t.depth = depth_of(how);
+    seq_bulk_begin(&b, &t);
+    for (list_walk(key_entry(k), 0, false, &w); !rc && list_next(&w, &item); pos++) {
         if (goes(m, pos, back, item, v))
             continue;
         size += listpack_bytes(item);
-        rc = seq_push(&t, item, false);
+        rc = seq_bulk_add(&b, item);
     }
+    rc = seq_bulk_end(&b, rc);
     if (!rc)
-        rc = size_add(tx, k, (int64_t)size);
+        rc = put_tree(tx, k, &s, root, size, false);
     return rc ? rc : shrunk(tx, k, how);
 }
 
@@ -534,11 +540,67 @@ enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t co
     return m.n <= FEW_MATCHES ? cut_few(tx, k, &m, back, how) : keep_others(tx, k, v, &m, back, how);
 }
 
+/* ---- many items at once ---- */
+
+void list_bulk_begin(struct list_bulk *b, struct tx *tx, const struct list_how *how)
+{
+    struct limit l = limit_of(how->fill);
+    b->tx = tx;
+    b->how = *how;
+    b->root = 0;
+    b->tree = coll_tree_at(tx, &b->root);
+    b->tree.depth = depth_of(how);
+    b->n = 0;
+    b->size = LISTPACK_EMPTY;
+    b->packed = 0;
+    b->enc = ENC_LISTPACK;
+    b->most_items = l.items;
+    b->most_size = size_limit(&l);
+    seq_bulk_begin(&b->items, &b->tree);
+}
+
+/* Before it has been encoded an item is counted by its length, as in enc_grown. */
+enum rc list_bulk_add(struct list_bulk *b, struct bytes v)
+{
+    if (b->n >= b->most_items || b->size + v.n > b->most_size)
+        b->enc = ENC_QUICKLIST;
+    b->n++;
+    b->size += listpack_bytes(v);
+    b->packed += item_bytes(v.n) + (v.n > COLL_PACKED_MAX ? COLL_PACKED_MAX : 0);
+    return seq_bulk_add(&b->items, v);
+}
+
+static enum rc bulk_put_packed(struct list_bulk *b, struct key_ref *k, const struct coll_shape *s)
+{
+    struct seq_items all = seq_bulk_only(&b->items);
+    char packed[COLL_PACKED_MAX], *to = packed;
+    enum rc rc = RC_OK;
+    for (const char *p = all.p; p != all.end && !rc;)
+        rc = item_put(b->tx, to, seq_items_next(&all, &p), &to);
+    return rc ? rc : coll_put_packed(b->tx, k, s, (struct bytes){packed, b->packed});
+}
+
+enum rc list_bulk_end(struct list_bulk *b, struct key_ref *k, enum rc rc)
+{
+    struct coll_shape s = shape_of(b->enc, &b->how);
+    CHECK(rc || b->n);
+    if (!rc && b->packed <= COLL_PACKED_MAX)
+        return bulk_put_packed(b, k, &s);
+    rc = seq_bulk_end(&b->items, rc);
+    return rc ? rc : put_tree(b->tx, k, &s, b->root, b->size, false);
+}
+
+enum rc list_bulk_drop(struct list_bulk *b)
+{
+    return seq_bulk_drop(&b->items);
+}
+
 /* ---- another list like it ---- */
 
 enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to, const struct list_how *how)
 {
     struct coll_walk w;
+    struct seq_bulk b;
     struct bytes item;
     shm_ref r;
     enum rc rc = entry_copy(tx, shm_ref_of(from), to->key, entry_expiry(from), &r);
@@ -552,13 +614,12 @@ enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *t
         rc = tree_clone(tx, *entry_word_at(e), entry_word_at(e)); /* the entry is nobody's yet */
         return rc ? rc : key_put(tx, to, r, false);
     }
-    *entry_word_at(e) = 0;
+    struct tree t = coll_tree_at(tx, entry_word_at(e));
+    t.depth = depth_of(how);
     coll_walk(tx->ctx, from, &w);
-    rc = key_put(tx, to, r, false);
-    if (rc)
-        return rc;
-    struct tree t = new_tree(tx, to, how);
+    seq_bulk_begin(&b, &t);
     while (!rc && coll_next(&w, &item))
-        rc = seq_push(&t, item, false);
-    return rc;
+        rc = seq_bulk_add(&b, item);
+    rc = seq_bulk_end(&b, rc);
+    return rc ? rc : key_put(tx, to, r, false);
 }

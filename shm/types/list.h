@@ -8,8 +8,8 @@
 #ifndef SKEP_LIST_H
 #define SKEP_LIST_H
 
+#include "shm/types/bulk.h"
 #include "shm/types/coll.h"
-#include "shm/types/seq.h"
 
 /* A list is called listpack until Redis would have made a quicklist of it, which depends on the bytes that its listpack would
  * have. Those of a packed list are counted when they matter; a list in a tree keeps their number in its entry, as eight
@@ -53,6 +53,24 @@ enum rc list_insert(struct tx *tx, struct key_ref *k, uint64_t pos, struct bytes
 /* Items that equal v: all of them (count 0), the first count, or the last -count. */
 enum rc list_remove(struct tx *tx, struct key_ref *k, struct bytes v, int64_t count,
                     const struct list_how *how, uint64_t *removed);
+/* A list of items that come one behind the other, built as a whole: it is what pushing them one by one would have made. */
+struct list_bulk {
+    struct tx *tx;
+    struct list_how how;
+    struct tree tree;
+    shm_ref root;
+    struct seq_bulk items;
+    uint64_t n, size;               /* items; bytes of Redis's listpack */
+    uint64_t most_items, most_size; /* of the listpack encoding */
+    size_t packed;                  /* what the items would take in an entry */
+    unsigned enc;
+};
+void list_bulk_begin(struct list_bulk *b, struct tx *tx, const struct list_how *how);
+enum rc list_bulk_add(struct list_bulk *b, struct bytes v);
+/* The key, whose expiry stays, holds the list (of one item at least) in place of what it held before. rc: how it went so far. */
+enum rc list_bulk_end(struct list_bulk *b, struct key_ref *k, enum rc rc);
+enum rc list_bulk_drop(struct list_bulk *b); /* seq_bulk_drop */
+
 /* A list with the same items and expiry takes the place of what the key to holds. */
 enum rc list_copy(struct tx *tx, const struct shm_entry *from, struct key_ref *to,
                   const struct list_how *how);

@@ -9,29 +9,12 @@
  * Of a list whose tree has a depth, leaves that lie deeper are compressed (seq_compress.h): when a push has added a leaf, the
  * one that is now behind the window is compressed, and what is built anew beyond it is compressed at once. A compressed leaf
  * that has come to stand at an end is built plainly by the first change there. */
-#include "shm/types/seq.h"
+#include "shm/types/seq_parts.h"
 
 #define LEAF_MAX   NODE_MAX
 #define LEAF_FIRST 256u /* a new leaf at an end has room for so much, and doubles */
 #define LEAF_FEW   1024u
 
-/* Items of the same length need not tell it, from this one on: then what a leaf holds, and an item of 1030 bytes, can be put into
- * two leaves even if all of it must tell lengths: (4080 * 12 / 10 + 1030) / 2 + 1030 < 4080. */
-#define EVEN_LEAST 10u
-
-static inline size_t whole_bytes(size_t n) /* an item of n bytes and its back */
-{
-    size_t item = item_bytes(n);
-    return item + seq_back_bytes(item);
-}
-static inline const char *behind_item(const char *item, unsigned width)
-{
-    const char *end;
-    if (width)
-        return item + width;
-    item_get(item, &end);
-    return end + seq_back_bytes((size_t)(end - item));
-}
 /* The item that ends (with its back) at p. */
 static inline const char *item_before(const char *p, unsigned width)
 {
@@ -148,30 +131,19 @@ bool seq_at(const struct tree *t, uint64_t pos, struct seq_place *at)
     return true;
 }
 
+struct bytes seq_items_next(const struct seq_items *items, const char **p)
+{
+    const char *item = *p, *next;
+    *p = behind_item(item, items->width);
+    return items->width ? (struct bytes){item, items->width} : item_get(item, &next);
+}
+
 uint64_t seq_position(const struct seq_place *at)
 {
     return tree_before(&at->path) + at->index;
 }
 
 /* ---- building ---- */
-
-static enum rc whole_put(struct tx *tx, char *to, struct bytes b, char **end)
-{
-    char *e;
-    enum rc rc = item_put(tx, to, b, &e);
-    if (rc)
-        return rc;
-    uint16_t n = (uint16_t)(e - to);
-    if (n >= ITEM_TWO) {
-        memcpy(e, &n, sizeof(n));
-        e[2] = (char)ITEM_TWO;
-        *end = e + 3;
-    } else {
-        *e = (char)n;
-        *end = e + 1;
-    }
-    return RC_OK;
-}
 
 /* What a leaf is to hold: runs of items that exist, and one that is added. */
 struct run {
@@ -214,19 +186,8 @@ static void take_leaf(struct build *b, const struct shm_node *leaf, struct seq_s
 
 static void take_new(struct build *b, struct bytes add)
 {
-    bool may_be_even = add.n >= EVEN_LEAST && add.n <= ITEM_MAX;
     b->add = add;
-    take_run(b, &(struct run){NULL, whole_bytes(add.n), 1, may_be_even ? (unsigned)add.n : 0});
-}
-
-/* Items that told no length stand among others now. */
-static enum rc run_widen(struct tx *tx, const struct run *r, char *at, char **end)
-{
-    enum rc rc = RC_OK;
-    *end = at;
-    for (unsigned i = 0; i < r->n && !rc; i++)
-        rc = whole_put(tx, *end, (struct bytes){r->p + (size_t)i * r->width, r->width}, end);
-    return rc;
+    take_run(b, &(struct run){NULL, whole_bytes(add.n), 1, seq_width(add.n)});
 }
 
 static enum rc runs_put(struct build *b, char *at, char **end)
@@ -240,7 +201,7 @@ static enum rc runs_put(struct build *b, char *at, char **end)
             memcpy(at, r->p ? r->p : b->add.p, r->p ? r->bytes : b->width);
             at += r->p ? r->bytes : b->width;
         } else {
-            rc = run_widen(b->t->tx, r, at, &at);
+            rc = whole_put_all(b->t->tx, at, r->p, r->n, r->width, &at);
         }
     }
     *end = at;

@@ -37,6 +37,8 @@ bool seq_first(const struct tree *t, struct seq_place *at);
 bool seq_last(const struct tree *t, struct seq_place *at);
 bool seq_next(struct seq_place *at); /* false: that was the last one */
 bool seq_prev(struct seq_place *at);
+/* The item at *p, behind which the next one begins. */
+struct bytes seq_items_next(const struct seq_items *items, const char **p);
 /* How many stand before. */
 uint64_t seq_position(const struct seq_place *at);
 

@@ -76,16 +76,28 @@ static void tell_member(const void *arg, uint64_t i, struct hmap_item *item)
     *item = (struct hmap_item){.key = v[i], .value = nothing};
 }
 
+unsigned set_enc(const struct set_limits *l, hmap_tell *tell, const void *arg, uint64_t n, uint64_t told)
+{
+    uint64_t integers = 0; /* before any other */
+    size_t longest = 0;
+    if (n > l->intset && n > l->entries) /* whatever they are */
+        return ENC_HASHTABLE;
+    for (uint64_t i = 0; i < n; i++) {
+        struct hmap_item it;
+        tell(arg, i, &it);
+        integers += integers == i && told <= l->intset && is_integer(it.key);
+        longest = it.key.n > longest ? it.key.n : longest;
+    }
+    if (integers > l->intset)
+        return ENC_HASHTABLE;
+    if (integers == n)
+        return ENC_INTSET;
+    return n > l->entries || longest > l->value ? ENC_HASHTABLE : ENC_LISTPACK;
+}
+
 enum rc set_store(struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
                   const struct bytes *v, uint64_t n)
 {
-    struct coll_shape table = {.type = TYPE_SET, .enc = ENC_HASHTABLE, .clock = clock};
-    struct dict d;
-    bool added;
-    if (n > l->intset && n > l->entries) /* whatever they are */
-        return dict_build(tx, k, &table, tell_member, v, n);
-    enum rc rc = set_open(&d, tx, k, clock, l, v[0], 1);
-    for (uint64_t i = 0; i < n && !rc; i++)
-        rc = set_add(&d, l, v[i], &added);
-    return rc ? rc : dict_end(&d);
+    struct coll_shape shape = {.type = TYPE_SET, .enc = set_enc(l, tell_member, v, n, 1), .clock = clock};
+    return dict_build(tx, k, &shape, tell_member, v, n);
 }

@@ -19,6 +19,8 @@ struct set_limits {
 enum rc set_open(struct dict *d, struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
                  struct bytes first, uint64_t more);
 enum rc set_add(struct dict *d, const struct set_limits *l, struct bytes member, bool *added);
+/* The encoding of these members (n > 0) when they are added one by one; told: how many there will be, as far as was known before. */
+unsigned set_enc(const struct set_limits *l, hmap_tell *tell, const void *arg, uint64_t n, uint64_t told);
 /* The key, which holds nothing, gets these members (n > 0, none twice). */
 enum rc set_store(struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
                   const struct bytes *v, uint64_t n);

@@ -268,9 +268,9 @@ static enum rc put_pairs(struct tx *tx, struct key_ref *k, const struct coll_sha
     bool mapped = shape->enc == ENC_SKIPLIST;
     if (!mapped && packed_bytes(pairs, n) <= COLL_PACKED_MAX)
         return put_packed(tx, k, shape->clock, pairs, n);
-    enum rc rc = zset_order_build(tx, &trees.order, pairs, n, !mapped);
-    if (!rc && mapped)
-        rc = map_build(tx, &trees.map, pairs, n);
+    enum rc rc = mapped ? map_build(tx, &trees.map, pairs, n) : RC_OK;
+    if (!rc)
+        rc = zset_order_build(tx, &trees.order, pairs, n, !mapped);
     return rc ? rc : put_trees(tx, k, shape, &trees);
 }
 
@@ -279,14 +279,18 @@ static bool outgrown(const struct zset_limits *l, uint64_t n, size_t value)
     return n > l->entries || value > l->value;
 }
 
-enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l,
-                   const struct zset_pair *pairs, uint64_t n)
+unsigned zset_enc(const struct zset_limits *l, const struct zset_pair *pairs, uint64_t n)
 {
     size_t longest = 0;
     for (uint64_t i = 0; i < n; i++)
         longest = pairs[i].member.n > longest ? pairs[i].member.n : longest;
-    struct coll_shape shape = {
-        .type = TYPE_ZSET, .enc = outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK, .clock = l->clock};
+    return outgrown(l, n, longest) ? ENC_SKIPLIST : ENC_LISTPACK;
+}
+
+enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l,
+                   const struct zset_pair *pairs, uint64_t n)
+{
+    struct coll_shape shape = {.type = TYPE_ZSET, .enc = zset_enc(l, pairs, n), .clock = l->clock};
     enum rc rc = put_pairs(tx, k, &shape, pairs, n);
     return rc ? rc : key_set_expiry(tx, k, -1);
 }

@@ -94,7 +94,10 @@ enum rc zset_add(struct tx *tx, struct key_ref *k, const struct zset_limits *l, 
 enum rc zset_remove(struct tx *tx, struct key_ref *k, struct bytes member, bool *found);
 /* The members with ranks in [from, to). */
 enum rc zset_remove_ranks(struct tx *tx, struct key_ref *k, uint64_t from, uint64_t to);
-/* A set of these pairs (n > 0, in order, no member twice) over whatever the key held; the key's expiry goes. */
+/* The encoding of so many pairs. */
+unsigned zset_enc(const struct zset_limits *l, const struct zset_pair *pairs, uint64_t n);
+/* A set of these pairs (n > 0, in order, no member twice) over whatever the key held; the key's expiry goes. RC_EXISTS: a member comes
+ * twice, which only an ENC_SKIPLIST is looked through for; nothing has been changed. */
 enum rc zset_store(struct tx *tx, struct key_ref *k, const struct zset_limits *l,
                    const struct zset_pair *pairs, uint64_t n);
 /* The order tree of these pairs; plain: there will be no map. */

@@ -206,4 +206,5 @@ def main():
         print(f'{name:14s} redis-server {peer:9.2f}  skep {ours:9.2f} {unit}   ratio {ours / peer:.2f}', flush=True)
 
 
-main()
+if __name__ == '__main__':
+    main()

@@ -207,6 +207,13 @@ def damaged(rnd):
     yield "an intset of 3 bytes each", old.SET_INTSET, old.string(b"\3\0\0\0\2\0\0\0abcdef")
     yield "a zipmap cut", old.HASH_ZIPMAP, old.string(old.zipmap([(b"f", b"v")])[:-2])
     yield "a node of kind 3", old.LIST_QUICKLIST_2, old.length(1) + old.length(3) + old.string(pack2)
+    yield "a long list's last node", old.LIST_QUICKLIST_2, long_list(40) + old.length(2) + old.string(pack2[:-1])
+
+
+def long_list(nodes):
+    """One that tells of one node more than follow: of many items, some of which are long."""
+    items = [b"item:%d" % i + b"x" * (2000 if i % 50 == 7 else 0) for i in range(100)]
+    return old.length(nodes + 1) + (old.length(2) + old.string(old.listpack(items))) * nodes
 
 
 def refusals(ours, redis, rnd):
@@ -218,6 +225,14 @@ def refusals(ours, redis, rnd):
             r = conn.command("RESTORE", "k", 0, text, "REPLACE")
             same("the answer to " + what, ("error", "ERR Bad data format"), (r.kind, r.value if isinstance(r.value, str) else r.value.decode()))
         same("the key that was to be replaced", ("string", b"stays"), content(ours, "k"))
+    value(ours, "MULTI")
+    for words in (("SET", "before", "1"), ("RESTORE", "k", 0, text, "REPLACE"), ("SET", "after", "2")):
+        value(ours, *words)
+    same("EXEC", ["status", "error", "status"], [r.kind for r in value(ours, "EXEC")])
+    same("keys around it", ["1", "2", "stays"], [value(ours, "GET", k).decode() for k in ("before", "after", "k")])
+    r = ours.command("RESTORE", "k", 1, text, "REPLACE", "ABSTTL")
+    same("the answer to what is over already", "error", r.kind)
+    same("the key that was to be replaced", ("string", b"stays"), content(ours, "k"))
     # What Redis does not look at: here it is an error, too.
     zip2, pack2 = old.ziplist([b"a", b"b"]), old.listpack([b"a", b"b"])
     for text in (

@@ -178,6 +178,46 @@ static void stores(struct shm_ctx *ctx, unsigned set, unsigned n)
     tx_commit(&w.tx);
 }
 
+struct told {
+    struct name *m;
+    bool expire, twice;
+};
+
+static void tell_pair(const void *arg, uint64_t i, struct hmap_item *it)
+{
+    const struct told *t = arg;
+    struct bytes b = NAME_BYTES(t->m[t->twice && i == 20 ? 7 : i]);
+    *it = (struct hmap_item){b, b, t->expire && i % 3 == 0 ? 4000000000000 + (int64_t)i : 0};
+}
+
+/* n fields in place of what the key holds. */
+static void builds(struct shm_ctx *ctx, unsigned hash, unsigned n, unsigned enc, bool twice)
+{
+    static struct work w;
+    static struct name m[300];
+    struct told told = {m, enc == ENC_LISTPACK_EX, twice};
+    struct coll_shape shape = {.type = TYPE_HASH, .enc = enc, .clock = 1};
+    struct key_ref *k = open_key(&w, ctx, "hash", hash);
+    for (unsigned i = 0; i < n; i++)
+        member(&m[i], false, 7000 + i);
+    enum rc rc = dict_build(&w.tx, k, &shape, tell_pair, &told, n);
+    CHECK(rc == (twice ? RC_EXISTS : RC_OK));
+    tx_commit(&w.tx);
+}
+
+void dict_builds(struct shm_ctx *ctx)
+{
+    builds(ctx, 0, 10, ENC_LISTPACK, false);
+    between();
+    builds(ctx, 2, 100, ENC_LISTPACK, false);
+    between();
+    builds(ctx, 1, 8, ENC_LISTPACK_EX, false);
+    between();
+    builds(ctx, 3, 100, ENC_LISTPACK_EX, false);
+    between();
+    builds(ctx, 2, 100, ENC_HASHTABLE, true);
+}
+
 void dict_stored(struct shm_ctx *ctx)
 {
     stores(ctx, 2, 300);

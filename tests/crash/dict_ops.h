@@ -20,6 +20,7 @@ void dict_grows(struct shm_ctx *ctx);    /* in place, and leaves that are split 
 void dict_shrinks(struct shm_ctx *ctx);  /* in place, and leaves that are joined */
 void dict_copies(struct shm_ctx *ctx);   /* onto a key that holds something else */
 void dict_stored(struct shm_ctx *ctx);   /* sets that are built as a whole */
+void dict_builds(struct shm_ctx *ctx);   /* in the other forms, over what there was; and one that is none */
 void dict_deletes(struct shm_ctx *ctx);  /* whole keys */
 
 /* Besides "hash:0" to "hash:2", "hash:5" to "hash:7" are as those, and every third of their fields expires. */

@@ -154,6 +154,39 @@ void list_moves(struct shm_ctx *ctx)
     end(&w, rc ? rc : list_push(&w.tx, to, &v, 1, true, &how));
 }
 
+/* A list of so many items as a whole, the last of which has a block of its own; or its leaves go again, and something else is done. */
+static void builds(struct shm_ctx *ctx, unsigned list, unsigned n, bool drop)
+{
+    static char text[2000];
+    struct list_bulk b;
+    struct work w;
+    struct key_ref *k = open_lists(&w, ctx, list, list);
+    enum rc rc = RC_OK;
+    list_bulk_begin(&b, &w.tx, &how);
+    for (unsigned i = 0; i < n && !rc; i++)
+        rc = list_bulk_add(&b, (struct bytes){text, (size_t)sprintf(text, "compressible element %u", i)});
+    fill(text, sizeof(text), n);
+    if (!rc)
+        rc = list_bulk_add(&b, (struct bytes){text, sizeof(text)});
+    if (!rc && drop) {
+        rc = list_bulk_drop(&b);
+        end(&w, rc ? rc : push(&w, k, list, 1, 20, false));
+        return;
+    }
+    if (!rc && k->entry)
+        rc = key_del(&w.tx, k, false);
+    end(&w, list_bulk_end(&b, k, rc));
+}
+
+void list_builds(struct shm_ctx *ctx)
+{
+    builds(ctx, 3, 300, false);
+    between();
+    builds(ctx, 2, 200, false);
+    between();
+    builds(ctx, 1, 300, true);
+}
+
 /* Two clients wait for two keys each; the first gets something, the other goes. */
 static void waits(struct shm_ctx *ctx, uint32_t session)
 {
@@ -246,6 +279,15 @@ void list_compresses(struct shm_ctx *ctx)
 void list_deep_middle(struct shm_ctx *ctx)
 {
     deeply(list_tree_middle, ctx);
+}
+
+void list_deep_builds(struct shm_ctx *ctx)
+{
+    how.depth = 1;
+    builds(ctx, 3, 500, false);
+    between();
+    builds(ctx, 1, 500, true);
+    how.depth = 0;
 }
 
 void list_deep_trims(struct shm_ctx *ctx)

@@ -24,7 +24,9 @@ void lists_deep_ready(struct shm_ctx *ctx);
 void list_compresses(struct shm_ctx *ctx);  /* leaves that have left the window */
 void list_deep_middle(struct shm_ctx *ctx); /* the others, on compressed leaves */
 void list_deep_trims(struct shm_ctx *ctx);
-void list_waits(struct shm_ctx *ctx); /* clients join queues and leave them */
+void list_builds(struct shm_ctx *ctx);      /* as a whole: new, over another, and one that nothing comes of */
+void list_deep_builds(struct shm_ctx *ctx); /* its inner leaves are compressed */
+void list_waits(struct shm_ctx *ctx);       /* clients join queues and leave them */
 void list_deletes(struct shm_ctx *ctx);
 void list_frees_trees(struct shm_ctx *ctx); /* what was buried, piece by piece */
 

@@ -648,16 +648,23 @@ static struct shm_ctx ctx;
 static struct shm_config cfg;
 static uint64_t puts_done;
 
-static void build(struct rdb_in *in, enum rdb_type type, struct tx *tx, struct key_ref *k)
+/* As a whole; or of a list so much, and the rest of it some at a time, as it may be with anything. */
+static enum rc build(struct rdb_in *in, enum rdb_type type, uint64_t whole, struct tx *tx, struct key_ref *k)
 {
     static struct rdb_build b;
     enum rc rc = rdb_build_open(&b, in, type, &cfg, 1);
-    while (!rc && !(rc = rdb_build_read(&b))) {
+    if (!rc && whole) {
+        rc = rdb_build_whole(&b, tx, k, whole);
+        b.begun = !rc;
+        CHECK(rc != RC_RANGE || whole != UINT64_MAX);
+        rc = rc == RC_RANGE ? RC_OK : rc;
+    }
+    while (!rc && whole != UINT64_MAX && !(rc = rdb_build_read(&b))) {
         rc = rdb_build_put(&b, tx, k);
         rdb_build_next(&b);
     }
-    CHECKF(rc == RC_MISSING, "what was sound cannot be put: %d, %s", rc, in->error);
     rdb_build_close(&b);
+    return b.begun && rc == RC_MISSING ? RC_OK : rc;
 }
 
 static void written_again(const struct shm_entry *e, uint64_t wanted)
@@ -675,25 +682,47 @@ static void written_again(const struct shm_entry *e, uint64_t wanted)
     rdb_out_close(&out);
 }
 
-static void put_collection(struct rdb_in *in, enum rdb_type type)
+/* Puts it under the key; n: the elements that it has if it is sound. If not, nothing may change, though this is committed. */
+static void put_key(struct rdb_in *in, enum rdb_type type, uint64_t whole, bool sound, uint64_t n,
+                    struct key_ref *k)
 {
-    struct key_ref k = {.key = BYTES_LIT("k"), .table = db_table(ctx.root, 0)};
     struct tx tx;
     size_t at = in->pos;
-    uint64_t n;
-    if (rdb_build_check(in, type, ctx.root) || elements(in, type, &n))
-        return;
-    in->pos = at;
-    k.hash = key_hash(ctx.root, k.key);
+    k->table = db_table(ctx.root, 0);
+    k->hash = key_hash(ctx.root, k->key);
     CHECK(batch_enter(&ctx));
-    key_locate(&k);
+    key_locate(k);
     tx_begin(&tx, &ctx);
-    CHECK(!key_latch(&tx, &k));
-    build(in, type, &tx, &k);
-    written_again(key_entry(&k), n);
+    CHECK(!key_latch(&tx, k));
+    uint64_t was = k->entry;
+    enum rc rc = build(in, type, whole, &tx, k);
+    CHECKF(sound ? !rc : rc == RC_INVALID || rc == RC_MISSING, "%d, %s", rc, in->error);
+    if (sound)
+        written_again(key_entry(k), n);
+    else
+        CHECK(k->entry == was);
     tx_commit(&tx);
     batch_leave(&ctx);
     trees_step(&ctx, 100);
+    in->pos = at;
+}
+
+/* Both ways come to the same. */
+static void put_collection(struct rdb_in *in, enum rdb_type type)
+{
+    struct key_ref k = {.key = BYTES_LIT("k")}, parts = {.key = BYTES_LIT("parts")};
+    size_t at = in->pos;
+    uint64_t n = 0;
+    bool sound = !rdb_build_check(in, type, ctx.root) && !elements(in, type, &n);
+    in->pos = at;
+    put_key(in, type, UINT64_MAX, sound, n, &k);
+    if (!sound)
+        return;
+    put_key(in, type, rnd(2) ? 1 + rnd(100) : 0, sound, n, &parts);
+    const struct shm_entry *a = key_entry(&k), *b = key_entry(&parts);
+    CHECKF(a->type_enc == b->type_enc && (a->flags & ENTRY_TREE) == (b->flags & ENTRY_TREE), "%u %u, %u %u",
+           a->type_enc, a->flags, b->type_enc, b->flags);
+    in->pos = in->n;
     puts_done++;
 }
 

@@ -1,5 +1,6 @@
 /* Collections that are built or copied as a whole, some of them taken back: they hold what was told, and can be changed as any
  * other; a copy shares nothing with what was copied. No block is lost in the end. */
+#include "shm/base/number.h"
 #include "shm/types/bulk.h"
 #include "shm/types/hash.h"
 #include "shm/types/list.h"
@@ -198,6 +199,81 @@ static void dicts(unsigned type, unsigned n, bool expire)
     arena_sound();
 }
 
+/* What is no table of hashes: packed, or a sequence, or a map of integers or of fields that expire. */
+static void tell_integer(const void *arg, uint64_t i, struct hmap_item *it)
+{
+    static char digits[600][24];
+    const unsigned *n = arg;
+    int64_t v = ((int64_t)(i * 7) % *n - 20) * 1000003;
+    *it = (struct hmap_item){.key = {digits[i], (size_t)sprintf(digits[i], "%lld", (long long)v)}};
+}
+
+static void compare_form(const char *name, const struct coll_shape *shape, hmap_tell *fn, const void *arg,
+                         unsigned n)
+{
+    struct key_ref k;
+    struct tx tx;
+    struct dict d;
+    struct dict_place at;
+    struct dict_walk w;
+    struct hmap_item it, told;
+    int64_t last = INT64_MIN, v;
+    unsigned i = 0;
+    latch(&tx, &k, name);
+    CHECK(k.entry && entry_enc(key_entry(&k)) == shape->enc && entry_type(key_entry(&k)) == shape->type);
+    dict_read(&d, &tx, key_entry(&k));
+    CHECK(dict_size(&d) == n && (!d.pairs || !dict_fields_wrong(key_entry(&k))));
+    for (dict_walk(&d, &w); dict_next(&w, &it); i++) {
+        fn(arg, i, &told);
+        CHECK(shape->enc != ENC_LISTPACK || bytes_equal(it.key, told.key)); /* as they came */
+        CHECK(shape->enc != ENC_INTSET || (number_to_int64(it.key, &v) && v > last));
+        last = v;
+    }
+    dict_walk_end(&w);
+    CHECK(i == n);
+    for (i = 0; i < n; i++) {
+        fn(arg, i, &told);
+        CHECK(dict_find(&d, told.key, &at) && at.until_ms == told.until_ms);
+        CHECK(!d.pairs || bytes_equal(at.value, told.value));
+    }
+    tx_abort(&tx);
+}
+
+static void form(unsigned type, unsigned enc, hmap_tell *fn, const void *arg, unsigned n)
+{
+    struct coll_shape shape = {.type = type, .enc = enc, .clock = 1};
+    for (unsigned i = 0; i < 3; i++) { /* the last one over another */
+        struct key_ref k;
+        struct tx tx;
+        latch(&tx, &k, "a");
+        CHECK(!dict_build(&tx, &k, &shape, fn, arg, n));
+        if (i)
+            tx_commit(&tx);
+        else
+            tx_abort(&tx);
+        CHECK(exists("a") == (i != 0));
+    }
+    compare_form("a", &shape, fn, arg, n);
+    arena_sound();
+    if (enc != ENC_INTSET) {
+        add_some("a", type == TYPE_HASH, n, n + 20);
+        del_some("a", n + 19);
+    }
+    drop("a");
+    arena_sound();
+}
+
+static void forms(void)
+{
+    static const unsigned sizes[] = {1, 2, 20, 45, 500};
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        form(TYPE_SET, ENC_LISTPACK, tell, NULL, sizes[i]);
+        form(TYPE_SET, ENC_INTSET, tell_integer, &(unsigned){sizes[i] == 500 ? 503 : 701}, sizes[i]);
+        form(TYPE_HASH, ENC_LISTPACK, tell, NULL, sizes[i]);
+        form(TYPE_HASH, ENC_LISTPACK_EX, tell, &ctx, sizes[i]);
+    }
+}
+
 static void twice(void)
 {
     struct coll_shape shape = {.type = TYPE_SET, .enc = ENC_HASHTABLE};
@@ -334,6 +410,109 @@ static void lists(unsigned n, int64_t depth)
     arena_sound();
 }
 
+/* Items of one length for a while, then of another; empty ones among those of an odd number of rows. */
+static struct bytes row_item(unsigned i, unsigned rows)
+{
+    if (rows % 2 && i % 13 == 5)
+        return (struct bytes){"", 0};
+    return rows ? (struct bytes){text[i], length[i] < 12 ? length[i] : i / rows % 3 + 10} : item(i);
+}
+
+static enum rc bulk_of(struct list_bulk *b, struct tx *tx, const struct list_how *how, unsigned n,
+                       unsigned rows)
+{
+    enum rc rc = RC_OK;
+    list_bulk_begin(b, tx, how);
+    for (unsigned i = 0; i < n && !rc; i++)
+        rc = list_bulk_add(b, row_item(i, rows));
+    return rc;
+}
+
+static const struct shm_entry *entry_of(const char *name)
+{
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, name);
+    tx_abort(&tx);
+    CHECK(k.entry);
+    return key_entry(&k);
+}
+
+static void compare_lists(const char *one, const char *other)
+{
+    const struct shm_entry *a = entry_of(one), *b = entry_of(other);
+    struct list_walk v, w;
+    struct bytes x, y;
+    CHECK(entry_enc(a) == entry_enc(b) && coll_is_tree(a) == coll_is_tree(b));
+    CHECK(list_length(a) == list_length(b) && list_listpack_bytes(a) == list_listpack_bytes(b));
+    list_walk(a, 0, false, &v);
+    list_walk(b, 0, false, &w);
+    while (list_next(&v, &x))
+        CHECK(list_next(&w, &y) && bytes_equal(x, y));
+    CHECK(!list_next(&w, &y));
+    list_walk(a, list_length(a) - 1, true, &v);
+    list_walk(b, list_length(b) - 1, true, &w);
+    while (list_next(&v, &x))
+        CHECK(list_next(&w, &y) && bytes_equal(x, y));
+}
+
+/* Both lists get the same changes at their ends and between. */
+static void change_list(const char *name, const struct list_how *how)
+{
+    struct key_ref k;
+    struct tx tx;
+    latch(&tx, &k, name);
+    uint64_t n = list_length(key_entry(&k));
+    CHECK(!list_push(&tx, &k, (struct bytes[]){item(7), item(8)}, 2, false, how));
+    CHECK(!list_push(&tx, &k, (struct bytes[]){item(9), item(10)}, 2, true, how));
+    CHECK(!list_insert(&tx, &k, n / 2, item(31), how));
+    CHECK(!list_set(&tx, &k, n / 3, item(997), how));
+    CHECK(!list_cut(&tx, &k, n / 4, n / 8 + 1, how));
+    tx_commit(&tx);
+}
+
+/* A list that was built holds what pushing would have made of the same items, and under the same name. */
+static void list_built(unsigned n, unsigned rows, int64_t fill, int64_t depth)
+{
+    struct list_how how = {.fill = fill, .depth = depth, .clock = 1};
+    struct key_ref k;
+    struct list_bulk b;
+    struct tx tx;
+    for (unsigned i = 0; i < n; i++) {
+        struct bytes v = row_item(i, rows);
+        latch(&tx, &k, "l");
+        CHECK(!list_push(&tx, &k, &v, 1, false, &how));
+        tx_commit(&tx);
+    }
+    for (unsigned i = 0; i < 3; i++) {
+        latch(&tx, &k, "m");
+        enum rc rc = bulk_of(&b, &tx, &how, n, rows);
+        CHECK(!(i == 1 ? list_bulk_drop(&b) : list_bulk_end(&b, &k, rc)));
+        if (i)
+            tx_commit(&tx);
+        else
+            tx_abort(&tx);
+        CHECK(exists("m") == (i == 2));
+        arena_sound();
+    }
+    compare_lists("l", "m");
+    change_list("l", &how);
+    change_list("m", &how);
+    compare_lists("l", "m");
+    drop("l");
+    drop("m");
+    arena_sound();
+}
+
+static void lists_built(unsigned n)
+{
+    list_built(n, 0, -2, 0);
+    list_built(n, 0, -1, 2);
+    list_built(n, n / 5 + 1, 128, 0);
+    list_built(n, 33, 300, 1);
+    list_built(n, 400, -2, 0);
+}
+
 int main(void)
 {
     static const unsigned sizes[] = {1, 2, 3, 45, 400, 3000, MOST * 2 / 3};
@@ -347,8 +526,10 @@ int main(void)
         zsets(sizes[i] < 3000 ? sizes[i] : 3000, 100000);
         lists(sizes[i], 0);
         lists(sizes[i], 1);
+        lists_built(sizes[i]);
     }
     twice();
+    forms();
     sets_stored();
     arena_end();
     for (unsigned i = 0; i < MOST; i++)

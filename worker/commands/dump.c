@@ -144,13 +144,13 @@ static enum rc read_string(struct call *c, struct rdb_in *in, struct restored *v
     return rc;
 }
 
-/* Before anything is changed, a collection is read once to see that nothing is wrong with it. */
-static enum rc read_collection(struct call *c, struct rdb_in *in, const struct restored *v)
+/* A collection is looked at as it is built. */
+static enum rc read_collection(struct call *c, struct rdb_in *in)
 {
     if (c->argv[3].n > RESTORE_LONG && call_defer(c))
         return RC_DEFER;
     in->string_max = (uint64_t)c->cfg->proto_max_bulk_len;
-    return rdb_build_check(in, v->type, c->ctx->root);
+    return RC_OK;
 }
 
 /* False: the reply is written, or the command is not for here. */
@@ -165,7 +165,7 @@ static bool restore_read(struct call *c, struct rdb_in *in, struct restored *v)
         refuse_type(c, in, v->type);
         return false;
     }
-    rc = v->type == RDB_STRING ? read_string(c, in, v) : read_collection(c, in, v);
+    rc = v->type == RDB_STRING ? read_string(c, in, v) : read_collection(c, in);
     if (rc == RC_NOMEM || rc == RC_DEFER)
         call_fail(c, rc);
     else if (rc)
@@ -173,23 +173,18 @@ static bool restore_read(struct call *c, struct rdb_in *in, struct restored *v)
     return !rc;
 }
 
+/* RC_INVALID: the payload is damaged, or empty, and nothing has been changed. */
 static enum rc put_collection(struct call *c, struct rdb_in *in, enum rdb_type type, uint32_t clock)
 {
     struct rdb_build *b = malloc(sizeof(*b));
     if (!b)
         return RC_NOMEM;
     enum rc rc = rdb_build_open(b, in, type, c->cfg, clock);
-    bool whole = !rc && rdb_build_is_large(b);
-    if (whole)
-        rc = rdb_build_whole(b, c->tx, call_key(c, 0));
-    while (!rc && !whole && !(rc = rdb_build_read(b))) {
-        rc = rdb_build_put(b, c->tx, call_key(c, 0));
-        rdb_build_next(b);
-    }
+    if (!rc)
+        rc = rdb_build_whole(b, c->tx, call_key(c, 0), UINT64_MAX);
     rdb_build_close(b);
     free(b);
-    CHECK(rc != RC_INVALID); /* it has been checked */
-    return rc == RC_MISSING ? RC_OK : rc;
+    return rc == RC_MISSING ? RC_INVALID : rc;
 }
 
 /* Puts the value under the key; or, if its time is over, what the key held goes. */
@@ -199,8 +194,9 @@ static enum rc restore_put(struct call *c, struct rdb_in *in, const struct resto
     struct key_ref *k = call_key(c, 0);
     enum rc rc;
     if (expiry_ms != -1 && expiry_ms <= c->now_ms && !c->loading) {
-        if (!k->entry)
-            return RC_OK;
+        rc = v->type == RDB_STRING ? RC_OK : rdb_build_check(in, v->type, c->ctx->root);
+        if (rc || !k->entry)
+            return rc;
         rc = key_del(c->tx, k, false);
         return rc ? rc : effect_del(c, k->key);
     }
@@ -243,7 +239,9 @@ void cmd_restore(struct call *c)
     if (restore_read(c, &in, &v)) {
         uint32_t clock = evict_clock_told(c->cfg->maxmemory_policy, c->now_ms, o.idle_s, (int)o.freq);
         enum rc rc = restore_put(c, &in, &v, expiry_ms, clock);
-        if (rc) {
+        if (rc == RC_INVALID) { /* nothing has been changed */
+            reply_error(c->reply, ERR_BAD_DATA);
+        } else if (rc) {
             call_fail(c, rc);
         } else {
             tell_restored(c);
