@@ -194,6 +194,7 @@ static void leave_if_done(struct worker *w)
     if (!posted)
         track_stir(w->ctx.root); /* changes that nobody will be told of */
     monitor_give_up(w);
+    hold_announce(w); /* who waited for the log has moved, and nobody is to have it synced in our name */
     mags_drain(&w->ctx);
     struct control_msg m = {.kind = CTL_LEFT};
     control_send(w, &m, -1);
