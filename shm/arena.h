@@ -171,15 +171,18 @@ static inline uint32_t dbs_all(const struct shm_root *root)
     return root->ndbs + HIDDEN_DBS;
 }
 
+struct tx;
+
 /* What a process knows of itself: which slot it works in. */
 struct shm_ctx {
     struct shm_root *root;
     struct shm_slot *slot;
     uint32_t id; /* the slot's number */
-    /* NULL, or told that a key goes because of its time or for want of memory, before the commit. Inside a batch. */
-    void (*gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key);
+    /* NULL, or told right before the commit which keys go because of their time or for want of memory. Inside a batch.
+     * RC_BUSY: they do not go now. */
+    enum rc (*gone)(struct tx *tx, uint32_t db, const struct bytes *key, unsigned n);
     /* Likewise of a hash that has lost fields; emptied: and itself, with them. */
-    void (*fields_gone)(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied);
+    enum rc (*fields_gone)(struct tx *tx, uint32_t db, struct bytes key, bool emptied);
     uint32_t held_by;       /* slot + 1 of who held the latch that was not had last, or kept the gate open */
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };

@@ -1,4 +1,5 @@
 #include "shm/pubsub.h"
+#include "shm/base/clock.h"
 #include "shm/crashpoint.h"
 #include "shm/shape.h"
 
@@ -172,36 +173,90 @@ static enum rc letter_append(struct tx *tx, struct shm_inbox *box, shm_ref ref)
     return rc;
 }
 
+/* From here on nothing fails for want of room in the lane's lists. */
+static enum rc letters_reserve(struct tx *tx, unsigned n)
+{
+    const struct shm_lane *lane = tx->lane;
+    uint32_t most = lane->nredo;
+    most = lane->nlock > most ? lane->nlock : most;
+    most = lane->nalloc > most ? lane->nalloc : most;
+    most = lane->nfreed > most ? lane->nfreed : most;
+    return tx_reserve(tx, most + 3 * n); /* an appended letter is three words */
+}
+
+static void letters_drop(struct tx *tx, const struct letter *letters, unsigned n, const shm_ref *refs)
+{
+    for (unsigned i = 0; i < n; i++)
+        CHECK(!tx_free(tx, refs[i], sizeof(struct shm_letter) + letters[i].n));
+}
+
 static enum rc letters_prepare(struct tx *tx, const struct letter *letters, unsigned n, shm_ref *refs)
 {
-    for (unsigned i = 0; i < n; i++) {
-        enum rc rc = letter_write(tx, &letters[i], &refs[i]);
+    enum rc rc = letters_reserve(tx, n);
+    for (unsigned i = 0; i < n && !rc; i++) {
+        rc = letter_write(tx, &letters[i], &refs[i]);
         if (rc)
-            return rc;
+            letters_drop(tx, letters, i, refs);
+    }
+    return rc;
+}
+
+/* All of them, or none: RC_BUSY. */
+static enum rc inboxes_latch(struct tx *tx, const struct letter *letters, unsigned n)
+{
+    struct shm_pubsub *p = pubsub_root(tx->ctx->root);
+    uint32_t had = tx->lane->nlock;
+    enum rc rc = RC_OK;
+    for (unsigned i = 0; i < n && !rc; i++)
+        rc = tx_latch(tx, &p->inbox[letters[i].to].latch);
+    while (rc && tx->lane->nlock > had)
+        tx_unlatch_last(tx);
+    return rc;
+}
+
+/* Whoever has an inbox's latch waits for no other but those of inboxes behind it. */
+static void inboxes_latch_patiently(struct tx *tx, const struct letter *letters, unsigned n)
+{
+    while (inboxes_latch(tx, letters, n)) {
+        tx->ctx->slot->heartbeat_ms = (uint64_t)mono_ms();
+        sched_yield();
+    }
+}
+
+/* They are written before any inbox is latched: its receiver does not wait for our copying. */
+enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient,
+                    uint64_t full[SLOT_WORDS])
+{
+    struct shm_pubsub *p = pubsub_root(tx->ctx->root);
+    shm_ref refs[SHM_SLOTS_MAX];
+    enum rc rc = letters_prepare(tx, letters, n, refs);
+    if (rc)
+        return rc;
+    if (patient)
+        inboxes_latch_patiently(tx, letters, n);
+    else
+        rc = inboxes_latch(tx, letters, n);
+    if (rc) {
+        letters_drop(tx, letters, n, refs);
+        return rc;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct shm_inbox *box = &p->inbox[letters[i].to];
+        if (box->bytes && box->bytes + letters[i].n > INBOX_MOST) {
+            full[letters[i].to / 64] |= 1ull << letters[i].to % 64;
+            letters_drop(tx, &letters[i], 1, &refs[i]);
+        } else {
+            CHECK(!letter_append(tx, box, refs[i]));
+        }
     }
     return RC_OK;
 }
 
-/* They are written before any latch is taken: nobody waits for our copying. */
 enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned n, uint64_t full[SLOT_WORDS])
 {
-    struct shm_pubsub *p = pubsub_root(ctx->root);
-    shm_ref refs[SHM_SLOTS_MAX];
     struct tx tx;
     tx_begin(&tx, ctx);
-    enum rc rc = letters_prepare(&tx, letters, n, refs);
-    for (unsigned i = 0; i < n && !rc; i++)
-        rc = tx_latch(&tx, &p->inbox[letters[i].to].latch);
-    for (unsigned i = 0; i < n && !rc; i++) {
-        struct shm_inbox *box = &p->inbox[letters[i].to];
-        if (box->bytes && box->bytes + letters[i].n > INBOX_MOST) {
-            full[letters[i].to / 64] |= 1ull << letters[i].to % 64;
-            rc = tx_free(&tx, refs[i], sizeof(struct shm_letter) + letters[i].n);
-        } else {
-            rc = letter_append(&tx, box, refs[i]);
-        }
-    }
-    return tx_end(&tx, rc);
+    return tx_end(&tx, letters_put(&tx, letters, n, false, full));
 }
 
 enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg)

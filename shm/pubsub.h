@@ -1,11 +1,11 @@
 /* shm/pubsub.h - who has subscribers of what, and the messages on their way to them.
  * Owner     a registration belongs to the slot that it names; an inbox to its slot, and anybody adds to it.
- * Locks     a bucket of the registry for one change of its chain; inboxes, in the order of slots, for one letter each.
- *           Both alone: no other latch is held. Readers of the registry take none, they are inside a batch.
+ * Locks     a bucket of the registry for one change of its chain, alone; inboxes, in the order of slots, for one letter each,
+ *           behind all other latches. Readers of the registry take none, they are inside a batch.
  * Crash     every change is a transaction; a count is one store. What a dead process had registered is not believed.
  * Survives  worker death: yes; the slot's next process clears what was the last one's.
  * Fails     RC_NOMEM, RC_BUSY: before anything has changed.
- * Tests     tests/crash/pubsub.py  tests/isolation/specs/pubsub_*.spec */
+ * Tests     tests/crash/pubsub.py  tests/crash/events.py  tests/isolation/specs/pubsub_*.spec */
 #ifndef SKEP_SHM_PUBSUB_H
 #define SKEP_SHM_PUBSUB_H
 
@@ -104,6 +104,11 @@ struct letter {
  * in the order of slots. One that would overfill its inbox is left out, and told by full. */
 enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned n,
                      uint64_t full[SLOT_WORDS]);
+/* The same as the last step of a transaction that changes something else, whose latches are held: the letters arrive when
+ * that is committed, so those of two changes of one key stand in the order of the changes. RC_BUSY: an inbox's latch was
+ * not had; patient, it is waited for. RC_NOMEM. After either the transaction is as before, and may go on without letters. */
+enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient,
+                    uint64_t full[SLOT_WORDS]);
 static inline bool inbox_waits(const struct shm_ctx *ctx)
 {
     return __atomic_load_n(&pubsub_root(ctx->root)->inbox[ctx->id].first, __ATOMIC_ACQUIRE);

@@ -135,13 +135,12 @@ enum rc table_purge(struct shm_ctx *ctx, uint32_t db, uint64_t pos, want_fn *wan
         *next = position_next(&k);
         rc = p.rc;
     }
+    if (!rc && p.removed && ctx->gone)
+        rc = ctx->gone(&tx, db, p.key, p.removed < PURGE_TOLD ? p.removed : PURGE_TOLD);
     if (rc || !p.removed) {
         tx_abort(&tx);
         return rc;
     }
-    /* Now, since the commit cannot fail; behind it another process may write to the entries' blocks. */
-    for (unsigned i = 0; ctx->gone && i < p.removed && i < PURGE_TOLD; i++)
-        ctx->gone(ctx, db, p.key[i]);
     tx_commit(&tx);
     *removed += p.removed;
     if (!p.left)

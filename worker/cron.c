@@ -4,6 +4,7 @@
 #include "shm/expire.h"
 #include "shm/persist.h"
 #include "worker/dispatch/notify.h"
+#include "worker/net/pubsub.h"
 #include "worker/net/tracking.h"
 
 /* A quarter of the time between two ticks, as Redis allows itself; more by 2% for each step of effort. */
@@ -19,27 +20,49 @@ void worker_clock(struct worker *w)
     w->clock = evict_clock(w->cfg->maxmemory_policy, w->now_ms);
 }
 
-static void tell_expired(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+/* Told with the transaction, or taken back. */
+static enum rc told_with(struct tx *tx, size_t posted, size_t noted)
 {
-    (void)ctx;
-    notify_event(self_worker, NOTIFY_EXPIRED, "expired", key, db);
-    change_gone(self_worker, key);
+    struct worker *w = self_worker;
+    enum rc rc = post_with(w, tx, posted);
+    if (rc) {
+        post_cut(w, posted);
+        changes_cut(w, noted);
+    }
+    return rc;
 }
 
-static void tell_fields(struct shm_ctx *ctx, uint32_t db, struct bytes key, bool emptied)
+static enum rc tell_gone(struct tx *tx, int class, const char *event, uint32_t db, const struct bytes *key,
+                         unsigned n)
 {
-    (void)ctx;
-    change_gone(self_worker, key);
-    notify_event(self_worker, NOTIFY_HASH, "hexpired", key, db);
+    struct worker *w = self_worker;
+    size_t posted = post_mark(w), noted = changes_mark(w);
+    for (unsigned i = 0; i < n; i++) {
+        notify_event(w, class, event, key[i], db);
+        change_gone(w, key[i]);
+    }
+    return told_with(tx, posted, noted);
+}
+
+static enum rc tell_expired(struct tx *tx, uint32_t db, const struct bytes *key, unsigned n)
+{
+    return tell_gone(tx, NOTIFY_EXPIRED, "expired", db, key, n);
+}
+
+static enum rc tell_fields(struct tx *tx, uint32_t db, struct bytes key, bool emptied)
+{
+    struct worker *w = self_worker;
+    size_t posted = post_mark(w), noted = changes_mark(w);
+    change_gone(w, key);
+    notify_event(w, NOTIFY_HASH, "hexpired", key, db);
     if (emptied)
-        notify_event(self_worker, NOTIFY_GENERIC, "del", key, db);
+        notify_event(w, NOTIFY_GENERIC, "del", key, db);
+    return told_with(tx, posted, noted);
 }
 
-static void tell_evicted(struct shm_ctx *ctx, uint32_t db, struct bytes key)
+static enum rc tell_evicted(struct tx *tx, uint32_t db, const struct bytes *key, unsigned n)
 {
-    (void)ctx;
-    notify_event(self_worker, NOTIFY_EVICTED, "evicted", key, db);
-    change_gone(self_worker, key);
+    return tell_gone(tx, NOTIFY_EVICTED, "evicted", db, key, n);
 }
 
 bool worker_expire(struct worker *w)

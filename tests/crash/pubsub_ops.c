@@ -114,6 +114,38 @@ void pubsub_adopts(struct shm_ctx *ctx)
     CHECK(!ctx->slot->registered && !inbox_waits(ctx));
 }
 
+static void change(struct work *w, struct shm_ctx *ctx, unsigned key)
+{
+    struct name k = name_of("k", key);
+    CHECK(ks_open(w, ctx, k, k)->entry);
+    ok(key_del(&w->tx, w->k, false));
+    ok(keys_publish(&w->tx, w->k, w->n));
+}
+
+static enum rc tell(struct work *w, unsigned i, uint32_t a, uint32_t b, bool patient)
+{
+    struct name text = name_of("letter", i);
+    struct letter l[2] = {{a, text.s, text.n}, {b, text.s, text.n}};
+    uint64_t full[SLOT_WORDS] = {0};
+    return letters_put(&w->tx, l, a == b ? 1 : 2, patient, full);
+}
+
+void pubsub_tells(struct shm_ctx *ctx)
+{
+    struct work w;
+    change(&w, ctx, 20);
+    ok(tell(&w, 100, NOBODY, PARTNER, false));
+    tx_commit(&w.tx);
+    between();
+    change(&w, ctx, 21);
+    ok(tell(&w, 101, VICTIM, PARTNER, true));
+    tx_commit(&w.tx);
+    between();
+    change(&w, ctx, 22);
+    ok(tell(&w, 102, PARTNER, PARTNER, false));
+    tx_abort(&w.tx);
+}
+
 /* ---- what there is ---- */
 
 static uint64_t mixed(uint64_t h, const void *p, size_t n)

@@ -15,6 +15,7 @@ void pubsub_registers(struct shm_ctx *ctx); /* topics come and go, at the ends o
 void pubsub_sends(struct shm_ctx *ctx);     /* letters for one slot, and for two at once */
 void pubsub_takes(struct shm_ctx *ctx);     /* more letters than one transaction takes */
 void pubsub_adopts(struct shm_ctx *ctx);    /* what the slot's last process has left goes */
+void pubsub_tells(struct shm_ctx *ctx);     /* keys change, with letters that tell of it */
 /* What others than the victim have registered, and what waits in their inboxes; the victim's own counts for nothing when it is
  * dead, and goes when its slot is adopted. Ends the test if the names are counted wrongly. */
 uint64_t pubsub_digest(void);

@@ -73,8 +73,6 @@ static void wake_type(struct worker *w, uint32_t db, uint64_t hash, unsigned typ
         id = r->id;
     }
     tx_abort(&tx);
-    if ((rc || id) && UNLIKELY(post_mark(w)))
-        post_send(w); /* what is told of the push comes before what will be told of the pop */
     if (rc)
         waiters_stir(w->ctx.root);
     else if (id)

@@ -9,6 +9,7 @@
 #include "shm/watch.h"
 #include "worker/dispatch/block.h"
 #include "worker/dispatch/script.h"
+#include "worker/dispatch/stats.h"
 #include "worker/worker.h"
 
 #include <sched.h>
@@ -310,6 +311,19 @@ static void note_expiry(struct call *c, const struct key_ref *k)
         change_read(c->w, c->client, k->key, k->hash);
 }
 
+static enum rc tell_expiry(struct call *c, struct tx *tx, struct key_ref *k)
+{
+    size_t posted = post_mark(c->w), noted = changes_mark(c->w);
+    note_expiry(c, k);
+    call_notify_first(c, NOTIFY_EXPIRED, "expired", k);
+    enum rc rc = post_with(c->w, tx, posted);
+    if (rc) {
+        post_cut(c->w, posted);
+        changes_cut(c->w, noted);
+    }
+    return rc;
+}
+
 void call_expire(struct call *c, const struct key_ref *seen)
 {
     struct key_ref k = *seen;
@@ -324,13 +338,13 @@ void call_expire(struct call *c, const struct key_ref *seen)
         rc = k.entry && expired(c, key_entry(&k)) ? key_del(&tx, &k, false) : RC_MISSING;
     if (!rc)
         rc = tx_effect_del(&tx, k.db, k.key, k.hash);
+    if (!rc)
+        rc = tell_expiry(c, &tx, &k);
     if (rc) {
         tx_abort(&tx);
     } else {
         tx_commit(&tx);
         c->ctx->slot->stats.expired++;
-        note_expiry(c, &k);
-        call_notify_first(c, NOTIFY_EXPIRED, "expired", &k);
     }
     if (seen->stale)
         note_miss(c, &k);
@@ -421,6 +435,10 @@ static enum rc run_latched(struct call *c)
     size_t mark = c->reply->len;
     bool stale = false, write = c->cmd->flags & (F_WRITE | F_CACHES);
     size_t posted = c->loading ? 0 : post_mark(c->w), noted = c->loading ? 0 : changes_mark(c->w);
+    struct keyspace_counts counted;
+    bool tells = UNLIKELY(c->cfg->notify_flags) && !c->loading;
+    if (tells)
+        counted = stats_mark(c->ctx);
     tx_begin(&tx, c->ctx);
     c->tx = &tx;
     c->removes = c->cmd->flags & F_WRITE;
@@ -430,6 +448,11 @@ static enum rc run_latched(struct call *c)
         rc = call_step(c, &stale);
     if (!rc && write)
         rc = keys_publish(&tx, c->keys, c->nkeys);
+    if (!rc && write && UNLIKELY(c->w->post) && !c->loading) {
+        rc = post_with(c->w, &tx, posted);
+        if (rc && tells) /* it is run again, and counts again */
+            stats_cut(c->ctx, counted);
+    }
     if (rc || !write)
         tx_abort(&tx);
     else

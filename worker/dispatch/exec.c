@@ -310,6 +310,8 @@ static enum rc run_transaction(struct exec *x)
         rc = run_all(x);
     if (!rc && write)
         rc = keys_publish(&x->tx, p->keys, p->n);
+    if (!rc && write)
+        rc = post_with(x->c->w, &x->tx, posted);
     if (rc || !write)
         tx_abort(&x->tx);
     else

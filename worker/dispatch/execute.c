@@ -423,7 +423,7 @@ static enum rc run_admitted(struct client *cl, struct request *rq, struct ahead 
     enum rc rc = run(cl, rq, a, cmd);
     if (UNLIKELY(w->changes.len)) /* before anything is received: it may be of what was read */
         changes_settle(w);
-    if (UNLIKELY(cl->subs) && !rc && post_mark(w))
+    if (UNLIKELY(cl->subs) && !rc && post_waits(w))
         push_around(cl, mark);
     if (UNLIKELY(rc == RC_DEFER))
         rc = defer(cl, rq, cmd);

@@ -1,10 +1,10 @@
 /* worker/dispatch/notify.h - keyspace events: what happens to keys, told to subscribers (notify-keyspace-events).
  * Owner     the process that runs the command.
  * Locks     none.
- * Crash     events not yet sent are lost with their process, as the replies are.
+ * Crash     events of a change go with its commit; those of a miss are lost with their process, as the replies are.
  * Survives  no.
  * Fails     never; events of a command that comes to nothing are taken back with it.
- * Tests     tests/regress/sql/pubsub_events*.cmd */
+ * Tests     tests/regress/sql/pubsub_events*.cmd  tests/crash/events.py */
 #ifndef SKEP_NOTIFY_H
 #define SKEP_NOTIFY_H
 

@@ -79,7 +79,7 @@ static void follow_up(struct call *c, struct keyplan *p, bool stale)
         call_expire(c, &p->keys[i]);
 }
 
-static enum rc run_in_tx(struct call *c, struct keyplan *p)
+static enum rc run_in_tx(struct call *c, struct keyplan *p, size_t posted)
 {
     struct tx tx;
     bool stale = false, reads = script_reads(c, c->script);
@@ -95,6 +95,8 @@ static enum rc run_in_tx(struct call *c, struct keyplan *p)
         rc = script_step(c, p, &stale);
     if (!rc && !reads)
         rc = keys_publish(&tx, p->keys, p->n);
+    if (!rc && !reads)
+        rc = post_with(c->w, &tx, posted);
     if (rc || reads)
         tx_abort(&tx);
     else
@@ -125,7 +127,7 @@ static enum rc attempt(struct call *c, struct keyplan *p)
         return rc;
     rc = make_plan(c, p);
     if (!rc)
-        rc = run_in_tx(c, p);
+        rc = run_in_tx(c, p, posted);
     if (rc) {
         c->reply->len = mark;
         post_cut(c->w, posted);

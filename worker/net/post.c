@@ -1,5 +1,5 @@
-/* Messages from this process to the subscribers of all. Those of a turn are noted, and go out together, a letter for each
- * worker, before any reply of the turn: who has been told that a message was sent may rely on it. */
+/* Messages from this process to the subscribers of all. They are noted, and go out together, a letter for each worker: with the
+ * transaction that tells of its changes, or before any reply of the turn. Who has been told that a message was sent may rely on it. */
 #include "worker/net/post.h"
 #include "worker/net/pubsub_move.h"
 #include "worker/net/tracking.h"
@@ -18,6 +18,7 @@
 struct post {
     struct reply noted; /* struct note, the channel, the text; one behind the other */
     uint64_t to[SLOT_WORDS];
+    uint64_t went[SLOT_WORDS], full[SLOT_WORDS]; /* with transactions: who is to be woken, who has no room */
 };
 
 /* The kinds beside those of a message (enum topic_kind). */
@@ -289,6 +290,41 @@ static enum rc letters_out(struct worker *w, const struct letter *letters, unsig
     return rc;
 }
 
+/* The letters are in the inboxes when the transaction is committed; the latches of those are held from here on, so nobody
+ * who finds our turn over can send anything before them. */
+enum rc post_with(struct worker *w, struct tx *tx, size_t since)
+{
+    struct post *post = w->post;
+    struct letter letters[SHM_SLOTS_MAX];
+    if (LIKELY(post_mark(w) == since))
+        return RC_OK;
+    unsigned n = letters_make(w, post, letters);
+    enum rc rc = letters_put(tx, letters, n, w->is_lane, post->full);
+    for (unsigned i = 0; i < n; i++) {
+        if (!rc)
+            add_slot(post->went, letters[i].to);
+        free((char *)letters[i].p);
+    }
+    if (!rc)
+        notes_forget(w);
+    w->ctx.held_by = 0;                /* whoever has an inbox is done with it at once */
+    return rc == RC_BUSY ? rc : RC_OK; /* without memory they go later */
+}
+
+/* Who is not woken by us, since we die, looks by himself at his next tick. */
+static void wake_those(struct worker *w)
+{
+    struct post *post = w->post;
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
+        if (has_slot(post->full, i))
+            sever(w, i);
+        else if (has_slot(post->went, i) && i != w->ctx.id && slot_wake(i))
+            worker_wake(w, i);
+    }
+    memset(post->went, 0, sizeof(post->went));
+    memset(post->full, 0, sizeof(post->full));
+}
+
 static bool only_to_us(const struct worker *w, const struct post *post)
 {
     uint64_t us[SLOT_WORDS] = {0};
@@ -354,22 +390,22 @@ static void receive(struct worker *w)
 static bool send_noted(struct worker *w)
 {
     struct post *post = w->post;
-    if (!only_to_us(w, post)) {
-        if (!send_letters(w))
-            return false;
-        if (w->net)
-            receive(w);
-        return true;
-    }
+    if (!only_to_us(w, post))
+        return send_letters(w);
     receive(w); /* what others have sent before stands before it */
     deliver_notes(w, post->noted.buf, post->noted.len);
     notes_forget(w);
     return true;
 }
 
+bool post_waits(const struct worker *w)
+{
+    return w->post && (w->post->noted.len || any_slot(w->post->went));
+}
+
 static bool nothing_noted(const struct worker *w)
 {
-    return !w->changes.len && (!w->post || !w->post->noted.len);
+    return !w->changes.len && !post_waits(w);
 }
 
 bool post_send(struct worker *w)
@@ -377,10 +413,14 @@ bool post_send(struct worker *w)
     bool entered, all;
     if (LIKELY(nothing_noted(w)))
         return true;
+    if (w->post && any_slot(w->post->went))
+        wake_those(w);
     if (!step_in(w, &entered))
         return false;
     changes_settle(w);
-    all = !w->post || !w->post->noted.len || send_noted(w);
+    all = !post_mark(w) || send_noted(w);
+    if (w->net)
+        receive(w);
     step_out(w, entered);
     return all;
 }

@@ -45,6 +45,12 @@ uint64_t post_message(struct worker *w, const struct message *m);
 /* Takes back what has been noted since: it was told of a change that was not made. */
 size_t post_mark(const struct worker *w);
 void post_cut(struct worker *w, size_t mark);
+/* What has been noted goes with the transaction, as its last step before the commit: in the order of the changes, whoever
+ * makes them, and whether we die or not. Nothing goes that was noted before since, unless something was noted behind it.
+ * RC_BUSY: all of it is still noted, and the transaction is to be taken back. */
+enum rc post_with(struct worker *w, struct tx *tx, size_t since);
+/* Something is to be sent, or was sent and nobody has been woken for it. */
+bool post_waits(const struct worker *w);
 /* What another process is told in one order with the messages, and what it is: beyond the kinds of topics. */
 enum { POST_MARK = TOPIC_KINDS, POST_FRAMES };
 void post_told(struct worker *w, const struct message *m, const uint32_t *to, unsigned n);
@@ -53,7 +59,7 @@ static inline uint64_t post_turn(const struct shm_slot *s)
 {
     return __atomic_load_n(&s->post_turn, __ATOMIC_ACQUIRE);
 }
-/* Sends what was noted, and gives our own clients theirs. False: it must wait, and nothing has gone. */
+/* Sends what was noted, wakes who has letters, and gives our own clients theirs. False: it must wait, and nothing has gone. */
 bool post_send(struct worker *w);
 void post_receive(struct worker *w); /* our inbox, if there is something in it */
 /* Before replies go out: registry, post, inbox. False: something waits for others or for memory. */

@@ -8,11 +8,10 @@
 #define CHANNEL      "__redis__:invalidate"
 #define ARRIVE_TRIES 2000u /* to enter a batch: whoever has closed the gate is done within milliseconds */
 
-/* A key that has changed, and by whom it was changed last. */
+/* A key that has changed, and by whom; 0: not by one client alone. */
 struct pending {
     uint64_t author;
     size_t at, len; /* in the prefix's text */
-    size_t order;
 };
 
 struct prefix {
@@ -319,8 +318,8 @@ static void pend(struct prefix *p, const struct change *c)
         p->pending = realloc(p->pending, p->pending_cap * sizeof(*p->pending));
         CHECK(p->pending);
     }
-    p->pending[p->npending] = (struct pending){
-        .author = c->expired ? 0 : c->author, .at = p->text.len, .len = c->key.n, .order = p->npending};
+    p->pending[p->npending] =
+        (struct pending){.author = c->expired ? 0 : c->author, .at = p->text.len, .len = c->key.n};
     p->npending++;
     reply_raw(&p->text, c->key.p, c->key.n);
 }
@@ -339,21 +338,22 @@ static const char *sorted_text; /* of the prefix that is being sorted */
 static int by_key(const void *a, const void *b)
 {
     const struct pending *x = a, *y = b;
-    int order =
-        compare((struct bytes){sorted_text + x->at, x->len}, (struct bytes){sorted_text + y->at, y->len});
-    return order ? order : x->order < y->order ? -1 : 1;
+    return compare((struct bytes){sorted_text + x->at, x->len}, (struct bytes){sorted_text + y->at, y->len});
 }
 
-/* Of a key that changed several times the last one counts. */
+/* Each key once. Whose change was the last one is not known, since others' come by letters behind the commits: so of several
+ * who have changed a key nobody is spared being told. */
 static void pending_sort(struct prefix *p)
 {
     size_t n = 0;
     sorted_text = p->text.buf;
     qsort(p->pending, p->npending, sizeof(*p->pending), by_key);
     for (size_t i = 0; i < p->npending; i++) {
-        const struct pending *x = &p->pending[i], *next = x + 1;
+        struct pending *x = &p->pending[i], *next = x + 1;
         bool last = i + 1 == p->npending || compare((struct bytes){sorted_text + x->at, x->len},
                                                     (struct bytes){sorted_text + next->at, next->len}) != 0;
+        if (!last && next->author != x->author)
+            next->author = 0;
         if (last)
             p->pending[n++] = *x;
     }

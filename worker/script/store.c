@@ -165,7 +165,7 @@ static bool count_gone(void *arg, const struct shm_entry *e)
 enum rc store_flush_some(struct shm_ctx *ctx, uint64_t *at, unsigned buckets)
 {
     uint32_t db = scripts_db(ctx->root);
-    void (*gone)(struct shm_ctx *, uint32_t, struct bytes) = ctx->gone;
+    enum rc (*gone)(struct tx *, uint32_t, const struct bytes *, unsigned) = ctx->gone;
     enum rc rc = RC_OK;
     ctx->gone = NULL; /* no client hears of what leaves a hidden database */
     do {
