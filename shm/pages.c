@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #ifndef MADV_POPULATE_WRITE
 #define MADV_POPULATE_WRITE 23
@@ -18,9 +17,8 @@
 #endif
 
 #define PAGE_BYTES      4096u
-#define AHEAD_UNITS     64u  /* 4 MB: at 100 MB/s what is taken in 40 ms */
-#define WHOLE_FROM      256u /* units: for a smaller arena a chunk would be a notable share of the memory */
-#define FOLD_SHARE      20   /* a twentieth of the time: who touches the chunk meanwhile waits */
+#define AHEAD_UNITS     64u /* 4 MB: at 100 MB/s what is taken in 40 ms */
+#define WHOLE_FROM      64u /* units: for a smaller arena a chunk would be a notable share of the memory */
 #define REFUSED_REST_US 10000000ll
 #define LOOK_CHUNKS     4096u             /* at a time: 8 GB */
 #define LOOSE_UNITS     (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
@@ -100,20 +98,12 @@ enum rc units_obtain(uint64_t first, uint64_t n)
 
 /* ---- huge pages ---- */
 
-/* This process asks for none before, since it was refused, or copies none before, since it has just done so. */
-static int64_t refused_until_us, rest_until_us;
+static int64_t refused_until_us; /* this process asks for none before */
 
 static bool may_fold(const struct shm_root *r)
 {
     const struct shm_config *cfg = shm_at(r->config);
     return cfg->huge_pages && mono_us() >= refused_until_us;
-}
-
-static int64_t cpu_us(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &t);
-    return t.tv_sec * 1000000ll + t.tv_nsec / 1000;
 }
 
 /* MADV_COLLAPSE (Linux 6.1) needs no setting of the system's, unlike MADV_HUGEPAGE. It wants one page that this process
@@ -207,21 +197,18 @@ bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
     uint64_t end = chunk + LOOK_CHUNKS < last ? chunk + LOOK_CHUNKS : last;
     if (!may_fold(r))
         return false;
-    if (mono_us() < rest_until_us)
-        return true;
     while (chunk < end && !worth_folding(r, chunk))
         chunk++;
     *from = chunk < last ? chunk : 0;
     if (chunk >= end)
         return false;
     if (nest_begin(ctx, &ctx->root->trim_latch))
-        return true;
-    int64_t began = cpu_us();
-    bool done = worth_folding(r, chunk) && fold(r, chunk); /* still, now that nothing is trimmed */
-    rest_until_us = mono_us() + (FOLD_SHARE - 1) * (cpu_us() - began);
-    *from = chunk + 1;
+        return false;
+    if (worth_folding(r, chunk)) /* still, now that nothing is trimmed */
+        fold(r, chunk);
     nest_commit(ctx);
-    return done;
+    *from = chunk + 1;
+    return true;
 }
 
 /* ---- giving back ---- */

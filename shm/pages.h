@@ -25,8 +25,8 @@ void units_map(uint64_t first, uint64_t n);
  * taken after all goes back by pages_trim. */
 bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen);
 
-/* Folds one chunk whose units are all taken into a huge page; *from is the caller's own. True: there may be more, call
- * again within some 5 ms. Of its caller's time it takes a twentieth. */
+/* Looks on from *from, the caller's own and 0 at first, for a chunk whose units are all taken, and folds it into a huge
+ * page. Who touches the chunk meanwhile waits. False: none was found, or the system gives none. */
 bool pages_fold(struct shm_ctx *ctx, uint64_t *from);
 
 /* Gives up to max free units back to the system: pages that the caller saw free in *before already.

@@ -28,6 +28,7 @@ command_fn cmd_exec;
 
 #define TRIM_EVERY_MS     250  /* what was idle at two looks goes back */
 #define TRIM_UNITS        256u /* at a look: 64 MB a second at most, some 10 us each */
+#define FOLD_SHARE        100  /* a hundredth of the time */
 #define PUBLISH_EVERY_MS  100
 #define SOON_MS           5    /* while replies are on their way, or the keyspace grows */
 #define BURY_ENTRIES      200u /* in a batch: 0.1 ms */
@@ -59,6 +60,7 @@ struct lane {
     uint64_t *idle_units;   /* what pages_trim saw last time */
     uint64_t units_seen;    /* what pages_ahead saw last time */
     uint64_t chunks_seen;   /* how far pages_fold has come */
+    int64_t folds_ms;       /* it does not before */
     int64_t trimmed_ms, published_ms;
     int64_t stopping_ms;  /* since when it is to end; 0: it is not */
     uint64_t track_epoch; /* of shm/track.h, when others were last woken for it */
@@ -398,6 +400,15 @@ static void drain_mail(struct lane *l)
     }
 }
 
+static void fold_now_and_then(struct lane *l, int64_t now)
+{
+    if (now < l->folds_ms)
+        return;
+    int64_t began = clock_us(CLOCK_THREAD_CPUTIME_ID);
+    if (pages_fold(&l->w.ctx, &l->chunks_seen))
+        l->folds_ms = now + (clock_us(CLOCK_THREAD_CPUTIME_ID) - began) * FOLD_SHARE / 1000;
+}
+
 /* Work that is nobody's: cut-off tables are freed piece by piece, units are fetched before workers need them, and
  * empty ones go back to the system. */
 static bool housekeeping(struct lane *l)
@@ -412,7 +423,7 @@ static bool housekeeping(struct lane *l)
     }
     more |= trees_step(&l->w.ctx, BURY_LEAVES);
     l->growing = pages_ahead(&l->w.ctx, &l->units_seen);
-    l->growing |= pages_fold(&l->w.ctx, &l->chunks_seen);
+    fold_now_and_then(l, now);
     if (now - l->trimmed_ms >= TRIM_EVERY_MS) {
         l->trimmed_ms = now;
         pages_trim(&l->w.ctx, l->idle_units, TRIM_UNITS);

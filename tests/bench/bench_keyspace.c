@@ -197,7 +197,7 @@ static void help(void)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     slot_adopt(&ctx, opt.processes + 1, ROLE_LANE, 0);
     for (;;) {
-        bool growing = pages_ahead(&ctx, &seen), folding = pages_fold(&ctx, &from);
+        bool growing = pages_ahead(&ctx, &seen), folding = !growing && pages_fold(&ctx, &from);
         shared->settled = !growing && !folding;
         shared->helper_cpu = cpu_seconds();
         usleep(5000);
