@@ -267,7 +267,35 @@ def full(start):
         check_arena(ours[2])
 
 
-SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed}
+def watched(start):
+    """A transaction that finds an inbox latched is run again. What its first try has done to a watched key is no change by somebody else."""
+    nils, rounds = [], 600
+
+    def transactions(key):
+        c = s.connect()
+        requests = [[b"WATCH", key], [b"MULTI"], [b"SET", key, b"x"], [b"EXEC"]]
+        for _ in range(rounds):
+            c.send_raw(b"".join(map(resp.encode, requests)))
+            nils.append([c.read() for _ in requests][-1].value is None)
+
+    with start("--workers", "3", "--notify-keyspace-events", "KEA") as s:
+        watch = s.connect()
+        listeners = [Listener(s, []) for _ in range(6)]
+        writers = [threading.Thread(target=transactions, args=(b"w%d" % i,), daemon=True) for i in range(6)]
+        for t in writers:
+            t.start()
+        for t in writers:
+            t.join(WAIT_S)
+        for t in listeners:
+            t.c.close()
+        if len(nils) != len(writers) * rounds:
+            raise Failure("a writer does not end")
+        if any(nils):
+            raise Failure("%d of %d transactions came to nothing, and nobody else has changed their keys" % (sum(nils), len(nils)))
+        check_arena(watch)
+
+
+SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed, "watched": watched}
 
 if __name__ == "__main__":
     sys.exit(main(SCENARIOS, server.Server))
