@@ -267,21 +267,21 @@ def full(start):
         check_arena(ours[2])
 
 
-def watched(start):
-    """A transaction that finds an inbox latched is run again. What its first try has done to a watched key is no change by somebody else."""
-    nils, rounds = [], 600
+def transactions(start, rounds, sets, extra):
+    """A transaction that cannot end is run again. What its first try has done to a watched key is no change by somebody else."""
+    nils = []
 
-    def transactions(key):
+    def write(key):
         c = s.connect()
-        requests = [[b"WATCH", key], [b"MULTI"], [b"SET", key, b"x"], [b"EXEC"]]
+        requests = [[b"WATCH", key], [b"MULTI"]] + sets(key) + [[b"EXEC"]]
         for _ in range(rounds):
             c.send_raw(b"".join(map(resp.encode, requests)))
             nils.append([c.read() for _ in requests][-1].value is None)
 
-    with start("--workers", "3", "--notify-keyspace-events", "KEA") as s:
+    with start("--workers", "3", "--notify-keyspace-events", "KEA", *extra) as s:
         watch = s.connect()
         listeners = [Listener(s, []) for _ in range(6)]
-        writers = [threading.Thread(target=transactions, args=(b"w%d" % i,), daemon=True) for i in range(6)]
+        writers = [threading.Thread(target=write, args=(b"w%d" % i,), daemon=True) for i in range(6)]
         for t in writers:
             t.start()
         for t in writers:
@@ -295,7 +295,17 @@ def watched(start):
         check_arena(watch)
 
 
-SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed, "watched": watched}
+def watched(start):
+    """They find inboxes latched."""
+    transactions(start, 600, lambda key: [[b"SET", key, b"x"]], [])
+
+
+def watched_long(start):
+    """In the slow lane they find the log's ring full."""
+    transactions(start, 30, lambda key: [[b"SET", key, b"x" * 3000]] * 1100, ["--appendonly", "yes"])
+
+
+SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed, "watched": watched, "watched_long": watched_long}
 
 if __name__ == "__main__":
     sys.exit(main(SCENARIOS, server.Server))

@@ -72,6 +72,8 @@ static void exec_packed(struct call *c)
     struct multi *m = multi_unpack(c->argv[1]);
     m->ready = 0;
     enum rc rc = exec_run(c, m);
+    if (rc == RC_BUSY)
+        multi_packed_again(m, c->argv[1]);
     multi_free(m);
     if (rc)
         (void)tell_failure(c, rc);

@@ -346,3 +346,14 @@ struct multi *multi_unpack(struct bytes packed)
     CHECK(at == packed.p + packed.n);
     return m;
 }
+
+/* They stand at the end. */
+void multi_packed_again(const struct multi *m, struct bytes packed)
+{
+    char *at = (char *)packed.p + packed.n;
+    for (unsigned i = m->nwatched; i-- > 0;) {
+        const struct watched *w = &m->watched[i];
+        at -= sizeof(struct packed_key) + w->key.n;
+        memcpy(at + offsetof(struct packed_key, mark), &w->mark, sizeof(w->mark));
+    }
+}

@@ -78,6 +78,8 @@ void multi_free(struct multi *m);
 size_t multi_memory(const struct multi *m);
 void multi_pack(const struct multi *m, struct reply *out);
 struct multi *multi_unpack(struct bytes packed);
+/* In packed, which it came from and which is the caller's own memory, the watched keys are marked as they are in m by now. */
+void multi_packed_again(const struct multi *m, struct bytes packed);
 bool multi_packed_gate(struct bytes packed); /* exec_wants_gate of what was packed */
 
 /* ---- EXEC: exec.c ---- */
