@@ -196,7 +196,8 @@ static enum rc compare_watched(const struct exec *x)
 static void mark_watched_again(struct exec *x)
 {
     for (unsigned i = 0; i < x->m->nwatched; i++)
-        watch_again(x->c->ctx->root, &x->plan.keys[x->plan.index[x->watched_from + i]], &x->m->watched[i].mark);
+        watch_again(x->c->ctx->root, &x->plan.keys[x->plan.index[x->watched_from + i]],
+                    &x->m->watched[i].mark);
 }
 
 /* The transaction is open and all keys are latched; or it is not open, since something hinders it. */
