@@ -58,5 +58,8 @@ static inline void watch_touch(const struct shm_root *root, const struct key_ref
 void watch_begin(const struct shm_root *root, struct key_ref *k, bool exists, struct watch_mark *out);
 bool watch_changed(const struct shm_root *root, const struct key_ref *k, bool exists,
                    const struct watch_mark *mark);
+/* What was compared, with k still latched or locked: changes that the same transaction has counted, and now takes back, are
+ * not another's. */
+void watch_again(const struct shm_root *root, const struct key_ref *k, struct watch_mark *mark);
 
 #endif

@@ -267,7 +267,45 @@ def full(start):
         check_arena(ours[2])
 
 
-SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed}
+def transactions(start, rounds, sets, extra):
+    """A transaction that cannot end is run again. What its first try has done to a watched key is no change by somebody else."""
+    nils = []
+
+    def write(key):
+        c = s.connect()
+        requests = [[b"WATCH", key], [b"MULTI"]] + sets(key) + [[b"EXEC"]]
+        for _ in range(rounds):
+            c.send_raw(b"".join(map(resp.encode, requests)))
+            nils.append([c.read() for _ in requests][-1].value is None)
+
+    with start("--workers", "3", "--notify-keyspace-events", "KEA", *extra) as s:
+        watch = s.connect()
+        listeners = [Listener(s, []) for _ in range(6)]
+        writers = [threading.Thread(target=write, args=(b"w%d" % i,), daemon=True) for i in range(6)]
+        for t in writers:
+            t.start()
+        for t in writers:
+            t.join(WAIT_S)
+        for t in listeners:
+            t.c.close()
+        if len(nils) != len(writers) * rounds:
+            raise Failure("a writer does not end")
+        if any(nils):
+            raise Failure("%d of %d transactions came to nothing, and nobody else has changed their keys" % (sum(nils), len(nils)))
+        check_arena(watch)
+
+
+def watched(start):
+    """They find inboxes latched."""
+    transactions(start, 600, lambda key: [[b"SET", key, b"x"]], [])
+
+
+def watched_long(start):
+    """In the slow lane they find the log's ring full."""
+    transactions(start, 30, lambda key: [[b"SET", key, b"x" * 3000]] * 1100, ["--appendonly", "yes"])
+
+
+SCENARIOS = {"order": order, "full": full, "moved": moved, "expired": expired, "killed": killed, "watched": watched, "watched_long": watched_long}
 
 if __name__ == "__main__":
     sys.exit(main(SCENARIOS, server.Server))

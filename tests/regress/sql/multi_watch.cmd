@@ -231,3 +231,11 @@ GET nosuch
 @pick 1
 EXEC
 GET nosuch
+# a transaction that is tried again, for a script names keys that were not declared: its own first try is nobody else's change
+WATCH a
+MULTI
+SET a 4
+EVAL "for i = 1, 2000 do redis.call('SET', 'unnamed' .. i, i) end return 1" 0
+EXEC
+GET a
+FLUSHDB
