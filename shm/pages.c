@@ -20,8 +20,11 @@
 #define AHEAD_UNITS     64u /* 4 MB: at 100 MB/s what is taken in 40 ms */
 #define WHOLE_FROM      64u /* units: for a smaller arena a chunk would be a notable share of the memory */
 #define REFUSED_REST_US 10000000ll
-#define LOOK_CHUNKS     4096u             /* at a time: 8 GB */
-#define LOOSE_UNITS     (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
+#define LATE_US                                                                                              \
+    1500 /* clearing 2 MB takes some 150 us, on a virtual machine that has not got them yet 5 ms */
+#define LATE_REST   100               /* a hundredth of the time */
+#define LOOK_CHUNKS 4096u             /* at a time: 8 GB */
+#define LOOSE_UNITS (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
 
 /* ---- what is noted ---- */
 
@@ -98,7 +101,8 @@ enum rc units_obtain(uint64_t first, uint64_t n)
 
 /* ---- huge pages ---- */
 
-static int64_t refused_until_us; /* this process asks for none before */
+/* This process asks for none before; and obtains no chunk whole before, since the last one has cost so much. */
+static int64_t refused_until_us, late_until_us;
 
 static bool may_fold(const struct shm_root *r)
 {
@@ -126,7 +130,11 @@ static bool chunk_obtain_ahead(struct shm_ctx *ctx, uint64_t chunk)
     if (chunk_bits(r->unit_used, chunk) || chunk_bits(r->unit_present, chunk) ||
         nest_begin(ctx, &ctx->root->trim_latch))
         return false;
+    int64_t began = clock_us(CLOCK_THREAD_CPUTIME_ID);
     bool there = fold(r, chunk);
+    int64_t took = clock_us(CLOCK_THREAD_CPUTIME_ID) - began;
+    if (there && took > LATE_US)
+        late_until_us = mono_us() + took * LATE_REST;
     STEP(ctx, AHEAD_OBTAINED);
     for (unsigned i = 0; there && i < CHUNK_UNITS; i++)
         bit_put(r->unit_present, chunk * CHUNK_UNITS + i, true);
@@ -158,7 +166,8 @@ static bool obtain_ahead(struct shm_ctx *ctx, uint64_t u)
 {
     const struct shm_root *r = ctx->root;
     bool whole = u % CHUNK_UNITS == 0 && large(r, u) && u + CHUNK_UNITS <= r->nunits;
-    return (whole && may_fold(r) && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) || unit_obtain_ahead(ctx, u);
+    return (whole && may_fold(r) && mono_us() >= late_until_us && chunk_obtain_ahead(ctx, u / CHUNK_UNITS)) ||
+           unit_obtain_ahead(ctx, u);
 }
 
 bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen)
