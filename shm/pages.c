@@ -20,11 +20,10 @@
 #define AHEAD_UNITS     64u /* 4 MB: at 100 MB/s what is taken in 40 ms */
 #define WHOLE_FROM      64u /* units: for a smaller arena a chunk would be a notable share of the memory */
 #define REFUSED_REST_US 10000000ll
-#define LATE_US                                                                                              \
-    1500 /* clearing 2 MB takes some 150 us, on a virtual machine that has not got them yet 5 ms */
-#define LATE_REST   100               /* a hundredth of the time */
-#define LOOK_CHUNKS 4096u             /* at a time: 8 GB */
-#define LOOSE_UNITS (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
+#define LATE_US         1500  /* clearing 2 MB takes a tenth of it, and 5 ms if the host has to give them */
+#define LATE_REST       100   /* a hundredth of the time */
+#define LOOK_CHUNKS     4096u /* at a time: 8 GB */
+#define LOOSE_UNITS     (CHUNK_UNITS / 2) /* free ones that are worth a huge page */
 
 /* ---- what is noted ---- */
 

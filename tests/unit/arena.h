@@ -8,9 +8,9 @@
 #ifndef SKEP_TEST_ARENA_H
 #define SKEP_TEST_ARENA_H
 
-#include "shm/repair.h"
 #include "shm/table.h"
 #include "shm/types/tree.h"
+#include "tests/unit/sound.h"
 
 static struct shm_ctx ctx;
 
@@ -22,13 +22,6 @@ static inline void arena_begin(uint64_t megabytes)
     CHECK(!arena_create(&sizes, &fd));
     slot_adopt(&ctx, 1, ROLE_WORKER, 0);
     CHECK(batch_enter(&ctx));
-}
-
-static inline void arena_sound(void)
-{
-    char why[4096];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
 }
 
 /* Flushes the first database, in which all keys are, and looks whether a block was lost. The batch is over. */

@@ -1,7 +1,7 @@
 /* The arena: creation and its refusals, mapping it again, spans until it is full, and what goes back. */
 #include "shm/pages.h"
-#include "shm/repair.h"
 #include "shm/tx.h"
+#include "tests/unit/sound.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -13,13 +13,6 @@
 #define SPAN       (SPAN_UNITS * UNIT_BYTES - 5)
 
 static const struct arena_sizes small = {.arena_bytes = 32ull << 20, .nslots = 3, .ndbs = 2, .nsessions = 4};
-
-static void check(void)
-{
-    char why[2000];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
-}
 
 static void refusals(void)
 {
@@ -42,7 +35,7 @@ static void attach_again(int fd)
     arena_root()->boot_time_ms = 4711;
     CHECK(arena_attach(fd, why, sizeof(why)) == RC_OK);
     CHECK(shm_base != first && arena_root()->boot_time_ms == 4711); /* offsets: any address will do */
-    check();
+    arena_sound();
     munmap(first, arena_root()->arena_bytes);
     arena_root()->layout++;
     CHECK(arena_attach(fd, why, sizeof(why)) == RC_INVALID && strstr(why, "layout"));
@@ -85,7 +78,7 @@ static void fill_with_spans(struct shm_ctx *ctx)
         CHECK(r[i] >= r[i - 1] + SPAN_UNITS * UNIT_BYTES || r[i] + SPAN_UNITS * UNIT_BYTES <= r[i - 1]);
     tx_abort(&tx);
     CHECK(units_taken() == before);
-    check();
+    arena_sound();
 }
 
 static void too_large(struct shm_ctx *ctx)
@@ -96,7 +89,7 @@ static void too_large(struct shm_ctx *ctx)
     CHECK(tx_alloc(&tx, 1ull << 40, &r) == RC_NOMEM);
     CHECK(tx_alloc(&tx, UINT64_MAX / 4, &r) == RC_NOMEM);
     tx_abort(&tx);
-    check();
+    arena_sound();
 }
 
 static void kept_span(struct shm_ctx *ctx)
@@ -104,10 +97,10 @@ static void kept_span(struct shm_ctx *ctx)
     static shm_ref *owner;
     owner = &ctx->slot->lane.store[0];
     CHECK(!*owner && !span_keep(ctx, 100000, owner) && *owner && span_bytes(*owner) == 2 * UNIT_BYTES);
-    check();
+    arena_sound();
     span_drop(ctx, owner);
     CHECK(!*owner);
-    check();
+    arena_sound();
 }
 
 /* What was free at two looks goes back to the system, and comes again as zeros. */
@@ -121,15 +114,6 @@ static void trimmed(struct shm_ctx *ctx)
     CHECK(pages_trim(ctx, before, 1000) == 0);
     fill_with_spans(ctx);
     CHECK(pages_trim(ctx, before, 1000) == 0); /* they were in use since the last look */
-}
-
-static unsigned present_from(uint64_t u)
-{
-    const uint64_t *present = shm_at(arena_root()->unit_present);
-    unsigned n = 0;
-    for (; u < arena_root()->nunits && present[u / 64] >> u % 64 & 1; u++)
-        n++;
-    return n;
 }
 
 /* Takes runs until the next unit is another one. */
@@ -165,7 +149,7 @@ static void ahead(struct shm_ctx *ctx)
     CHECK(pages_trim(ctx, before, 1000) == 0 && pages_trim(ctx, before, 1000) == 36);
     CHECK(!present_from(r->unit_hint));
     tx_abort(&tx);
-    check();
+    arena_sound();
 }
 
 int main(void)
@@ -175,7 +159,7 @@ int main(void)
     refusals();
     CHECK(arena_default_bytes() > 1 << 20);
     CHECK(!arena_create(&small, &fd));
-    check();
+    arena_sound();
     attach_again(fd);
     slot_ctx(&ctx, 1);
     kept_span(&ctx);

@@ -2,8 +2,8 @@
  * obtained in whole ones. Where the system has none to give, everything holds in small pages. */
 #include "shm/config.h"
 #include "shm/pages.h"
-#include "shm/repair.h"
 #include "shm/tx.h"
+#include "tests/unit/sound.h"
 
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -36,13 +36,6 @@ static bool folded_at(shm_ref r)
 {
     const uint64_t *folded = shm_at(arena_root()->chunk_folded);
     return folded[r / CHUNK_BYTES / 64] >> r / CHUNK_BYTES % 64 & 1;
-}
-
-static void check(void)
-{
-    char why[2000];
-    unsigned faults = arena_check(why, sizeof(why));
-    CHECKF(!faults, "%u faults:\n%s", faults, why);
 }
 
 /* Until a look has found nothing. Where it is refused, the next try comes long after this. */
@@ -124,18 +117,9 @@ static void spans(struct shm_ctx *ctx)
         if (r[i])
             expect(r[i], i + 100);
     drop(ctx, r, SPANS);
-    check();
+    arena_sound();
     trim_twice(ctx);
     CHECK(!pages_folded_bytes());
-}
-
-static unsigned present_from(uint64_t u)
-{
-    const uint64_t *present = shm_at(arena_root()->unit_present);
-    unsigned n = 0;
-    for (; u < arena_root()->nunits && present[u / 64] >> u % 64 & 1; u++)
-        n++;
-    return n;
 }
 
 static void ahead(struct shm_ctx *ctx)
@@ -159,7 +143,7 @@ static void ahead(struct shm_ctx *ctx)
     const char *at = shm_at(r->unit_hint * UNIT_BYTES);
     for (uint64_t i = 0; i < CHUNK_BYTES; i++)
         CHECK(!at[i]);
-    check();
+    arena_sound();
     CHECK(trim_twice(ctx) >= CHUNK_UNITS && !pages_folded_bytes() && !present_from(r->unit_hint));
 }
 
