@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -16,6 +17,8 @@
 #define STUCK_US                                                                                             \
     20 /* a transaction under way, or a latch, stands before what could be written; doubled each time */
 #define STUCK_MS   1   /* up to this: then its process was preempted, or has died */
+#define QUIET_US   5   /* no record has come for so long: no more are coming */
+#define GATHER_US  50  /* but no longer than this */
 #define BUSY_MS    20  /* between looks while there is something to write, unless somebody waits for it */
 #define IDLE_MS    320 /* when nothing happens */
 #define PUBLISH_MS 1000
@@ -107,6 +110,32 @@ static void rest(struct writer *w, bool any, bool held)
         wake_up(w, wakefd);
     if (p[1].revents)
         drain_control(w);
+}
+
+/* ---- gathering ---- */
+
+static uint64_t shown(const struct writer *w)
+{
+    uint64_t n = 0;
+    for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
+        n += __atomic_load_n(&slot_at(i)->wal.tail, __ATOMIC_ACQUIRE);
+    return n;
+}
+
+/* Whose reply a sync has let go sends the next command at once, and what comes a moment too late waits for a whole sync
+ * more. So where many wait, the next one begins when no more records come; who waits alone has nobody to wait for. */
+static void gather(struct writer *w)
+{
+    if (w->records < 2 || !writer_sync_wanted(w))
+        return;
+    int64_t now = mono_us(), until = now + GATHER_US, quiet = now + QUIET_US;
+    for (uint64_t seen = shown(w); now < quiet && now < until; now = mono_us()) {
+        uint64_t n = shown(w);
+        if (n != seen)
+            quiet = now + QUIET_US;
+        seen = n;
+        sched_yield();
+    }
 }
 
 /* ---- the end ---- */
@@ -253,8 +282,10 @@ void wal_main(const struct child_start *start)
         bool stuck = false, any = false;
         if (w->wal->fault)
             writer_heal(w);
-        else
+        else {
+            gather(w);
             any = writer_turn(w, &stuck);
+        }
         publish_now_and_then(w);
         rest(w, any, stuck || w->wal->fault);
     }

@@ -12,6 +12,7 @@
 #include "worker/publish.h"
 
 #include <errno.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -217,7 +218,9 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
         turn_again(net, loop, 0.001);
     hold_release(w);
     output_flush_turn(w);
-    hold_announce(w);
+    bool lingers = hold_linger(w);
+    if (!lingers)
+        hold_announce(w);
     if (UNLIKELY(net->follower))
         blocked_follow_teller(w);
     if (UNLIKELY(net->ncancels))
@@ -239,6 +242,10 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     w->ctx.slot->stats.turns++;
     w->ctx.slot->stats.turns_us += (uint64_t)(mono_us() - w->turn_us);
     w->ctx.slot->busy_since_ms = 0;
+    if (UNLIKELY(lingers)) {
+        turn_again(net, loop, 0);
+        sched_yield();
+    }
 }
 
 static void on_control_room(struct ev_loop *loop, struct ev_io *io, int events)

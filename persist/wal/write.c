@@ -170,8 +170,10 @@ static enum rc write_records(struct writer *w, bool *any)
     struct wal_record r;
     enum rc rc = RC_OK;
     frame_reset(&w->frame);
+    w->records = 0;
     while (!rc && wal_reader_next(&w->reader, &r)) {
         *any = true;
+        w->records++;
         if (r.lsn <= w->last)
             continue;
         if (!frame_add(&w->frame, &r)) {

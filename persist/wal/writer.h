@@ -44,6 +44,7 @@ struct writer {
     int64_t unsynced_ms; /* when synced moved, or there was nothing to sync */
     bool delayed;        /* that this sync is late has been counted */
     unsigned rest_ms;    /* how long the last sleep was */
+    uint64_t records;    /* taken by the last turn */
     unsigned stuck_us;   /* the last one with something that could not be written; 0: all could */
     /* under file */
     pthread_mutex_t file;

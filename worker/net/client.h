@@ -112,7 +112,9 @@ struct net {
     struct client *follower;         /* was told so often by one other worker that it is to move there */
     uint64_t blocked_epoch;          /* of the queues, as far as it was followed */
     struct client *held;             /* need_lsn is set */
-    struct client **by_session;      /* by session index */
+    uint64_t progress;               /* hold_linger: changes whenever something has happened */
+    int64_t linger_until_us;
+    struct client **by_session; /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */
     unsigned nlisten, nown;   /* those behind nown are lent: their worker is in back-off */
@@ -212,7 +214,8 @@ void hold_piece(struct client *cl, uint64_t need); /* of the lane's, before it i
 size_t hold_sendable(const struct client *cl);
 void hold_forget(struct client *cl);
 void hold_release(struct worker *w);  /* before the turn's replies are written */
-void hold_announce(struct worker *w); /* after it: the writer learns what is waited for */
+bool hold_linger(struct worker *w);   /* after it: something for us may come at once; do not sleep yet */
+void hold_announce(struct worker *w); /* or else: the writer learns what is waited for */
 
 /* accept.c */
 void accept_start(struct worker *w, const int *fds, unsigned n);

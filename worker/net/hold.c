@@ -2,8 +2,11 @@
  * is held: what stood in its output before goes out, the rest when the log's durable position has come so far, and
  * meanwhile no further command of it is run. Everybody else goes on. If the log cannot be written, each held reply
  * becomes an error instead. */
+#include "shm/base/clock.h"
 #include "shm/wal.h"
 #include "worker/net/client.h"
+
+#define LINGER_US 10
 
 static struct shm_wal *wal_of(const struct worker *w)
 {
@@ -126,6 +129,27 @@ void log_kick(struct worker *w)
         __ATOMIC_SEQ_CST); /* the tail before the look; the writer does it the other way round */
     if (__atomic_load_n(&wal->asleep, __ATOMIC_RELAXED) && wal->writer && slot_wake(wal->writer - 1))
         worker_wake(w, wal->writer - 1);
+}
+
+/* To fall asleep and be woken costs more than a command, and the CPU may be asleep by then, too. So who has replies that
+ * wait stays awake a little longer than it takes the others to have something for it, and gives them its CPU meanwhile.
+ * Nobody is told what it waits for, since it looks by itself. */
+bool hold_linger(struct worker *w)
+{
+    struct net *net = w->net;
+    if (LIKELY(!net->held))
+        return false;
+    uint64_t progress = w->ctx.slot->stats.commands + durable(w);
+    int64_t now_us = mono_us();
+    if (progress != net->progress) {
+        net->progress = progress;
+        net->linger_until_us = now_us + LINGER_US;
+    }
+    if (now_us >= net->linger_until_us)
+        return false;
+    __atomic_store_n(&w->ctx.slot->wal_waits, 0, __ATOMIC_SEQ_CST);
+    log_kick(w);
+    return true;
 }
 
 /* First what is waited for, then another look; the writer does it the other way round, so one sees the other. */
