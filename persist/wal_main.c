@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/prctl.h>
@@ -129,12 +128,13 @@ static void gather(struct writer *w)
     if (w->records < 2 || !writer_sync_wanted(w))
         return;
     int64_t now = mono_us(), until = now + GATHER_US, quiet = now + QUIET_US;
-    for (uint64_t seen = shown(w); now < quiet && now < until; now = mono_us()) {
+    for (uint64_t seen = shown(w); now < quiet && now < until && may_give_way(&w->way, now);) {
         uint64_t n = shown(w);
         if (n != seen)
             quiet = now + QUIET_US;
         seen = n;
-        sched_yield();
+        give_way(&w->way);
+        now = mono_us();
     }
 }
 

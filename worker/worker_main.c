@@ -12,7 +12,6 @@
 #include "worker/publish.h"
 
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -244,7 +243,7 @@ static void on_prepare(struct ev_loop *loop, struct ev_prepare *prepare, int eve
     w->ctx.slot->busy_since_ms = 0;
     if (UNLIKELY(lingers)) {
         turn_again(net, loop, 0);
-        sched_yield();
+        give_way(&net->way);
     }
 }
 

@@ -13,6 +13,7 @@
 #include "persist/wal/frame.h"
 #include "persist/wal/segment.h"
 #include "shm/base/channel.h"
+#include "shm/base/give_way.h"
 #include "shm/config.h"
 
 #include <pthread.h>
@@ -45,7 +46,8 @@ struct writer {
     bool delayed;        /* that this sync is late has been counted */
     unsigned rest_ms;    /* how long the last sleep was */
     uint64_t records;    /* taken by the last turn */
-    unsigned stuck_us;   /* the last one with something that could not be written; 0: all could */
+    struct give_way way;
+    unsigned stuck_us; /* the last one with something that could not be written; 0: all could */
     /* under file */
     pthread_mutex_t file;
     struct segment segment;

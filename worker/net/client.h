@@ -11,6 +11,7 @@
 #include <ev.h>
 
 #include "include/control.h"
+#include "shm/base/give_way.h"
 #include "worker/net/buffer.h"
 #include "worker/proto/parse.h"
 #include "worker/worker.h"
@@ -114,6 +115,7 @@ struct net {
     struct client *held;             /* need_lsn is set */
     uint64_t progress;               /* hold_linger: changes whenever something has happened */
     int64_t linger_until_us;
+    struct give_way way;
     struct client **by_session; /* by session index */
     struct ev_io listen[64];
     struct ev_io control_out; /* active while messages to the master wait for room */

@@ -133,11 +133,12 @@ void log_kick(struct worker *w)
 
 /* To fall asleep and be woken costs more than a command, and the CPU may be asleep by then, too. So who has replies that
  * wait stays awake a little longer than it takes the others to have something for it, and gives them its CPU meanwhile.
- * Nobody is told what it waits for, since it looks by itself. */
+ * Nobody is told what it waits for, since it looks by itself, and the writer syncs whether anybody says so or not: but
+ * only under appendfsync always. */
 bool hold_linger(struct worker *w)
 {
     struct net *net = w->net;
-    if (LIKELY(!net->held))
+    if (LIKELY(!net->held) || !wal_of(w)->waits)
         return false;
     uint64_t progress = w->ctx.slot->stats.commands + durable(w);
     int64_t now_us = mono_us();
@@ -145,7 +146,7 @@ bool hold_linger(struct worker *w)
         net->progress = progress;
         net->linger_until_us = now_us + LINGER_US;
     }
-    if (now_us >= net->linger_until_us)
+    if (now_us >= net->linger_until_us || !may_give_way(&net->way, now_us))
         return false;
     __atomic_store_n(&w->ctx.slot->wal_waits, 0, __ATOMIC_SEQ_CST);
     log_kick(w);
