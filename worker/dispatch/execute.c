@@ -91,7 +91,8 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->born = k->stale = k->locked = k->replaced = k->logged = k->changed = k->overflowed = false;
+    k->born = k->stale = k->locked = k->replaced = k->logged = k->changed = k->watched = k->overflowed =
+        false;
     key_prefetch_directory(k);
     a->located = true;
 }
