@@ -212,6 +212,32 @@ def moved(start):
         check_arena(c)
 
 
+def refused(start):
+    """Who waits, moves, and is refused where it comes to, since its command takes memory, waits no more: the next one has the value."""
+    with start("--workers", "2", "--maxmemory", "20mb") as s:
+        watch = Watch(s)
+        c, mover, second = s.connect(), s.connect(), s.connect()
+        mover.send([b"BLMOVE", b"k", b"other", b"LEFT", b"LEFT", b"0"])
+        wait_for("it waits", lambda: b"blocked_clients:1\r" in c.command("INFO", "clients").value)
+        fill = 0
+        while c.command("SET", "fill%d" % fill, "x" * 100000).kind != "error":
+            fill += 1
+        before = [w["pid"] for w in all_running(watch, 2)]
+        os.kill(s.proc.pid, signal.SIGHUP)
+        all_running(watch, 2, *before)
+        if mover.read().value[:3] != b"OOM":
+            raise Failure("it was not refused")
+        second.send([b"BLPOP", b"k", b"0"])
+        wait_for("the second one waits", lambda: b"blocked_clients:1\r" in c.command("INFO", "clients").value)
+        c.command("DEL", *["fill%d" % i for i in range(fill)])
+        wait_for("there is memory", lambda: c.command("RPUSH", "k", "v").kind == "int")
+        if second.read().value[1].value != b"v":
+            raise Failure("the wrong value")
+        if mover.command("BLMOVE", "k", "other", "LEFT", "LEFT", "0.01").value is not None:
+            raise Failure("there is another value")
+        check_arena(c)
+
+
 def acks(start):
     """WAIT and WAITAOF go on at the next worker; who waits at one that dies is closed."""
     with start("--workers", "2", "--appendonly", "yes") as s:
@@ -351,6 +377,7 @@ SCENARIOS = {
     "sorted_killed": sorted_killed,
     "order": order,
     "moved": moved,
+    "refused": refused,
     "acks": acks,
 }
 

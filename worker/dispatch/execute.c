@@ -460,6 +460,7 @@ enum rc execute(struct client *cl, struct request *rq, struct ahead *a)
             return rc;
     } else {
         multi_refused(cl, cmd, mark);
+        block_leave(w, cl->session); /* it may have come here as one who waits, without having waited here */
         if (UNLIKELY(cl->track))
             tracking_command_over(cl, cmd);
     }
