@@ -690,6 +690,61 @@ def closed(start):
             expect(c, '"1"', "GET", key)
 
 
+def let_go(start):
+    """The policy changes while replies wait for the disk, and their worker is never idle: a sync lets them go all the same."""
+    with start("--workers", "1", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
+        c, stop = s.connect(), threading.Event()
+
+        def keep_busy(to):
+            while not stop.is_set():
+                to.send_raw(resp.encode([b"ECHO", b"x"]) * 16)
+                for _ in range(16):
+                    to.read()
+
+        busy = [threading.Thread(target=keep_busy, args=(s.connect(),), daemon=True) for _ in range(4)]
+        for t in busy:
+            t.start()
+        pid = pid_of(s, WRITER)
+        try:
+            for change in (("appendfsync", "no"), ("appendfsync", "everysec"), ("appendfsync", "no")):
+                expect(c, "+OK", "CONFIG", "SET", "appendfsync", "always")
+                os.kill(pid, signal.SIGSTOP)
+                held = held_writes(s)
+                for h in held:
+                    silent(h)
+                expect(c, "+OK", "CONFIG", "SET", *change)
+                os.kill(pid, signal.SIGCONT)
+                for h in held:
+                    answered(h, "+OK")
+                if int(info(c, "wal_durable_position")) < int(info(c, "wal_position")):
+                    raise Failure("a reply went before it was on disk")
+        finally:
+            stop.set()
+            for t in busy:
+                t.join(WAIT_S)
+
+
+def unnamed(start):
+    """The base with which a log begins is complete, but a start would not find what follows it yet: WAITAOF does not count that."""
+    with start("--workers", "2", "--appendfsync", "always") as s:
+        c, waits = s.connect(), s.connect()
+        c.command("DEBUG", "POPULATE", "2")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "60000000")
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+        expect(c, "+OK", "SET", "behind", "the cut")
+        os.kill(pid_of(s, WRITER), signal.SIGSTOP)
+        if info(c, "wal_state") != "begins" or int(info(c, "wal_durable_position")) < int(info(c, "wal_position")):
+            raise Failure("%s, on disk up to %s of %s" % tuple(info(c, "wal_" + n) for n in ("state", "durable_position", "position")))
+        waits.send([b"WAITAOF", b"1", b"0", b"0"])
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for("the base is complete", lambda: info(c, "aof_rewrite_in_progress") == "0")
+        expect(c, "1) :0\n2) :0", "WAITAOF", "1", "0", "100")
+        silent(waits)
+        os.kill(pid_of(s, WRITER), signal.SIGCONT)
+        answered(waits, "1) :1\n2) :0")
+        expect(c, "1) :1\n2) :0", "WAITAOF", "1", "0", "0")
+
+
 def together(start):
     """appendonly beside port, which the lane stores while the master listens: OK says that both are done; refused, that neither is."""
     with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s, socket.socket() as taken:
@@ -893,6 +948,6 @@ def reload_ended(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, together, databases, no_log,
+                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, let_go, unnamed, together, databases, no_log,
                  replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
