@@ -873,6 +873,53 @@ def reload(start):
         expect(s.connect(), ":5001", "DBSIZE")
 
 
+def flip(path):
+    """Damages a file, or mends it again; not the one that another name may stand for as well."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    data[len(data) // 2] ^= 0xFF
+    with open(path + ".flipped", "wb") as f:
+        f.write(data)
+    os.rename(path + ".flipped", path)
+
+
+def reload_fails(start):
+    """What is being loaded again is damaged, or its loader dies: what there is in memory then does not replace what the log holds."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s:
+
+        def begins_again(*argv, kills=False):
+            before, c = s.said("Ready to accept connections"), s.connect()
+            c.send([a.encode() for a in argv])
+            if kills:
+                loaders = lambda: [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: loader")]
+                kill(wait_for("a loader", loaders)[0])
+            wait_for("all begins again", lambda: s.said("REBUILD") and (hurry(s) or s.said("Ready to accept connections") > before))
+            c = s.connect()
+            expect(c, ":3001", "DBSIZE")
+            expect(c, '"1"', "GET", "only in the log")
+            return c
+
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "3000")
+        expect(c, "+OK", "SAVE")
+        expect(c, "+OK", "SET", "only in the log", "1")
+        flip(s.path("dump.rdb"))
+        c = begins_again("DEBUG", "RELOAD", "NOSAVE")
+        expect(c, "+OK", "CONFIG", "SET", "key-load-delay", "20000")
+        c = begins_again("DEBUG", "LOADAOF", kills=True)
+        c.command("BGREWRITEAOF")
+        wait_for("there is a base", lambda: info(c, "aof_rewrite_in_progress") == "0")
+        base = max(n for n in os.listdir(s.path("skep-wal")) if n.startswith("base-"))
+        flip(s.path("skep-wal/" + base))
+        c.send([b"DEBUG", b"LOADAOF"])
+        if s.proc.wait(WAIT_S) != 1:  # as redis-server, which ends as well
+            raise Failure("exit code %r" % s.proc.returncode)
+        flip(s.path("skep-wal/" + base))
+        s.again()
+        expect(s.connect(), ":3001", "DBSIZE")
+        expect(s.connect(), '"1"', "GET", "only in the log")
+
+
 class Reloaded(threading.Thread):
     """Counts up a key of its own in some way. While the keyspace is loaded it is refused; what was acknowledged counts."""
 
@@ -949,5 +996,5 @@ def reload_ended(start):
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, let_go, unnamed, together, databases, no_log,
-                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
+                 replaced, upgraded, reload, reload_fails, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))
