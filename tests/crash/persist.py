@@ -873,6 +873,28 @@ def reload(start):
         expect(s.connect(), ":5001", "DBSIZE")
 
 
+def written_over(start):
+    """dump.rdb can be the log's base as well. A backup that is written over it in place is not taken for the base that it was."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c, files = s.connect(), []
+        for value in ("1", "2"):
+            expect(c, "+OK", "SET", "a", value)
+            expect(c, "+OK", "SAVE")
+            with open(s.path("dump.rdb"), "rb") as f:
+                files.append(f.read())
+        wait_for("the last base alone is there", lambda: sum(n.startswith("base-") for n in os.listdir(s.path("skep-wal"))) == 1)
+        s.end()
+        for content, good in ((files[0], False), (files[1], True)):
+            with open(s.path("dump.rdb"), "r+b") as f:
+                f.truncate()
+                f.write(content)
+            if good:
+                s.again()
+                expect(s.connect(), '"2"', "GET", "a")
+            elif s.try_start() != 1 or not s.said("which is not the base that its name says"):
+                raise Failure("an older file was taken for the base")
+
+
 def flip(path):
     """Damages a file, or mends it again; not the one that another name may stand for as well."""
     with open(path, "rb") as f:
@@ -996,5 +1018,5 @@ def reload_ended(start):
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
                  snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, let_go, unnamed, together, databases, no_log,
-                 replaced, upgraded, reload, reload_fails, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
+                 replaced, upgraded, reload, reload_fails, written_over, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

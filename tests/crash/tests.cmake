@@ -80,7 +80,7 @@ if(TARGET skep)
     server_test(long_requests ${scenario})
   endforeach()
   foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched switched_whole closed let_go unnamed together databases
-          no_log replaced upgraded reload reload_fails reload_counts reload_ended rewrite_alone rewrite_shrinks)
+          no_log replaced upgraded reload reload_fails written_over reload_counts reload_ended rewrite_alone rewrite_shrinks)
     server_test(persist ${scenario})
   endforeach()
   foreach(scenario lasting reload both_ways replaced killed called)
