@@ -226,7 +226,8 @@ void loading_go_on(struct master *m)
     }
 }
 
-/* At the start a loader that fails has said why. One that crashed leaves a half-filled keyspace: all is begun again. */
+/* At the start a loader that fails has said why. One that crashed leaves a half-filled keyspace: all is begun again. So it is
+ * at run time, if there is a log: it was closed and holds everything, and must not begin anew with what is left in memory. */
 void loading_child_ended(struct master *m, struct child *c, bool crashed)
 {
     struct durable *d = &m->durable;
@@ -235,16 +236,16 @@ void loading_child_ended(struct master *m, struct child *c, bool crashed)
         loading_go_on(m);
         return;
     }
-    if (d->again) {
+    if (d->again && !m->cfg->appendonly) {
         d->load_failed = true;
         if (crashed)
             kill_loaders(m);
         loading_go_on(m);
         return;
     }
-    if (!crashed)
+    if (!crashed && !d->again)
         start_failed(m, load(m)->error);
-    rebuild_begin(m, "a loader died");
+    rebuild_begin(m, crashed ? "a loader died" : "what was to be loaded again cannot be");
 }
 
 void loading_snapshot_ended(struct master *m, bool ok)

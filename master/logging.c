@@ -181,23 +181,23 @@ void log_writer_ended(struct master *m, bool was_ready)
 }
 
 /* What is stored in the configuration but not committed may be taken back: it is not followed, and meanwhile replies
- * wait rather than not. */
-static bool read_wishes(struct master *m, bool *on, bool *always)
+ * wait rather than not. While a snapshot is made no-appendfsync-on-rewrite makes appendfsync always as good as no. */
+static bool read_wishes(struct master *m, bool *on, bool *waits)
 {
     const struct shm_latch *l = &m->root->config_latch;
     uint32_t version = latch_load(l);
     *on = m->cfg->appendonly;
-    *always = m->cfg->appendfsync == FSYNC_ALWAYS;
+    *waits = m->cfg->appendfsync == FSYNC_ALWAYS && !(m->cfg->no_appendfsync_on_rewrite && m->durable.why);
     SHM_ORDER();
     return !(version & LATCH_OWNER) && latch_load(l) == version;
 }
 
 void log_follow(struct master *m)
 {
-    bool on, always, known;
+    bool on, waits, known;
     if (m->durable.step != LOADED || m->ending)
         return;
-    for (unsigned i = 0; !(known = read_wishes(m, &on, &always)) && i < LATCH_TRIES; i++)
+    for (unsigned i = 0; !(known = read_wishes(m, &on, &waits)) && i < LATCH_TRIES; i++)
         sched_yield();
     if (!known) {
         wal(m)->waits = !log_post(m)->off;
@@ -211,7 +211,7 @@ void log_follow(struct master *m)
     else if (!wanted && !log_post(m)->off && !is_being_cut(m))
         log_close_writer(m);
     /* Before the cut makes the first record: none of them may be told too early. */
-    wal(m)->waits = !log_post(m)->off && always;
+    wal(m)->waits = !log_post(m)->off && waits;
 }
 
 void log_ask(struct master *m, const struct control_msg *msg)

@@ -77,6 +77,7 @@ bool snap_begin(struct master *m, enum snap_kind kind, bool log_begins, enum sna
         return false;
     }
     d->why = why;
+    log_follow(m); /* syncs may rest from now on */
     __atomic_store_n(&s->busy, kind, __ATOMIC_RELEASE);
     if (why == SNAP_FOR_POINT || why == SNAP_FOR_REWRITE)
         log_notice("%s started", kind_name(s));
@@ -129,8 +130,8 @@ static void snap_finished(struct master *m, bool ok)
     if (s->kind == SNAP_BASE) {
         count_rewrite(m, ok);
         d->rewrite_alone = false;
-        log_follow(m);
     }
+    log_follow(m);
     __atomic_store_n(&s->busy, 0, __ATOMIC_RELEASE); /* after all that INFO tells of its end */
     switch (why) {
     case SNAP_FOR_SAVE:

@@ -113,8 +113,8 @@ struct shm_wal {
     uint32_t state; /* enum wal_state: the master, the snapshotter at the base's completion */
     uint32_t
         fault; /* an errno: the log cannot be written, and writes are refused; 0: all is well. The writer */
-    uint32_t
-        waits; /* appendfsync always: replies wait for the disk, as soon as there are records. The master */
+    uint32_t waits;    /* replies wait for the disk, as soon as there are records: appendfsync always, and
+                        * no snapshot for which syncs pause. The master */
     uint32_t writer;   /* slot of the writer + 1, 0: none */
     uint64_t base_lsn; /* the base holds everything up to here. The snapshotter, when the file is in place */
     uint64_t

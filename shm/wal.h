@@ -47,11 +47,13 @@ static inline uint64_t wal_lsn(const struct shm_root *root)
     return __atomic_load_n(&persist(root)->wal.lsn, __ATOMIC_ACQUIRE);
 }
 
-/* Whether a restart would find all records up to there. While the base that they follow is being written it would not. */
+/* Whether a restart would find all records up to there. It would not while the base that they follow is being written, nor
+ * until the segments behind it have their names. */
 static inline bool wal_on_disk(const struct shm_root *root, uint64_t lsn)
 {
     const struct shm_wal *w = &persist(root)->wal;
     return __atomic_load_n(&w->state, __ATOMIC_ACQUIRE) == WAL_ON &&
+           !__atomic_load_n(&w->pending_from, __ATOMIC_SEQ_CST) &&
            __atomic_load_n(&w->durable, __ATOMIC_SEQ_CST) >= lsn;
 }
 

@@ -29,7 +29,8 @@ bool writer_unsynced(const struct writer *w)
     return __atomic_load_n(&w->last, __ATOMIC_ACQUIRE) != __atomic_load_n(&w->synced, __ATOMIC_ACQUIRE);
 }
 
-/* A client that began to wait before the policy changed is not left waiting. */
+/* Whoever waits has it synced, whatever the policy is: a reply that began to wait under another one is not left waiting, and
+ * WAITAOF asks for nothing else. */
 static bool anybody_waits(const struct writer *w)
 {
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++)
@@ -46,7 +47,7 @@ bool writer_syncs_suspended(const struct writer *w)
 
 bool writer_sync_wanted(const struct writer *w)
 {
-    return w->cfg->appendfsync == FSYNC_ALWAYS || anybody_waits(w);
+    return (w->cfg->appendfsync == FSYNC_ALWAYS && !writer_syncs_suspended(w)) || anybody_waits(w);
 }
 
 void writer_fault(struct writer *w, int err, const char *what, bool lost)
@@ -100,7 +101,8 @@ enum rc writer_settle_names(struct writer *w)
     }
     if (!good || fsync(w->dirfd))
         return RC_IO;
-    w->wal->pending_from = 0;
+    __atomic_store_n(&w->wal->pending_from, 0, __ATOMIC_SEQ_CST);
+    writer_wake(w); /* what was synced before counts from now on */
     return RC_OK;
 }
 
@@ -118,7 +120,7 @@ void writer_note_sync(struct shm_wal *wal, int64_t from_us)
 /* file is held. Nothing is told to be durable that would not be found after a restart: names first. */
 static bool sync_file(struct writer *w, uint64_t last)
 {
-    if (w->synced != last && !writer_syncs_suspended(w)) {
+    if (w->synced != last) {
         int64_t from = mono_us();
         if (fdatasync(w->segment.fd)) {
             writer_fault(w, errno, "a segment cannot be synced", true);

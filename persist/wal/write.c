@@ -190,7 +190,8 @@ static void note_delay(struct writer *w)
 {
     int64_t now = mono_ms();
     uint64_t synced = __atomic_load_n(&w->synced, __ATOMIC_ACQUIRE);
-    if (synced != w->seen_synced || !writer_unsynced(w) || w->cfg->appendfsync != FSYNC_EVERYSEC) {
+    bool due = w->cfg->appendfsync == FSYNC_EVERYSEC && !writer_syncs_suspended(w);
+    if (synced != w->seen_synced || !writer_unsynced(w) || !due) {
         w->seen_synced = synced;
         w->unsynced_ms = now;
         w->delayed = false;

@@ -88,8 +88,8 @@ void writer_close(struct writer *w);         /* drained: syncs and closes the se
 bool writer_sync(struct writer *w);
 void writer_note_sync(struct shm_wal *wal, int64_t from_us); /* figures for INFO */
 bool writer_unsynced(const struct writer *w);
-bool writer_sync_wanted(const struct writer *w); /* by policy, at the next occasion */
-bool writer_syncs_suspended(const struct writer *w);
+bool writer_sync_wanted(const struct writer *w);     /* by policy, at the next occasion */
+bool writer_syncs_suspended(const struct writer *w); /* the policy rests while a snapshot is made */
 /* The log cannot be written; file is held. lost: what is in the file may not be on disk, in spite of a later sync. */
 void writer_fault(struct writer *w, int err, const char *what, bool lost);
 void writer_healed(struct writer *w);

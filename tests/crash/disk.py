@@ -178,6 +178,39 @@ def waitaof(start, shim):
         expect(s.connect(), '"2"', "GET", "b")
 
 
+def paused(start, shim):
+    """no-appendfsync-on-rewrite: while a snapshot is made replies wait for no disk, and nothing is said to be on it that is not."""
+    with start(shim, "--workers", "2", "--appendonly", "yes", "--appendfsync", "always", "--no-appendfsync-on-rewrite", "yes") as s:
+        c = s.connect()
+        position = lambda which: int(info(c, "wal_%s" % which))
+        for what, ends in (("BGSAVE", "rdb_bgsave_in_progress"), ("BGREWRITEAOF", "aof_rewrite_in_progress")):
+            c.command("DEBUG", "POPULATE", "2000")
+            expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "10000")
+            c.command(what)
+            s.disk.fails("fsync .wal EIO")
+            for i in range(20):
+                expect(c, "+OK", "SET", "paused", str(i))
+            wait_for("it is written", lambda: position("written_position") == position("position"))
+            if position("durable_position") >= position("position") or info(c, "wal_fault"):
+                raise Failure("%s: the log is said to be on disk" % what)
+            expect(c, "1) :0\n2) :0", "WAITAOF", "0", "0", "0")
+            s.disk.works()
+            if what == "BGSAVE":  # who asks for a sync has it
+                expect(c, "1) :1\n2) :0", "WAITAOF", "1", "0", "0")
+                if position("durable_position") != position("position"):
+                    raise Failure("WAITAOF counts what is not on disk")
+                expect(c, "+OK", "SET", "paused", "last")
+            if info(c, ends) != "1":
+                raise Failure("%s has ended too early for this test" % what)
+            expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+            wait_for("it ends", lambda: info(c, ends) == "0")
+            wait_for("the rest is synced", lambda: position("durable_position") == position("position"))
+        s.disk.fails("fsync .wal EIO")
+        if c.command("SET", "paused", "refused").kind != "error":
+            raise Failure("a reply does not wait any more")
+        s.disk.works()
+
+
 class Faulty(Lasting):
     def __init__(self, command, args):
         super().__init__(command, args[1:])
@@ -186,4 +219,4 @@ class Faulty(Lasting):
 
 
 if __name__ == "__main__":
-    sys.exit(main({f.__name__: f for f in (sync, full, base, rename, reload, waitaof)}, Faulty))
+    sys.exit(main({f.__name__: f for f in (sync, full, base, rename, reload, waitaof, paused)}, Faulty))

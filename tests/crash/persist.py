@@ -690,6 +690,61 @@ def closed(start):
             expect(c, '"1"', "GET", key)
 
 
+def let_go(start):
+    """The policy changes while replies wait for the disk, and their worker is never idle: a sync lets them go all the same."""
+    with start("--workers", "1", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
+        c, stop = s.connect(), threading.Event()
+
+        def keep_busy(to):
+            while not stop.is_set():
+                to.send_raw(resp.encode([b"ECHO", b"x"]) * 16)
+                for _ in range(16):
+                    to.read()
+
+        busy = [threading.Thread(target=keep_busy, args=(s.connect(),), daemon=True) for _ in range(4)]
+        for t in busy:
+            t.start()
+        pid = pid_of(s, WRITER)
+        try:
+            for change in (("appendfsync", "no"), ("appendfsync", "everysec"), ("appendfsync", "no")):
+                expect(c, "+OK", "CONFIG", "SET", "appendfsync", "always")
+                os.kill(pid, signal.SIGSTOP)
+                held = held_writes(s)
+                for h in held:
+                    silent(h)
+                expect(c, "+OK", "CONFIG", "SET", *change)
+                os.kill(pid, signal.SIGCONT)
+                for h in held:
+                    answered(h, "+OK")
+                if int(info(c, "wal_durable_position")) < int(info(c, "wal_position")):
+                    raise Failure("a reply went before it was on disk")
+        finally:
+            stop.set()
+            for t in busy:
+                t.join(WAIT_S)
+
+
+def unnamed(start):
+    """The base with which a log begins is complete, but a start would not find what follows it yet: WAITAOF does not count that."""
+    with start("--workers", "2", "--appendfsync", "always") as s:
+        c, waits = s.connect(), s.connect()
+        c.command("DEBUG", "POPULATE", "2")
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "60000000")
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes")
+        expect(c, "+OK", "SET", "behind", "the cut")
+        os.kill(pid_of(s, WRITER), signal.SIGSTOP)
+        if info(c, "wal_state") != "begins" or int(info(c, "wal_durable_position")) < int(info(c, "wal_position")):
+            raise Failure("%s, on disk up to %s of %s" % tuple(info(c, "wal_" + n) for n in ("state", "durable_position", "position")))
+        waits.send([b"WAITAOF", b"1", b"0", b"0"])
+        expect(c, "+OK", "CONFIG", "SET", "rdb-key-save-delay", "0")
+        wait_for("the base is complete", lambda: info(c, "aof_rewrite_in_progress") == "0")
+        expect(c, "1) :0\n2) :0", "WAITAOF", "1", "0", "100")
+        silent(waits)
+        os.kill(pid_of(s, WRITER), signal.SIGCONT)
+        answered(waits, "1) :1\n2) :0")
+        expect(c, "1) :1\n2) :0", "WAITAOF", "1", "0", "0")
+
+
 def together(start):
     """appendonly beside port, which the lane stores while the master listens: OK says that both are done; refused, that neither is."""
     with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s, socket.socket() as taken:
@@ -818,6 +873,75 @@ def reload(start):
         expect(s.connect(), ":5001", "DBSIZE")
 
 
+def written_over(start):
+    """dump.rdb can be the log's base as well. A backup that is written over it in place is not taken for the base that it was."""
+    with start("--workers", "2", "--appendonly", "yes") as s:
+        c, files = s.connect(), []
+        for value in ("1", "2"):
+            expect(c, "+OK", "SET", "a", value)
+            expect(c, "+OK", "SAVE")
+            with open(s.path("dump.rdb"), "rb") as f:
+                files.append(f.read())
+        wait_for("the last base alone is there", lambda: sum(n.startswith("base-") for n in os.listdir(s.path("skep-wal"))) == 1)
+        s.end()
+        for content, good in ((files[0], False), (files[1], True)):
+            with open(s.path("dump.rdb"), "r+b") as f:
+                f.truncate()
+                f.write(content)
+            if good:
+                s.again()
+                expect(s.connect(), '"2"', "GET", "a")
+            elif s.try_start() != 1 or not s.said("which is not the base that its name says"):
+                raise Failure("an older file was taken for the base")
+
+
+def flip(path):
+    """Damages a file, or mends it again; not the one that another name may stand for as well."""
+    with open(path, "rb") as f:
+        data = bytearray(f.read())
+    data[len(data) // 2] ^= 0xFF
+    with open(path + ".flipped", "wb") as f:
+        f.write(data)
+    os.rename(path + ".flipped", path)
+
+
+def reload_fails(start):
+    """What is being loaded again is damaged, or its loader dies: what there is in memory then does not replace what the log holds."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always") as s:
+
+        def begins_again(*argv, kills=False):
+            before, c = s.said("Ready to accept connections"), s.connect()
+            c.send([a.encode() for a in argv])
+            if kills:
+                loaders = lambda: [p for p, t in children_of(s.proc.pid).items() if t.startswith("skep: loader")]
+                kill(wait_for("a loader", loaders)[0])
+            wait_for("all begins again", lambda: s.said("REBUILD") and (hurry(s) or s.said("Ready to accept connections") > before))
+            c = s.connect()
+            expect(c, ":3001", "DBSIZE")
+            expect(c, '"1"', "GET", "only in the log")
+            return c
+
+        c = s.connect()
+        c.command("DEBUG", "POPULATE", "3000")
+        expect(c, "+OK", "SAVE")
+        expect(c, "+OK", "SET", "only in the log", "1")
+        flip(s.path("dump.rdb"))
+        c = begins_again("DEBUG", "RELOAD", "NOSAVE")
+        expect(c, "+OK", "CONFIG", "SET", "key-load-delay", "20000")
+        c = begins_again("DEBUG", "LOADAOF", kills=True)
+        c.command("BGREWRITEAOF")
+        wait_for("there is a base", lambda: info(c, "aof_rewrite_in_progress") == "0")
+        base = max(n for n in os.listdir(s.path("skep-wal")) if n.startswith("base-"))
+        flip(s.path("skep-wal/" + base))
+        c.send([b"DEBUG", b"LOADAOF"])
+        if s.proc.wait(WAIT_S) != 1:  # as redis-server, which ends as well
+            raise Failure("exit code %r" % s.proc.returncode)
+        flip(s.path("skep-wal/" + base))
+        s.again()
+        expect(s.connect(), ":3001", "DBSIZE")
+        expect(s.connect(), '"1"', "GET", "only in the log")
+
+
 class Reloaded(threading.Thread):
     """Counts up a key of its own in some way. While the keyspace is loaded it is refused; what was acknowledged counts."""
 
@@ -893,6 +1017,6 @@ def reload_ended(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, together, databases, no_log,
-                 replaced, upgraded, reload, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
+                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, let_go, unnamed, together, databases, no_log,
+                 replaced, upgraded, reload, reload_fails, written_over, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -167,7 +167,7 @@ static bool concerns_log(const struct call *c, bool *begins)
     *begins = false;
     for (int i = 2; i + 1 < c->argc; i += 2) {
         int id = config_find(c->argv[i]);
-        concerns |= id == D_appendonly || id == D_appendfsync;
+        concerns |= id == D_appendonly || id == D_appendfsync || id == D_no_appendfsync_on_rewrite;
         if (id == D_appendonly)
             *begins = !c->cfg->appendonly && bytes_is(c->argv[i + 1], "yes");
     }

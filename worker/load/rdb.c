@@ -261,9 +261,21 @@ static void on_key(struct loader *l, const struct rdb_item *it)
 
 /* ---- the other items: the first loader tells of them ---- */
 
+/* dump.rdb and the base may be one file by two names: who writes a backup over the first has written over the second. */
+static void check_base(struct loader *l, int64_t lsn)
+{
+    if (l->file->kind == LOAD_BASE && (uint64_t)lsn != l->file->number)
+        load_fail(l,
+                  "The log is damaged: %s holds everything up to record %lld, which is not the base that its "
+                  "name says. Was an older file written over it, or over the dump.rdb of the same content?",
+                  l->file->path, (long long)lsn);
+}
+
 static void on_aux(struct loader *l, const struct rdb_item *it)
 {
     int64_t v;
+    if (bytes_is(it->key, "skep-lsn") && number_to_int64(it->text, &v))
+        check_base(l, v);
     if (!load_is_first(l))
         return;
     if (bytes_is(it->key, "redis-ver"))
