@@ -115,7 +115,7 @@ static inline enum rc room_for_one(struct tx *tx, uint32_t n)
 
 /* ---- reserve and prepare ---- */
 
-static enum rc latch_note(struct tx *tx, struct shm_latch *l)
+static inline enum rc latch_note(struct tx *tx, struct shm_latch *l)
 {
     struct shm_lane *lane = tx->lane;
     enum rc rc = room_for_one(tx, lane->nlock);
