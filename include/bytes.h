@@ -19,12 +19,24 @@ struct bytes {
     size_t n;
 };
 
+static inline bool bytes_same_few(const char *a, const char *b, size_t n)
+{
+    uint32_t x[2], y[2];
+    if (n < 4)
+        return !n || ((a[0] == b[0]) & (a[n / 2] == b[n / 2]) & (a[n - 1] == b[n - 1]));
+    memcpy(&x[0], a, 4);
+    memcpy(&x[1], a + n - 4, 4);
+    memcpy(&y[0], b, 4);
+    memcpy(&y[1], b + n - 4, 4);
+    return !((x[0] ^ y[0]) | (x[1] ^ y[1]));
+}
+
 /* memcmp(...) == 0 for what is mostly short: a call costs more than the comparison. */
 static inline bool bytes_same(const char *a, const char *b, size_t n)
 {
     uint64_t x, y, diff = 0;
     if (n < 8)
-        return memcmp(a, b, n) == 0;
+        return bytes_same_few(a, b, n);
     size_t i = 0;
     for (; i + 8 < n; i += 8) {
         memcpy(&x, a + i, 8);
@@ -40,7 +52,7 @@ static inline bool bytes_same(const char *a, const char *b, size_t n)
 
 static inline bool bytes_equal(struct bytes a, struct bytes b)
 {
-    return a.n == b.n && memcmp(a.p, b.p, a.n) == 0;
+    return a.n == b.n && bytes_same(a.p, b.p, a.n);
 }
 
 /* memcpy for runs that are mostly short: gcc makes rep movs, or a call, of a memcpy whose length it does not

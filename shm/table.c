@@ -239,7 +239,7 @@ enum rc key_latch(struct tx *tx, struct key_ref *k)
         tx_unlatch_last(tx);
         key_locate(k);
     }
-    if (UNLIKELY(key_locked(tx, k))) {
+    if (keylocks_any(tx->ctx->root) && key_locked(tx, k)) {
         tx_unlatch_last(tx);
         return RC_BUSY;
     }

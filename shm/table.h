@@ -194,6 +194,14 @@ static inline struct shm_entry *key_entry(const struct key_ref *k)
 /* Walks the directory: fills dir_at, dir, bucket and tag. No lock; what it finds may be replaced meanwhile,
  * which key_current tells once the bucket is latched. */
 void key_locate(struct key_ref *k);
+/* The same for the key that another one is, which has been located. */
+static inline void key_locate_same(struct key_ref *k, const struct key_ref *other)
+{
+    k->dir_at = other->dir_at;
+    k->dir = other->dir;
+    k->bucket = other->bucket;
+    k->tag = other->tag;
+}
 static inline bool key_current(const struct key_ref *k)
 {
     return __atomic_load_n(k->dir_at, __ATOMIC_ACQUIRE) == k->dir;

@@ -65,6 +65,7 @@ void tx_begin(struct tx *tx, struct shm_ctx *ctx)
     tx->redo = lane->redo;
     tx->alloc = lane->alloc;
     tx->freed = lane->freed;
+    tx->undo = lane->undo;
     tx->undo_cap = LANE_UNDO;
 }
 
@@ -114,7 +115,7 @@ static inline enum rc room_for_one(struct tx *tx, uint32_t n)
 
 /* ---- reserve and prepare ---- */
 
-static enum rc latch_note(struct tx *tx, struct shm_latch *l)
+static inline enum rc latch_note(struct tx *tx, struct shm_latch *l)
 {
     struct shm_lane *lane = tx->lane;
     enum rc rc = room_for_one(tx, lane->nlock);
@@ -339,11 +340,12 @@ static enum rc undo_grow(struct tx *tx, uint64_t bytes)
     SHM_ORDER();
     lane->undo_at = store;
     STEP(tx->ctx, STORE_MOVED);
+    tx->undo = shm_at(store);
     tx->undo_cap = span_bytes(store);
     return RC_OK;
 }
 
-enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
+enum rc tx_log_bytes(struct tx *tx, void *at, uint64_t bytes)
 {
     struct shm_lane *lane = tx->lane;
     uint64_t padded = (bytes + 7) / 8 * 8;
@@ -352,7 +354,7 @@ enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
         if (rc)
             return rc;
     }
-    uint8_t *u = lane_undo(lane) + lane->undo_bytes;
+    uint8_t *u = tx->undo + lane->undo_bytes;
     uint64_t trailer[2] = {shm_ref_of(at), bytes};
     memcpy(u, at, bytes);
     memcpy(u + padded, trailer, sizeof(trailer));

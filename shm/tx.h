@@ -8,6 +8,7 @@
 #ifndef SKEP_TX_H
 #define SKEP_TX_H
 
+#include "shm/crashpoint.h"
 #include "shm/slab.h"
 
 struct shm_table;
@@ -37,6 +38,7 @@ struct tx {
     struct lane_redo *redo;
     uint64_t *alloc, *freed;
     uint32_t cap; /* entries that each list has room for */
+    uint8_t *undo;
     uint64_t undo_cap;
     int64_t used_delta;
     bool reads;   /* it changes no key: its locks are shared, and it is content with keys that others read */
@@ -76,7 +78,24 @@ enum rc tx_redo(struct tx *tx, uint64_t *at, uint64_t word);
 uint64_t tx_word(struct tx *tx, const uint64_t *at, unsigned from);
 enum rc tx_set_word(struct tx *tx, uint64_t *at, uint64_t word, unsigned from);
 /* Saves bytes that are then changed in place. */
-enum rc tx_log(struct tx *tx, void *at, uint64_t bytes);
+enum rc tx_log_bytes(struct tx *tx, void *at, uint64_t bytes);
+/* The same; a few words whose number the compiler knows are stored without a call. */
+static inline enum rc tx_log(struct tx *tx, void *at, uint64_t bytes)
+{
+    struct shm_lane *lane = tx->lane;
+    uint64_t trailer[2] = {shm_ref_of(at), bytes};
+    if (!__builtin_constant_p(bytes) || bytes % 8 || bytes > 32 ||
+        UNLIKELY(lane->undo_bytes + bytes + sizeof(trailer) > tx->undo_cap))
+        return tx_log_bytes(tx, at, bytes);
+    uint8_t *u = tx->undo + lane->undo_bytes;
+    memcpy(u, at, bytes);
+    memcpy(u + bytes, trailer, sizeof(trailer));
+    SHM_ORDER();
+    lane->undo_bytes += (uint32_t)(bytes + sizeof(trailer));
+    STEP(tx->ctx, TX_UNDO_NOTED);
+    __atomic_thread_fence(__ATOMIC_RELEASE); /* readers without a lock see the latch before any new byte */
+    return RC_OK;
+}
 enum rc tx_reserve(struct tx *tx, unsigned entries); /* room for so many entries in each list */
 enum rc tx_count_add(struct tx *tx, const struct tx_count *more);
 /* Makes memory as the commit would, but as undo, where a table's words and counters are concerned. Only behind the

@@ -2,6 +2,9 @@
 
 #include <string.h>
 
+#define KNOWN       128u /* several times as many as are looked for side by side */
+#define KNOWN_SHORT 8u   /* shorter ones, and those that do not fit, are hashed again */
+
 #define ROTL(x, b) (((x) << (b)) | ((x) >> (64 - (b))))
 #define ROUND(a, b, c, d)                                                                                    \
     do {                                                                                                     \
@@ -57,4 +60,44 @@ uint64_t siphash13(const uint64_t seed[2], const void *data, size_t n)
     ROUND(a, b, c, d);
     ROUND(a, b, c, d);
     return a ^ b ^ c ^ d;
+}
+
+struct known {
+    uint64_t hash;
+    uint8_t n; /* 0: none */
+    char key[23];
+};
+static _Thread_local struct known known[KNOWN];
+static _Thread_local uint64_t known_seed[2];
+
+/* Where it would be; NULL: nowhere. */
+static inline struct known *known_at(const uint64_t seed[2], struct bytes b)
+{
+    uint64_t tail;
+    if (b.n < KNOWN_SHORT || b.n > sizeof(known->key) || seed[0] != known_seed[0] || seed[1] != known_seed[1])
+        return NULL;
+    memcpy(&tail, b.p + b.n - sizeof(tail), sizeof(tail));
+    return &known[(tail * 0x9e3779b97f4a7c15ull >> 32) % KNOWN];
+}
+
+uint64_t hash_known(const uint64_t seed[2], struct bytes b)
+{
+    const struct known *k = known_at(seed, b);
+    return k && k->n == b.n && bytes_same(k->key, b.p, b.n) ? k->hash : siphash13(seed, b.p, b.n);
+}
+
+uint64_t hash_keep(const uint64_t seed[2], struct bytes b)
+{
+    uint64_t hash = siphash13(seed, b.p, b.n);
+    if (seed[0] != known_seed[0] || seed[1] != known_seed[1]) { /* another arena: tests have several */
+        memset(known, 0, sizeof(known));
+        memcpy(known_seed, seed, sizeof(known_seed));
+    }
+    struct known *k = known_at(seed, b);
+    if (k) {
+        k->hash = hash;
+        k->n = (uint8_t)b.n;
+        bytes_copy(k->key, b.p, b.n);
+    }
+    return hash;
 }

@@ -8,9 +8,12 @@
 #ifndef SKEP_HASH_H
 #define SKEP_HASH_H
 
-#include <stddef.h>
-#include <stdint.h>
+#include "include/bytes.h"
 
 uint64_t siphash13(const uint64_t seed[2], const void *p, size_t n);
+/* siphash13 of what may have been hashed already: hash_keep remembers some of the latest, which are short, for this thread. It is
+ * compared as a whole, so what is remembered is only time. */
+uint64_t hash_known(const uint64_t seed[2], struct bytes b);
+uint64_t hash_keep(const uint64_t seed[2], struct bytes b);
 
 #endif

@@ -59,10 +59,16 @@ static bool is_key(const struct shm_node *leaf, unsigned i, struct bytes key)
 
 static int find_in_leaf(const struct shm_node *leaf, uint64_t hash, struct bytes key)
 {
-    for (unsigned i = 0; i < leaf->n; i += 4)
-        for (unsigned m = hmap_prints(hmap_slot_at(leaf, i) + 1, leaf->n - i, hash); m; m &= m - 1)
-            if (is_key(leaf, i + (unsigned)__builtin_ctz(m), key))
-                return (int)(i + (unsigned)__builtin_ctz(m));
+    const struct tree_way *w = tree_way_of(hash);
+    if (w->key == hash && w->slot && w->slot <= leaf->n && is_key(leaf, w->slot - 1u, key))
+        return w->slot - 1; /* as the look ahead has found */
+    for (unsigned i = 0; i < leaf->n; i += HMAP_PRINTS)
+        for (unsigned m = hmap_prints(hmap_slot_at(leaf, i) + 1, leaf->n - i, hash), at; m;
+             m ^= 1u << (HMAP_PRINTS - 1 - at)) {
+            at = hmap_print_first(m);
+            if (is_key(leaf, i + at, key))
+                return (int)(i + at);
+        }
     return -1;
 }
 

@@ -36,21 +36,31 @@ struct hmap_item {
     int64_t until_ms; /* of a pair */
 };
 
-/* Which of the first four of n slots below end show the hash's print: bit 0 is the first's. (What stands below the last of
- * a leaf's slots is no slot.) */
+/* Which of the first HMAP_PRINTS of n slots below end show the hash's print: the highest bit is the first's (they grow
+ * downwards). What stands below the last of a leaf's slots is no slot: at most so many bytes of other nodes, or of the
+ * unit before the first, are looked at and not believed. */
+#define HMAP_PRINTS 16u
 static inline unsigned hmap_prints(const uint32_t *end, unsigned n, uint64_t hash)
 {
     unsigned m = 0;
 #if defined(__SSE2__) && !defined(__SANITIZE_THREAD__)
-    const __m128i low = _mm_set1_epi32(0xffff), want = _mm_set1_epi32((int)(hash & 0xffff));
-    __m128i v = _mm_loadu_si128((const __m128i *)(const void *)(end - 4));
-    v = _mm_shuffle_epi32(_mm_and_si128(v, low), _MM_SHUFFLE(0, 1, 2, 3)); /* they grow downwards */
-    m = (unsigned)_mm_movemask_ps(_mm_castsi128_ps(_mm_cmpeq_epi32(v, want)));
+    const __m128i want = _mm_set1_epi32((int)(hash << 16 & 0xffff0000));
+    const __m128i *v = (const __m128i *)(const void *)(end - HMAP_PRINTS);
+    __m128i same[4];
+    for (unsigned i = 0; i < 4; i++) /* without the upper halves */
+        same[i] = _mm_cmpeq_epi32(_mm_slli_epi32(_mm_loadu_si128(v + i), 16), want);
+    m = (unsigned)_mm_movemask_epi8(
+        _mm_packs_epi16(_mm_packs_epi32(same[0], same[1]), _mm_packs_epi32(same[2], same[3])));
 #else
-    for (unsigned i = 0; i < 4 && i < n; i++)
-        m |= (unsigned)((end[-1 - (int)i] & 0xffff) == (hash & 0xffff)) << i;
+    for (unsigned i = 0; i < HMAP_PRINTS && i < n; i++)
+        m |= (unsigned)((end[-1 - (int)i] & 0xffff) == (hash & 0xffff)) << (HMAP_PRINTS - 1 - i);
 #endif
-    return n < 4 ? m & ((1u << n) - 1) : m;
+    return n < HMAP_PRINTS ? m >> (HMAP_PRINTS - n) << (HMAP_PRINTS - n) : m;
+}
+/* The first of them, as its number among the slots. */
+static inline unsigned hmap_print_first(unsigned prints)
+{
+    return (unsigned)__builtin_clz(prints) - (32 - HMAP_PRINTS);
 }
 
 bool hmap_find(const struct hmap *m, struct bytes key, struct hmap_place *at, struct bytes *value);

@@ -16,7 +16,7 @@
 
 static inline uint64_t hmap_hash(const struct hmap *m, struct bytes key)
 {
-    return siphash13(m->tree.tx->ctx->root->seed, key.p, key.n);
+    return hash_known(m->tree.tx->ctx->root->seed, key);
 }
 /* The first hash that a bound can tell from those below it. */
 static inline uint64_t hmap_bound(uint64_t hash)

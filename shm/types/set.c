@@ -13,7 +13,7 @@ static bool is_integer(struct bytes b)
 enum rc set_open(struct dict *d, struct tx *tx, struct key_ref *k, uint32_t clock, const struct set_limits *l,
                  struct bytes first, uint64_t more)
 {
-    unsigned enc = is_integer(first) && more <= l->intset ? ENC_INTSET : ENC_LISTPACK;
+    unsigned enc = !k->entry && is_integer(first) && more <= l->intset ? ENC_INTSET : ENC_LISTPACK;
     dict_open(d, tx, k, &(struct coll_shape){.type = TYPE_SET, .enc = enc, .clock = clock});
     enc = d->shape.enc;
     bool many = (enc == ENC_INTSET && more > l->intset) || (enc == ENC_LISTPACK && more > l->entries);

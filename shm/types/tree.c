@@ -20,6 +20,7 @@ uint64_t tree_count(shm_ref root)
     if (!n->level)
         return n->n;
     const struct tree_child *c = node_children(n);
+#pragma GCC unroll 4
     for (unsigned i = 0; i < n->n; i++)
         sum += c[i].count;
     return sum;
@@ -63,10 +64,10 @@ static bool find_known(const struct tree *t, uint64_t key, struct tree_path *p)
     if (w->key != key || !w->depth || !r || node_at(r)->level != w->depth)
         return false;
     for (unsigned d = 0; d < w->depth; d++) {
-        struct shm_node *n = node_at(w->step[d].node);
-        unsigned at = w->step[d].at;
+        struct shm_node *n = node_at(w->node[d]);
+        unsigned at = w->at[d];
         const struct tree_child *c = node_children(n) + at;
-        if (r != w->step[d].node || at >= n->n || (at && c->low > key) || (at + 1u < n->n && c[1].low <= key))
+        if (r != w->node[d] || at >= n->n || (at && c->low > key) || (at + 1u < n->n && c[1].low <= key))
             return false;
         p->step[d].node = n;
         p->step[d].at = at;

@@ -59,16 +59,16 @@ uint64_t tree_count(shm_ref root);
 
 /* A way down that somebody found who held no latch (warm.h). tree_find goes it only as far as each step is still true, which takes no
  * searching: so it may be stale, or half of it another's. */
-#define TREE_WAYS     64u /* twice as many as are looked for at a time */
-#define TREE_WAY_MOST 4u  /* inner nodes */
+#define TREE_WAYS     128u /* several times as many as are looked for at a time */
+#define TREE_WAY_MOST 4u   /* inner nodes */
 struct tree_way {
     uint64_t key;
-    unsigned depth; /* 0: none */
-    struct {
-        shm_ref node;
-        unsigned at;
-    } step[TREE_WAY_MOST];
+    shm_ref node[TREE_WAY_MOST];
+    uint8_t at[TREE_WAY_MOST];
+    uint16_t depth; /* 0: none */
+    uint16_t slot;  /* of the leaf's slots the one that seems to be the key's, plus 1; 0: none does */
 };
+_Static_assert(TREE_FAN <= UINT8_MAX + 1u, "at has room for a child's number");
 /* This process's place for the way to the key: what is in it is another's, or older. */
 struct tree_way *tree_way_of(uint64_t key);
 

@@ -102,9 +102,9 @@ READS_RACILY static bool step_down(struct way *y)
         return false;
     }
     if (y->found && y->depth < TREE_WAY_MOST) {
-        y->found->step[y->depth].node = shm_ref_of(n);
-        y->found->step[y->depth].at = at;
-        y->found->depth = level == 1 ? y->depth + 1 : 0;
+        y->found->node[y->depth] = shm_ref_of(n);
+        y->found->at[y->depth] = (uint8_t)at;
+        y->found->depth = level == 1 ? (uint16_t)(y->depth + 1) : 0;
         y->depth++;
     }
     y->node = shm_at(ref);
@@ -153,12 +153,14 @@ READS_RACILY static void fetch_item(struct way *y)
     if (room > NODE_MAX || sizeof(uint32_t) * slots > room)
         return;
     const uint32_t *end = (const uint32_t *)(const void *)((const char *)n + room);
-    for (unsigned i = 0; i < slots; i += 4) {
+    for (unsigned i = 0; i < slots; i += HMAP_PRINTS) {
         unsigned m = hmap_prints(end - i, slots - i, y->key - 1);
         if (!m)
             continue;
         if (still(y->top)) {
-            y->item = (const char *)n + (end[-1 - (int)i - __builtin_ctz(m)] >> 16);
+            unsigned at = i + hmap_print_first(m);
+            y->item = (const char *)n + (end[-1 - (int)at] >> 16);
+            y->found->slot = (uint16_t)(at + 1);
             __builtin_prefetch(y->item);
         }
         return;
@@ -235,7 +237,7 @@ static uint64_t hash_of(const struct shm_ctx *ctx, const struct top *t, struct b
         h = key_hash(ctx->root, member);
         member = (struct bytes){(const char *)&h, sizeof(h)};
     }
-    return siphash13(ctx->root->seed, member.p, member.n);
+    return hash_keep(ctx->root->seed, member);
 }
 
 static void way_begin(struct way *y, const struct top *t, uint64_t hash)
@@ -246,7 +248,7 @@ static void way_begin(struct way *y, const struct top *t, uint64_t hash)
     y->depth = 0;
     y->found = tree_way_of(hash);
     y->found->key = hash;
-    y->found->depth = 0;
+    y->found->depth = y->found->slot = 0;
 }
 
 unsigned warm_members(const struct shm_ctx *ctx, const struct warm *w, unsigned n)

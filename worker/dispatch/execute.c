@@ -39,7 +39,8 @@ uint64_t tick_now(void)
 
 uint64_t ticks_to_us(uint64_t ticks)
 {
-    return ticks / ticks_per_us;
+    return LIKELY(ticks < ticks_per_us) ? 0
+                                        : ticks / ticks_per_us; /* a division takes longer than much else */
 }
 
 uint64_t ticks_of_us(uint64_t us)
@@ -72,10 +73,15 @@ static int key_ahead(const struct command *cmd, const struct request *rq)
     return one;
 }
 
-void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
+static const struct command *find_command(const struct request *rq, const struct ahead *a, bool first)
 {
-    a->cmd = command_find(rq->argv[0]);
-    a->located = false;
+    return !first && bytes_equal(rq->argv[0], rq[-1].argv[0]) ? a[-1].cmd : command_find(rq->argv[0]);
+}
+
+void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a, bool first)
+{
+    a->cmd = find_command(rq, a, first);
+    a->located = a->same = false;
     if (UNLIKELY(!a->cmd))
         return;
     int at = key_ahead(a->cmd, rq);
@@ -87,14 +93,19 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a)
     k->table = db_table(cl->w->ctx.root, k->db);
     if (!k->table)
         return;
-    k->hash = key_hash(cl->w->ctx.root, k->key);
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
     k->born = k->stale = k->locked = k->replaced = k->logged = k->changed = k->watched = k->overflowed =
         false;
-    key_prefetch_directory(k);
     a->located = true;
+    a->same = !first && a[-1].located && a[-1].key.table == k->table && bytes_equal(k->key, a[-1].key.key);
+    if (a->same) {
+        k->hash = a[-1].key.hash;
+        return;
+    }
+    k->hash = key_hash(cl->w->ctx.root, k->key);
+    key_prefetch_directory(k);
 }
 
 void execute_ahead_members(const struct client *cl, const struct request *rq, const struct ahead *a,

@@ -15,23 +15,29 @@ struct ahead {
     const struct command *cmd; /* NULL: unknown */
     bool is_long;              /* so many bytes or arguments that a worker has no time for them */
     bool located;              /* key holds the place of the command's one key */
+    bool same;                 /* located, and the key is the one of the command before in the batch */
     struct key_ref key;
 };
 
 /* Three looks ahead, each at memory that the one before has asked for: the command and its key's hash; the
- * key's bucket; its entry. */
-void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a);
+ * key's bucket; its entry. Neighbours in a batch often name the same command, or the same key: what was found for the one
+ * holds for the next (rq[-1] and a[-1], unless it is the first). */
+void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a, bool first);
 /* Forced inline: to gcc a function that only prefetches does nothing, and calls of it may be left out. */
 __attribute__((always_inline)) static inline void execute_ahead_bucket(struct ahead *a)
 {
-    if (LIKELY(a->located)) {
-        key_locate(&a->key);
-        key_prefetch_bucket(&a->key);
+    if (UNLIKELY(!a->located))
+        return;
+    if (a->same) {
+        key_locate_same(&a->key, &a[-1].key);
+        return;
     }
+    key_locate(&a->key);
+    key_prefetch_bucket(&a->key);
 }
 __attribute__((always_inline)) static inline void execute_ahead_entry(const struct ahead *a)
 {
-    if (LIKELY(a->located))
+    if (LIKELY(a->located && !a->same))
         key_prefetch_entry(&a->key);
 }
 /* A fourth look, where n commands name members of large collections. */

@@ -286,7 +286,7 @@ static void parse_batch(struct client *cl, const char *buf, size_t at, size_t le
             return;
         }
         net->start[b->n] = b->end - used;
-        execute_ahead(cl, rq, &net->ahead[b->n]);
+        execute_ahead(cl, rq, &net->ahead[b->n], b->n == 0);
         net->ahead[b->n].is_long = used > NET_LONG_REQUEST || rq->argc > NET_LONG_ARGS;
         if (b->n >= BUCKET_LAG)
             execute_ahead_bucket(&net->ahead[b->n - BUCKET_LAG]);
