@@ -11,6 +11,14 @@
 #include "shm/waiters.h"
 #include "worker/dispatch/call.h"
 
+/* May somebody wait for one of them? Nobody does, nearly always: then there is nothing to ask for, and nobody to tell. */
+static inline bool block_any(const struct shm_root *root, const struct key_ref *keys, unsigned n)
+{
+    bool any = false;
+    for (unsigned i = 0; i < n; i++)
+        any |= waiters_any(root, keys[i].hash);
+    return UNLIKELY(any);
+}
 /* RC_BUSY: a key of the command has something for clients who came before. Once the keys are latched. */
 enum rc block_queue_ahead(struct call *c);
 enum rc block_keys_ahead(struct tx *tx, const struct key_ref *keys, unsigned n, int64_t now_ms);

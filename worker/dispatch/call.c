@@ -419,7 +419,7 @@ enum rc call_step(struct call *c, bool *stale)
     size_t mark = c->reply->len, posted = c->removes ? 0 : post_mark(c->w);
     c->told = false;
     enum rc rc = settle(c, stale);
-    if (!rc)
+    if (!rc && block_any(c->ctx->root, c->keys, c->nkeys))
         rc = block_queue_ahead(c);
     if (UNLIKELY(rc))
         return rc;
@@ -480,7 +480,7 @@ static enum rc run_latched(struct call *c)
         }
         return rc;
     }
-    if (write)
+    if (write && block_any(c->ctx->root, c->keys, c->nkeys))
         block_wake(c->w, c->keys, c->nkeys);
     for (unsigned i = 0; write && i < c->nkeys; i++)
         call_adjust(c->ctx, &c->keys[i]);
