@@ -7,6 +7,7 @@
 
 #include "shm/base/log.h"
 #include "shm/config.h"
+#include "shm/wal.h"
 
 #define GRANT_S   10.0 /* from the word that the log works until the configuration must say so */
 #define TRIES_MAX 3u
@@ -47,12 +48,19 @@ static void state_ends(struct shm_wal *w)
         __atomic_compare_exchange_n(&w->state, &on, WAL_ENDS, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* Records are made, or those that were made are not on disk yet: a dead writer has left them. */
+static bool something_is_owed(const struct master *m)
+{
+    return wal(m)->on || wal(m)->pending_from ||
+           __atomic_load_n(&wal(m)->durable, __ATOMIC_SEQ_CST) < wal_lsn(m->root);
+}
+
 /* From here on no record is made; those that were made are written before the writer ends. One that is dead cannot do
  * that, so another one comes for it: clients may be waiting for what the ring holds. */
 void log_close_writer(struct master *m)
 {
     struct post *p = log_post(m);
-    bool used = wal(m)->on || wal(m)->pending_from;
+    bool used = something_is_owed(m);
     __atomic_store_n(&wal(m)->on, 0, __ATOMIC_RELEASE);
     state_ends(wal(m));
     wal(m)->waits = 0;

@@ -690,6 +690,33 @@ def closed(start):
             expect(c, '"1"', "GET", key)
 
 
+def owed(start):
+    """The log is switched off while its writer is dead, and another one that was wanted meanwhile does not come: who waits for what
+    the dead one owed is answered."""
+    with start("--workers", "2", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
+        c = s.connect()
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+        for _ in range(4):  # each time the next one is longer in coming
+            pid = pid_of(s, WRITER)
+            os.kill(pid, signal.SIGKILL)
+            wait_for("its end", lambda: not exists(pid))
+        os.rename(s.path("skep-wal"), s.path("aside"))
+        open(s.path("skep-wal"), "w").close()
+        held = held_writes(s)
+        expect(c, "+OK", "CONFIG", "SET", "appendonly", "no")
+        if c.command("BGREWRITEAOF").kind != "error":
+            raise Failure("a base is made where there is no folder")
+        for h in held:
+            answer = h.read()
+            if answer.value != b"OK" and not answer.value.startswith(b"MISCONF"):
+                raise Failure("%r" % answer)
+        os.unlink(s.path("skep-wal"))
+        os.rename(s.path("aside"), s.path("skep-wal"))
+        wait_for("the log begins", lambda: c.command("CONFIG", "SET", "appendonly", "yes").value == b"OK")
+        wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+        expect(c, "+OK", "SET", "last", "1")
+
+
 def let_go(start):
     """The policy changes while replies wait for the disk, and their worker is never idle: a sync lets them go all the same."""
     with start("--workers", "1", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "60000") as s:
@@ -1017,6 +1044,6 @@ def reload_ended(start):
 
 if __name__ == "__main__":
     scenarios = (restart, snapshots, save_points, flushed, refused, damaged, loading, waiting, aborted, writer, master, drained, everybody,
-                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, let_go, unnamed, together, databases, no_log,
+                 snapshotter, loader, rebuilt, moved, switched, switched_whole, closed, owed, let_go, unnamed, together, databases, no_log,
                  replaced, upgraded, reload, reload_fails, written_over, reload_counts, reload_ended, rewrite_alone, rewrite_shrinks)  # fmt: skip
     sys.exit(main({f.__name__: f for f in scenarios}, Lasting))

@@ -79,7 +79,7 @@ if(TARGET skep)
   foreach(scenario whole broken full)
     server_test(long_requests ${scenario})
   endforeach()
-  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched switched_whole closed let_go unnamed together databases
+  foreach(scenario restart snapshots save_points flushed refused damaged loading waiting aborted writer master drained everybody snapshotter loader rebuilt moved switched switched_whole closed owed let_go unnamed together databases
           no_log replaced upgraded reload reload_fails written_over reload_counts reload_ended rewrite_alone rewrite_shrinks)
     server_test(persist ${scenario})
   endforeach()
