@@ -465,6 +465,8 @@ def loader(start):
         c = s.connect()
         c.command("DEBUG", "POPULATE", "3000")
         expect(c, "+OK", "SAVE")
+        c.command("BGREWRITEAOF")  # the loader of an RDB file can be made slow
+        wait_for("there is a base", lambda: info(c, "aof_rewrite_in_progress") == "0")
         s.end()
         s.extra += ["--key-load-delay", "20000"]
         kills, ready, s.most = [], s._ready, 1

@@ -243,7 +243,12 @@ def watched_leaving(start):
         got = [echoed(m) for _ in range(300)]
         if got != list(range(300)):
             raise Failure("%d lines of 300 in a row" % next(i for i, g in enumerate(got + [-1]) if g != i))
-        wait_for("it has left", lambda: first not in children_of(s.proc.pid))
+        # Who moves beside others' commands may be disconnected: now it has been taken, wherever it was given.
+        wait_for("both have left", lambda: not {first, second} & set(children_of(s.proc.pid)))
+        m.send([b"PING"])
+        answers = [m.read().value for _ in range(2)]  # its reply, and the line that tells of it
+        if b"PONG" not in answers:
+            raise Failure("%r" % answers)
         other.command("ECHO", "300")
         if echoed(m) != 300:
             raise Failure("another line")
