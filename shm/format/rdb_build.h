@@ -48,6 +48,8 @@ enum rc rdb_build_put(struct rdb_build *b, struct tx *tx, struct key_ref *k);
  * is after RC_RANGE: there are more than most elements, or their bytes are too many to be kept. Of a list's elements most are put
  * then: the rest by what is told above. */
 enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most);
+/* What was put as a whole comes to nothing, since its transaction does: the cursor goes back to the beginning. */
+enum rc rdb_build_again(struct rdb_build *b);
 /* They have been committed: the next to be put are others. */
 static inline void rdb_build_next(struct rdb_build *b)
 {

@@ -253,15 +253,20 @@ static enum rc collection_build(struct rdb_build *b, struct tx *tx, struct key_r
     return rc == RC_EXISTS ? rdb_twice(b->values.in, b->values.type) : rc;
 }
 
+enum rc rdb_build_again(struct rdb_build *b)
+{
+    struct rdb_in *in = b->values.in;
+    rdb_values_close(&b->values);
+    in->pos = b->at;
+    return rdb_values_open(&b->values, in, b->values.type);
+}
+
 enum rc rdb_build_whole(struct rdb_build *b, struct tx *tx, struct key_ref *k, uint64_t most)
 {
     bool list = rdb_collection_type(b->values.type) == TYPE_LIST;
     enum rc rc = list ? list_build(b, tx, k, most) : collection_build(b, tx, k, most);
     if (rc != RC_NOMEM && rc != RC_BUSY && rc != RC_RANGE)
         return rc;
-    struct rdb_in *in = b->values.in;
-    rdb_values_close(&b->values);
-    in->pos = b->at;
-    enum rc again = rdb_values_open(&b->values, in, b->values.type);
+    enum rc again = rdb_build_again(b);
     return again ? again : rc;
 }

@@ -71,6 +71,19 @@ def crowded(program):
             expect("keys", "11200", f.loads(loaders=(2, 3, 5, 8)[i % 4], show="digest").words["keys"])
 
 
+def crowded_types(program):
+    """Collections that are to expire, put by several loaders at once: each takes memory more than once, and waits for others."""
+    with Redis() as r, Folder(program) as f:
+        words = []
+        for i in range(1000):
+            what, items = ((b"RPUSH", (b"a", b"b")), (b"SADD", (b"1", b"2")), (b"HSET", (b"f", b"v")), (b"ZADD", (b"1", b"m")))[i % 4]
+            words += [command(what, b"k%d" % i, *items), command("PEXPIREAT", "k%d" % i, FUTURE_MS)]
+        r.pipe(words)
+        r.save(f.dir)
+        for i in range(20):
+            expect("keys", "1000", f.loads(loaders=(2, 3, 5, 8)[i % 4], show="digest").words["keys"])
+
+
 def usage(program):
     """What the file says of the keys' use."""
     with Redis("--maxmemory-policy", "allkeys-lfu", "--lfu-decay-time", 0) as r, Folder(program) as f:
@@ -556,7 +569,7 @@ def shares(program):
 
 SCENARIOS = {
     s.__name__: s
-    for s in (rdb, rdb_types, rdb_empty, crowded, usage, rdb_refused, functions, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
+    for s in (rdb, rdb_types, rdb_empty, crowded, crowded_types, usage, rdb_refused, functions, rdb_damaged, twice, multipart, single, choice, manifest, aof_cut, block_cut,
               aof_damaged, surroundings, full, shares)
 }
 

@@ -41,7 +41,11 @@ struct rdb_batch {
 static enum rc put_elements(struct rdb_build *b, struct tx *tx, struct rdb_key *p)
 {
     enum rc rc = p->whole ? rdb_build_whole(b, tx, &p->k, AT_ONCE) : rdb_build_put(b, tx, &p->k);
-    return rc || b->begun || p->expiry_ms == -1 ? rc : key_set_expiry(tx, &p->k, p->expiry_ms);
+    if (rc || b->begun || p->expiry_ms == -1)
+        return rc;
+    rc = key_set_expiry(tx, &p->k, p->expiry_ms);
+    enum rc again = rc && p->whole ? rdb_build_again(b) : RC_OK;
+    return again ? again : rc;
 }
 
 static enum rc put(struct loader *l, struct rdb_key *p)
