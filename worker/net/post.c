@@ -393,25 +393,15 @@ static void take_letter(void *arg, const char *p, uint64_t n)
     reply_raw(arg, p, n);
 }
 
-/* Whoever is closed may wake a client that turns out to have hung up, and was the next: then some are left. */
-static bool close_subscribers(struct worker *w)
-{
-    bool any = false;
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
-        next = cl->next;
-        any |= cl->subs != NULL;
-        if (cl->subs)
-            client_close(cl);
-    }
-    return any;
-}
-
 /* A letter to us was left out. Nobody is given what stands behind it. */
 static void sever_own(struct worker *w)
 {
     tell_severed(w->ctx.id);
-    while (close_subscribers(w))
-        ;
+    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
+        next = cl->next;
+        if (cl->subs)
+            client_close(cl);
+    }
     moves_sever(w);
     track_stir(w->ctx.root); /* it may have told of changes, or have been for those to whom others redirect */
 }
