@@ -455,26 +455,18 @@ static void check_chain(struct inspection *c, const struct registry_bucket *b, u
     }
 }
 
-/* The sum of its letters, and the last of them. */
-static uint64_t check_letters(struct inspection *c, shm_ref at, shm_ref *last)
-{
-    uint64_t bytes = 0;
-    for (*last = 0; at && !c->faults; at = ((const struct shm_letter *)shm_at(at))->next) {
-        const struct shm_letter *l = shm_at(at);
-        if (!mark_used(c, at, l->bytes, "a letter"))
-            return bytes;
-        bytes += l->bytes;
-        *last = at;
-    }
-    return bytes;
-}
-
 static void check_inbox(struct inspection *c, uint32_t slot)
 {
     const struct shm_inbox *box = &pubsub_root(c->root)->inbox[slot];
-    shm_ref last;
-    check_letters(c, box->taken, &last);
-    uint64_t bytes = check_letters(c, box->first, &last);
+    uint64_t bytes = 0;
+    shm_ref last = 0;
+    for (shm_ref r = box->first; r && !c->faults; r = ((const struct shm_letter *)shm_at(r))->next) {
+        const struct shm_letter *l = shm_at(r);
+        if (!mark_used(c, r, l->bytes, "a letter"))
+            return;
+        bytes += l->bytes;
+        last = r;
+    }
     if (latch_owner(box->latch.word) || bytes != box->bytes || last != box->last || (box->gap && !box->first))
         fault(c, "the inbox of slot %u is not sound", slot);
 }

@@ -258,45 +258,38 @@ enum rc letters_send(struct shm_ctx *ctx, struct letter *letters, unsigned n)
     return tx_end(&tx, rc);
 }
 
-/* The whole chain, by words alone: who has letters for us, and latches of keys, does not wait until we have read others'. */
-static enum rc chain_take(struct shm_ctx *ctx, struct shm_inbox *box, bool *gap)
-{
-    struct tx tx;
-    tx_begin(&tx, ctx);
-    enum rc rc = tx_latch(&tx, &box->latch);
-    *gap = !rc && box->gap;
-    if (!rc)
-        rc = tx_redo(&tx, &box->taken, box->first);
-    if (!rc)
-        rc = tx_redo(&tx, &box->first, 0);
-    if (!rc)
-        rc = tx_redo(&tx, &box->last, 0);
-    if (!rc)
-        rc = tx_redo(&tx, &box->bytes, 0);
-    if (!rc && *gap)
-        rc = tx_redo(&tx, &box->gap, 0);
-    return tx_end(&tx, rc);
-}
-
 enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg,
                    bool *gap)
 {
     struct shm_inbox *box = &pubsub_root(ctx->root)->inbox[ctx->id];
+    const struct shm_letter *read[TAKE_LETTERS];
+    uint64_t bytes = 0;
+    unsigned n = 0;
     struct tx tx;
-    *gap = false;
-    enum rc rc = box->taken ? RC_OK : chain_take(ctx, box, gap);
-    if (rc)
-        return rc;
     tx_begin(&tx, ctx);
-    shm_ref at = box->taken;
-    for (unsigned n = 0; at && n < TAKE_LETTERS; n++) {
-        const struct shm_letter *l = shm_at(at);
-        if (take)
-            take(arg, (const char *)(l + 1), l->bytes - sizeof(*l));
-        CHECK(!tx_free(&tx, at, l->bytes));
+    enum rc rc = tx_latch(&tx, &box->latch);
+    shm_ref at = rc ? 0 : box->first;
+    *gap = !rc && box->gap;
+    while (!rc && at && n < TAKE_LETTERS) {
+        const struct shm_letter *l = read[n++] = shm_at(at);
+        rc = tx_free(&tx, at, l->bytes);
+        bytes += l->bytes;
         at = l->next;
     }
-    CHECK(!tx_redo(&tx, &box->taken, at));
+    if (!rc)
+        rc = tx_redo(&tx, &box->first, at);
+    if (!rc && !at)
+        rc = tx_redo(&tx, &box->last, 0);
+    if (!rc)
+        rc = tx_redo(&tx, &box->bytes, box->bytes - bytes);
+    if (!rc && *gap)
+        rc = tx_redo(&tx, &box->gap, 0);
+    if (rc) {
+        tx_abort(&tx);
+        return rc;
+    }
+    for (unsigned i = 0; i < n && take; i++)
+        take(arg, (const char *)(read[i] + 1), read[i]->bytes - sizeof(struct shm_letter));
     tx_commit(&tx);
     return RC_OK;
 }

@@ -45,8 +45,7 @@ struct shm_inbox {
     uint32_t spare;
     shm_ref first, last;
     uint64_t bytes;
-    uint64_t gap;  /* a letter was left out, behind some that stand here: whoever takes those learns of it */
-    shm_ref taken; /* those that its slot has taken, and is reading: no word of them is anybody else's */
+    uint64_t gap; /* a letter was left out, behind some that stand here: whoever takes those learns of it */
 };
 
 struct shm_pubsub {
@@ -116,8 +115,7 @@ enum rc letters_write(struct tx *tx, struct letter *letters, unsigned n);
 enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient);
 static inline bool inbox_waits(const struct shm_ctx *ctx)
 {
-    const struct shm_inbox *box = &pubsub_root(ctx->root)->inbox[ctx->id];
-    return box->taken || __atomic_load_n(&box->first, __ATOMIC_ACQUIRE);
+    return __atomic_load_n(&pubsub_root(ctx->root)->inbox[ctx->id].first, __ATOMIC_ACQUIRE);
 }
 /* Takes the oldest letters out of the own inbox, for each of them take(arg) is called. *gap: one was left out, perhaps before
  * some of these. */
