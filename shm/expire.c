@@ -82,10 +82,10 @@ static bool reap_some(struct shm_ctx *ctx, uint32_t db, uint64_t pos, int64_t no
     key_locate(&k);
     key_find(&k);
     rc = key_locked(&tx, &k) ? RC_BUSY : hash_reap(&tx, &k, now_ms, FIELDS_ONCE, &removed);
+    if (!rc)
+        watch_touch(ctx->root, &k);
     if (!rc && ctx->fields_gone)
         rc = ctx->fields_gone(&tx, db, k.key, !k.entry);
-    if (!rc && watch_concerns(&k))
-        watch_touch(ctx->root, &k);
     if (rc) {
         tx_abort(&tx);
         return false;

@@ -177,12 +177,11 @@ struct key_ref {
     bool locked;        /* by a key lock: the bucket's latch is anybody's */
     bool
         replaced; /* locked: entry is this transaction's own, or gone, and base leaves when it is published */
-    bool base_keep; /* its value does not leave with it */
-    bool logged;    /* the transaction has changed this key */
-    bool changed;   /* logged was seen, and cleared for the next command; or what had expired was removed */
-    bool watched;   /* logged was seen, and its bucket has watched keys: watch_touch is due with the commit */
-    bool born;      /* a key where there was none: NOTIFY_NEW is to be told */
-    bool stale;     /* it has expired and is hidden */
+    bool base_keep;  /* its value does not leave with it */
+    bool logged;     /* the transaction has changed this key */
+    bool changed;    /* logged was seen, and cleared for the next command; or what had expired was removed */
+    bool born;       /* a key where there was none: NOTIFY_NEW is to be told */
+    bool stale;      /* it has expired and is hidden */
     bool overflowed; /* it was put behind a full bucket: the segment may want to grow */
 };
 

@@ -32,3 +32,8 @@ bool watch_changed(const struct shm_root *root, const struct key_ref *k, bool ex
         return mark->existed || exists;
     return mark->existed && !exists;
 }
+
+void watch_again(const struct shm_root *root, const struct key_ref *k, struct watch_mark *mark)
+{
+    mark->count = __atomic_load_n(watch_counter(root, k->db, k->hash), __ATOMIC_RELAXED);
+}

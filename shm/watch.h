@@ -47,16 +47,19 @@ static inline bool watch_concerns(const struct key_ref *k)
 {
     return UNLIKELY((k->bucket->interest & INTEREST_WATCHED) | k->table->watched);
 }
-/* Of a change of k that watch_concerns, while its bucket is latched; the last step before the commit, since what comes to
- * nothing must not spoil a transaction, and least its own when that is run again. */
+/* Before the commit of a change of k, whose bucket is latched. */
 static inline void watch_touch(const struct shm_root *root, const struct key_ref *k)
 {
-    __atomic_fetch_add(watch_counter(root, k->db, k->hash), 1, __ATOMIC_RELAXED);
+    if (watch_concerns(k))
+        __atomic_fetch_add(watch_counter(root, k->db, k->hash), 1, __ATOMIC_RELAXED);
 }
 
 /* Both with k latched; exists: it is there and has not expired. */
 void watch_begin(const struct shm_root *root, struct key_ref *k, bool exists, struct watch_mark *out);
 bool watch_changed(const struct shm_root *root, const struct key_ref *k, bool exists,
                    const struct watch_mark *mark);
+/* What was compared, with k still latched or locked: changes that the same transaction has counted, and now takes back, are
+ * not another's. */
+void watch_again(const struct shm_root *root, const struct key_ref *k, struct watch_mark *mark);
 
 #endif

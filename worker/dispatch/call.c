@@ -383,7 +383,7 @@ static enum rc tell_log(struct call *c)
         k->logged = false;
         k->changed = true;
         changed++;
-        k->watched |= watch_concerns(k);
+        watch_touch(c->ctx->root, k);
         note_change(c, k, false);
         if (on)
             tx_effect_key(c->tx, k->hash);
@@ -438,9 +438,6 @@ enum rc call_publish(struct call *c, struct tx *tx, struct key_ref *keys, unsign
     enum rc rc = keys_publish(tx, keys, n);
     if (!rc && posts)
         rc = post_put(c->w, tx);
-    for (unsigned i = 0; i < n && !rc; i++)
-        if (UNLIKELY(keys[i].watched))
-            watch_touch(c->ctx->root, &keys[i]);
     return rc;
 }
 

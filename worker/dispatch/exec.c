@@ -192,6 +192,15 @@ static enum rc compare_watched(const struct exec *x)
     return RC_OK;
 }
 
+/* The try comes to nothing, and what it has changed has been counted: the next one must not take that for somebody else's.
+ * Since the comparison nobody else could change these keys, and nobody can before they are let go. */
+static void mark_watched_again(struct exec *x)
+{
+    for (unsigned i = 0; i < x->m->nwatched; i++)
+        watch_again(x->c->ctx->root, &x->plan.keys[x->plan.index[x->watched_from + i]],
+                    &x->m->watched[i].mark);
+}
+
 /* The transaction is open and all keys are latched; or it is not open, since something hinders it. */
 static enum rc begin(struct exec *x)
 {
@@ -310,6 +319,8 @@ static enum rc run_transaction(struct exec *x)
         rc = run_all(x);
     if (!rc && write)
         rc = call_publish(x->c, &x->tx, p->keys, p->n, posted);
+    if (rc)
+        mark_watched_again(x);
     if (rc || !write)
         tx_abort(&x->tx);
     else

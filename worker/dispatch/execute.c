@@ -96,8 +96,7 @@ void execute_ahead(struct client *cl, const struct request *rq, struct ahead *a,
     k->slot = NULL;
     k->entry = 0;
     k->arg = 0;
-    k->born = k->stale = k->locked = k->replaced = k->logged = k->changed = k->watched = k->overflowed =
-        false;
+    k->born = k->stale = k->locked = k->replaced = k->logged = k->changed = k->overflowed = false;
     a->located = true;
     a->same = !first && a[-1].located && a[-1].key.table == k->table && bytes_equal(k->key, a[-1].key.key);
     if (a->same) {
