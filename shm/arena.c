@@ -2,7 +2,6 @@
 #include "shm/crashpoint.h"
 #include "shm/nest.h"
 #include "shm/pages.h"
-#include "shm/pubsub.h"
 #include "shm/shape.h"
 
 #include <errno.h>
@@ -143,7 +142,6 @@ enum rc arena_create(const struct arena_sizes *s, int *fd)
     r->first_unit = r->unit_hint = round_up(end, UNIT_BYTES) / UNIT_BYTES;
     r->epoch = 1;
     r->session_ids = 1;
-    pubsub_root(r)->inbox_most = INBOX_MOST;
     uint64_t *used = shm_at(r->unit_used);
     for (uint64_t u = 0; u < r->first_unit; u++)
         used[u / 64] |= 1ull << u % 64;

@@ -33,7 +33,7 @@ static inline shm_ref shm_ref_of(const void *p)
 
 #define SHM_MAGIC 0x31304150454b5330ull
 #ifndef SHM_LAYOUT /* a test builds a binary with another one */
-#define SHM_LAYOUT 5u
+#define SHM_LAYOUT 4u
 #endif
 #define UNIT_BYTES         65536ull
 #define ARENA_BYTES_MAX    (1ull << 41) /* a slot's word has 38 bits for a place, in steps of 8 */

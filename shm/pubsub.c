@@ -150,6 +150,17 @@ bool topic_repeats(const struct shm_root *r, const struct shm_topic *t)
 
 /* ---- inboxes ---- */
 
+static enum rc letter_write(struct tx *tx, const struct letter *l, shm_ref *out)
+{
+    enum rc rc = tx_alloc(tx, sizeof(struct shm_letter) + l->n, out);
+    if (rc)
+        return rc;
+    struct shm_letter *to = shm_at(*out);
+    *to = (struct shm_letter){.bytes = sizeof(*to) + l->n};
+    memcpy(to + 1, l->p, l->n);
+    return RC_OK;
+}
+
 /* The inbox's latch is held. */
 static enum rc letter_append(struct tx *tx, struct shm_inbox *box, shm_ref ref)
 {
@@ -173,32 +184,20 @@ static enum rc letters_reserve(struct tx *tx, unsigned n)
     return tx_reserve(tx, most + 3 * n); /* an appended letter is three words */
 }
 
-static void letter_drop(struct tx *tx, const struct letter *l)
+static void letters_drop(struct tx *tx, const struct letter *letters, unsigned n, const shm_ref *refs)
 {
-    CHECK(!tx_free(tx, l->at, sizeof(struct shm_letter) + l->n));
+    for (unsigned i = 0; i < n; i++)
+        CHECK(!tx_free(tx, refs[i], sizeof(struct shm_letter) + letters[i].n));
 }
 
-static enum rc letter_write(struct tx *tx, struct letter *l)
-{
-    enum rc rc = tx_alloc(tx, sizeof(struct shm_letter) + l->n, &l->at);
-    if (rc)
-        return rc;
-    struct shm_letter *to = shm_at(l->at);
-    *to = (struct shm_letter){.bytes = sizeof(*to) + l->n};
-    memcpy(to + 1, l->p, l->n);
-    return RC_OK;
-}
-
-enum rc letters_write(struct tx *tx, struct letter *letters, unsigned n)
+static enum rc letters_prepare(struct tx *tx, const struct letter *letters, unsigned n, shm_ref *refs)
 {
     enum rc rc = letters_reserve(tx, n);
-    unsigned done = 0;
-    while (!rc && done < n) {
-        rc = letter_write(tx, &letters[done]);
-        done += !rc;
+    for (unsigned i = 0; i < n && !rc; i++) {
+        rc = letter_write(tx, &letters[i], &refs[i]);
+        if (rc)
+            letters_drop(tx, letters, i, refs);
     }
-    while (rc && done)
-        letter_drop(tx, &letters[--done]);
     return rc;
 }
 
@@ -224,42 +223,43 @@ static void inboxes_latch_patiently(struct tx *tx, const struct letter *letters,
     }
 }
 
-/* That one is left out is decided with the commit, whoever lives to see it. */
-static enum rc letter_put(struct tx *tx, struct shm_inbox *box, const struct letter *l)
-{
-    if (!box->bytes || box->bytes + l->n <= pubsub_root(tx->ctx->root)->inbox_most)
-        return letter_append(tx, box, l->at);
-    letter_drop(tx, l);
-    return tx_redo(tx, &box->gap, 1);
-}
-
-enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient)
+/* They are written before any inbox is latched: its receiver does not wait for our copying. */
+enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient,
+                    uint64_t full[SLOT_WORDS])
 {
     struct shm_pubsub *p = pubsub_root(tx->ctx->root);
-    enum rc rc = letters_reserve(tx, n);
+    shm_ref refs[SHM_SLOTS_MAX];
+    enum rc rc = letters_prepare(tx, letters, n, refs);
     if (rc)
         return rc;
     if (patient)
         inboxes_latch_patiently(tx, letters, n);
     else
         rc = inboxes_latch(tx, letters, n);
-    for (unsigned i = 0; i < n && !rc; i++)
-        CHECK(!letter_put(tx, &p->inbox[letters[i].to], &letters[i]));
-    return rc;
+    if (rc) {
+        letters_drop(tx, letters, n, refs);
+        return rc;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        struct shm_inbox *box = &p->inbox[letters[i].to];
+        if (box->bytes && box->bytes + letters[i].n > INBOX_MOST) {
+            full[letters[i].to / 64] |= 1ull << letters[i].to % 64;
+            letters_drop(tx, &letters[i], 1, &refs[i]);
+        } else {
+            CHECK(!letter_append(tx, box, refs[i]));
+        }
+    }
+    return RC_OK;
 }
 
-enum rc letters_send(struct shm_ctx *ctx, struct letter *letters, unsigned n)
+enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned n, uint64_t full[SLOT_WORDS])
 {
     struct tx tx;
     tx_begin(&tx, ctx);
-    enum rc rc = letters_write(&tx, letters, n);
-    if (!rc)
-        rc = letters_put(&tx, letters, n, false);
-    return tx_end(&tx, rc);
+    return tx_end(&tx, letters_put(&tx, letters, n, false, full));
 }
 
-enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg,
-                   bool *gap)
+enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg)
 {
     struct shm_inbox *box = &pubsub_root(ctx->root)->inbox[ctx->id];
     const struct shm_letter *read[TAKE_LETTERS];
@@ -269,7 +269,6 @@ enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, u
     tx_begin(&tx, ctx);
     enum rc rc = tx_latch(&tx, &box->latch);
     shm_ref at = rc ? 0 : box->first;
-    *gap = !rc && box->gap;
     while (!rc && at && n < TAKE_LETTERS) {
         const struct shm_letter *l = read[n++] = shm_at(at);
         rc = tx_free(&tx, at, l->bytes);
@@ -282,8 +281,6 @@ enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, u
         rc = tx_redo(&tx, &box->last, 0);
     if (!rc)
         rc = tx_redo(&tx, &box->bytes, box->bytes - bytes);
-    if (!rc && *gap)
-        rc = tx_redo(&tx, &box->gap, 0);
     if (rc) {
         tx_abort(&tx);
         return rc;
@@ -324,9 +321,8 @@ static void chain_clear(struct shm_ctx *ctx, struct registry_bucket *b)
 void pubsub_adopt(struct shm_ctx *ctx)
 {
     struct shm_pubsub *p = pubsub_root(ctx->root);
-    bool gap; /* which its clients do not live to see */
     while (inbox_waits(ctx))
-        if (inbox_take(ctx, NULL, NULL, &gap))
+        if (inbox_take(ctx, NULL, NULL))
             sched_yield();
     if (!ctx->slot->registered)
         return;

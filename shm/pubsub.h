@@ -45,11 +45,9 @@ struct shm_inbox {
     uint32_t spare;
     shm_ref first, last;
     uint64_t bytes;
-    uint64_t gap; /* a letter was left out, behind some that stand here: whoever takes those learns of it */
 };
 
 struct shm_pubsub {
-    uint64_t inbox_most; /* bytes */
     struct shm_inbox inbox[SHM_SLOTS_MAX];
     struct registry_bucket patterns; /* all of them, since each is tried on each message */
     struct registry_bucket bucket[REGISTRY_BUCKETS];
@@ -101,26 +99,22 @@ struct letter {
     uint32_t to;
     const char *p; /* its bytes; NULL: none goes to that slot */
     uint64_t n;
-    shm_ref at; /* letters_write: where it stands */
 };
 /* Adds all letters in one transaction, so that any two receivers who get two messages get them in one order. They stand
- * in the order of slots. One that would overfill its inbox is left out, and its receiver is told of the gap. */
-enum rc letters_send(struct shm_ctx *ctx, struct letter *letters, unsigned n);
-/* The same in two steps of a transaction that changes something else. First they are written, before what others wait for is
- * latched. RC_NOMEM: the transaction is as before, and may go on without letters. */
-enum rc letters_write(struct tx *tx, struct letter *letters, unsigned n);
-/* Then, with the latches of all changes held, they are put into the inboxes: they arrive when the transaction is committed, so
- * those of two changes of one key stand in the order of the changes. RC_BUSY: an inbox's latch was not had; patient, it is
- * waited for. RC_NOMEM. After either the transaction is to be taken back. */
-enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient);
+ * in the order of slots. One that would overfill its inbox is left out, and told by full. */
+enum rc letters_send(struct shm_ctx *ctx, const struct letter *letters, unsigned n,
+                     uint64_t full[SLOT_WORDS]);
+/* The same as the last step of a transaction that changes something else, whose latches are held: the letters arrive when
+ * that is committed, so those of two changes of one key stand in the order of the changes. RC_BUSY: an inbox's latch was
+ * not had; patient, it is waited for. RC_NOMEM. After either the transaction is as before, and may go on without letters. */
+enum rc letters_put(struct tx *tx, const struct letter *letters, unsigned n, bool patient,
+                    uint64_t full[SLOT_WORDS]);
 static inline bool inbox_waits(const struct shm_ctx *ctx)
 {
     return __atomic_load_n(&pubsub_root(ctx->root)->inbox[ctx->id].first, __ATOMIC_ACQUIRE);
 }
-/* Takes the oldest letters out of the own inbox, for each of them take(arg) is called. *gap: one was left out, perhaps before
- * some of these. */
-enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg,
-                   bool *gap);
+/* Takes the oldest letters out of the own inbox, for each of them take(arg) is called. */
+enum rc inbox_take(struct shm_ctx *ctx, void (*take)(void *arg, const char *p, uint64_t n), void *arg);
 
 /* Clears what the slot's last process has left; waits for latches, whose holders are repaired. */
 void pubsub_adopt(struct shm_ctx *ctx);

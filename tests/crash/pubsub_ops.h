@@ -16,9 +16,6 @@ void pubsub_sends(struct shm_ctx *ctx);     /* letters for one slot, and for two
 void pubsub_takes(struct shm_ctx *ctx);     /* more letters than one transaction takes */
 void pubsub_adopts(struct shm_ctx *ctx);    /* what the slot's last process has left goes */
 void pubsub_tells(struct shm_ctx *ctx);     /* keys change, with letters that tell of it */
-void pubsub_full_ready(struct shm_ctx *ctx); /* likewise, and no inbox may have much */
-void pubsub_overfills(struct shm_ctx *ctx);  /* letters are left out, and who takes the others learns of it */
-void pubsub_leaves_out(struct shm_ctx *ctx); /* a key changes, and a letter that tells of it is left out */
 /* What others than the victim have registered, and what waits in their inboxes; the victim's own counts for nothing when it is
  * dead, and goes when its slot is adopted. Ends the test if the names are counted wrongly. */
 uint64_t pubsub_digest(void);

@@ -429,18 +429,6 @@ enum rc call_step(struct call *c, bool *stale)
     return c->rc || !(c->cmd->flags & (F_WRITE | F_CACHES)) ? c->rc : tell_log(c);
 }
 
-/* Letters are written while the keys are only locked: from keys_publish on their neighbours wait. */
-enum rc call_publish(struct call *c, struct tx *tx, struct key_ref *keys, unsigned n, size_t posted)
-{
-    bool posts = UNLIKELY(c->w->post) && !c->loading;
-    if (posts)
-        post_write(c->w, tx, posted);
-    enum rc rc = keys_publish(tx, keys, n);
-    if (!rc && posts)
-        rc = post_put(c->w, tx);
-    return rc;
-}
-
 static enum rc run_latched(struct call *c)
 {
     struct tx tx;
@@ -458,8 +446,10 @@ static enum rc run_latched(struct call *c)
     enum rc rc = latch_keys(c);
     if (!rc)
         rc = call_step(c, &stale);
-    if (!rc && write) {
-        rc = call_publish(c, &tx, c->keys, c->nkeys, posted);
+    if (!rc && write)
+        rc = keys_publish(&tx, c->keys, c->nkeys);
+    if (!rc && write && UNLIKELY(c->w->post) && !c->loading) {
+        rc = post_with(c->w, &tx, posted);
         if (rc && tells) /* it is run again, and counts again */
             stats_cut(c->ctx, counted);
     }

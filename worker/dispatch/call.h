@@ -112,9 +112,6 @@ enum rc call_run_pieces(struct call *c);
 int call_wants(const struct call *c, struct key_want *out, int max);
 bool call_lasts(const struct call *c); /* its keys are to be locked */
 enum rc call_step(struct call *c, bool *stale);
-/* What the keys have become is part of the transaction, and so are the letters that tell of it, noted since posted: the last step
- * before the commit. RC_BUSY, RC_NOMEM: it is to be taken back. */
-enum rc call_publish(struct call *c, struct tx *tx, struct key_ref *keys, unsigned n, size_t posted);
 void call_adjust(struct shm_ctx *ctx, struct key_ref *k);
 /* Removes an expired key that was hidden, in a transaction of its own. */
 void call_expire(struct call *c, const struct key_ref *seen);

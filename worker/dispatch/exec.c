@@ -318,7 +318,9 @@ static enum rc run_transaction(struct exec *x)
     if (!rc)
         rc = run_all(x);
     if (!rc && write)
-        rc = call_publish(x->c, &x->tx, p->keys, p->n, posted);
+        rc = keys_publish(&x->tx, p->keys, p->n);
+    if (!rc && write)
+        rc = post_with(x->c->w, &x->tx, posted);
     if (rc)
         mark_watched_again(x);
     if (rc || !write)

@@ -94,7 +94,9 @@ static enum rc run_in_tx(struct call *c, struct keyplan *p, size_t posted)
     if (!rc)
         rc = script_step(c, p, &stale);
     if (!rc && !reads)
-        rc = call_publish(c, &tx, p->keys, p->n, posted);
+        rc = keys_publish(&tx, p->keys, p->n);
+    if (!rc && !reads)
+        rc = post_with(c->w, &tx, posted);
     if (rc || reads)
         tx_abort(&tx);
     else

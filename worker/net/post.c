@@ -18,10 +18,7 @@
 struct post {
     struct reply noted; /* struct note, the channel, the text; one behind the other */
     uint64_t to[SLOT_WORDS];
-    uint64_t went[SLOT_WORDS]; /* with transactions: who is to be woken */
-    bool written;              /* so many letters, for the transaction that is open */
-    unsigned nletters;
-    struct letter letter[SHM_SLOTS_MAX];
+    uint64_t went[SLOT_WORDS], full[SLOT_WORDS]; /* with transactions: who is to be woken, who has no room */
 };
 
 /* The kinds beside those of a message (enum topic_kind). */
@@ -253,15 +250,10 @@ static struct bytes notes_for(const struct worker *w, const struct post *post, u
     return (struct bytes){some.buf, some.len};
 }
 
-static void tell_severed(uint32_t slot)
-{
-    log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
-}
-
 /* They would miss messages: they are disconnected, which they notice, unlike a gap. */
 static void sever(struct worker *w, uint32_t slot)
 {
-    tell_severed(slot);
+    log_warning("Subscribers of slot %u are disconnected: messages for them cannot be kept any longer", slot);
     sessions_kill(slot, SESSION_F_PUBSUB);
     track_stir(w->ctx.root); /* what has changed must not be kept, and nobody knows what that was */
     worker_wake(w, slot);
@@ -280,55 +272,43 @@ static unsigned letters_make(const struct worker *w, const struct post *post, st
     return n;
 }
 
-static enum rc letters_out(struct worker *w, struct letter *letters, unsigned n)
+static enum rc letters_out(struct worker *w, const struct letter *letters, unsigned n)
 {
+    uint64_t full[SLOT_WORDS] = {0};
     enum rc rc = RC_BUSY;
     for (unsigned i = 0; rc == RC_BUSY && i < SEND_TRIES; i++) {
-        rc = letters_send(&w->ctx, letters, n);
+        rc = letters_send(&w->ctx, letters, n, full);
         if (rc == RC_BUSY)
             sched_yield();
     }
-    for (unsigned i = 0; i < n && !rc; i++)
-        if (letters[i].to != w->ctx.id && slot_wake(letters[i].to))
+    for (unsigned i = 0; i < n && !rc; i++) {
+        if (has_slot(full, letters[i].to))
+            sever(w, letters[i].to);
+        else if (letters[i].to != w->ctx.id && slot_wake(letters[i].to))
             worker_wake(w, letters[i].to);
+    }
     return rc;
-}
-
-void post_write(struct worker *w, struct tx *tx, size_t since)
-{
-    struct post *post = w->post;
-    if (LIKELY(!post))
-        return;
-    post->written = false;
-    if (LIKELY(post_mark(w) == since))
-        return;
-    post->nletters = letters_make(w, post, post->letter);
-    post->written = !letters_write(tx, post->letter, post->nletters);
-    for (unsigned i = 0; i < post->nletters; i++)
-        free((char *)post->letter[i].p);
 }
 
 /* The letters are in the inboxes when the transaction is committed; the latches of those are held from here on, so nobody
  * who finds our turn over can send anything before them. */
-enum rc post_put(struct worker *w, struct tx *tx)
-{
-    struct post *post = w->post;
-    if (LIKELY(!post) || !post->written)
-        return RC_OK;
-    enum rc rc = letters_put(tx, post->letter, post->nletters, w->is_lane);
-    w->ctx.held_by = 0; /* whoever has an inbox is done with it at once */
-    if (rc)
-        return rc;
-    for (unsigned i = 0; i < post->nletters; i++)
-        add_slot(post->went, post->letter[i].to);
-    notes_forget(w);
-    return RC_OK;
-}
-
 enum rc post_with(struct worker *w, struct tx *tx, size_t since)
 {
-    post_write(w, tx, since);
-    return post_put(w, tx);
+    struct post *post = w->post;
+    struct letter letters[SHM_SLOTS_MAX];
+    if (LIKELY(post_mark(w) == since))
+        return RC_OK;
+    unsigned n = letters_make(w, post, letters);
+    enum rc rc = letters_put(tx, letters, n, w->is_lane, post->full);
+    for (unsigned i = 0; i < n; i++) {
+        if (!rc)
+            add_slot(post->went, letters[i].to);
+        free((char *)letters[i].p);
+    }
+    if (!rc)
+        notes_forget(w);
+    w->ctx.held_by = 0;                /* whoever has an inbox is done with it at once */
+    return rc == RC_BUSY ? rc : RC_OK; /* without memory they go later */
 }
 
 /* Who is not woken by us, since we die, looks by himself at his next tick. */
@@ -336,10 +316,13 @@ static void wake_those(struct worker *w)
 {
     struct post *post = w->post;
     for (uint32_t i = 0; i < w->ctx.root->nslots; i++) {
-        if (has_slot(post->went, i) && i != w->ctx.id && slot_wake(i))
+        if (has_slot(post->full, i))
+            sever(w, i);
+        else if (has_slot(post->went, i) && i != w->ctx.id && slot_wake(i))
             worker_wake(w, i);
     }
     memset(post->went, 0, sizeof(post->went));
+    memset(post->full, 0, sizeof(post->full));
 }
 
 static bool only_to_us(const struct worker *w, const struct post *post)
@@ -393,27 +376,11 @@ static void take_letter(void *arg, const char *p, uint64_t n)
     reply_raw(arg, p, n);
 }
 
-/* A letter to us was left out. Nobody is given what stands behind it. */
-static void sever_own(struct worker *w)
-{
-    tell_severed(w->ctx.id);
-    for (struct client *cl = w->net->clients, *next; cl; cl = next) {
-        next = cl->next;
-        if (cl->subs)
-            client_close(cl);
-    }
-    moves_sever(w);
-    track_stir(w->ctx.root); /* it may have told of changes, or have been for those to whom others redirect */
-}
-
 /* Private memory first: clients may be closed by what they are given, which is no business for a transaction. */
 static void receive(struct worker *w)
 {
     struct reply notes = {0};
-    bool gap;
-    while (inbox_waits(&w->ctx) && !inbox_take(&w->ctx, take_letter, &notes, &gap)) {
-        if (UNLIKELY(gap))
-            sever_own(w);
+    while (inbox_waits(&w->ctx) && !inbox_take(&w->ctx, take_letter, &notes)) {
         deliver_notes(w, notes.buf, notes.len);
         notes.len = 0;
     }

@@ -47,12 +47,8 @@ size_t post_mark(const struct worker *w);
 void post_cut(struct worker *w, size_t mark);
 /* What has been noted goes with the transaction, as its last step before the commit: in the order of the changes, whoever
  * makes them, and whether we die or not. Nothing goes that was noted before since, unless something was noted behind it.
- * RC_BUSY, RC_NOMEM: all of it is still noted, and the transaction is to be taken back. */
+ * RC_BUSY: all of it is still noted, and the transaction is to be taken back. */
 enum rc post_with(struct worker *w, struct tx *tx, size_t since);
-/* The same for a transaction that has yet to latch something: to write it is most of the work. For what there is no memory now
- * goes with the turn. */
-void post_write(struct worker *w, struct tx *tx, size_t since);
-enum rc post_put(struct worker *w, struct tx *tx);
 /* Something is to be sent, or was sent and nobody has been woken for it. */
 bool post_waits(const struct worker *w);
 /* What another process is told in one order with the messages, and what it is: beyond the kinds of topics. */

@@ -98,19 +98,6 @@ void moves_give_up(struct worker *w)
         ghost_end(w->net->moves, w->net->moves->ghosts);
 }
 
-void moves_sever(struct worker *w)
-{
-    while (moves_owed(w)) {
-        struct ghost *g = w->net->moves->ghosts;
-        struct shm_session *s = session_at(g->session);
-        if (session_is(s, g->id)) {
-            session_kill(s);
-            worker_wake(w, s->owner);
-        }
-        ghost_end(w->net->moves, g);
-    }
-}
-
 /* ---- arriving ---- */
 
 void moves_arrive(struct client *cl, struct bytes packed, uint32_t slot, uint32_t generation)

@@ -18,7 +18,6 @@ void moves_pack(const struct client *cl, struct reply *out);
 void moves_depart(struct client *cl);
 bool moves_owed(const struct worker *w); /* something is kept for somebody */
 void moves_give_up(struct worker *w);
-void moves_sever(struct worker *w); /* they have missed something: wherever they are, they are closed */
 
 /* ---- the worker to which it comes ---- */
 
