@@ -1,4 +1,5 @@
-# BCAST: all keys with a prefix, read or not; those of a turn come together.
+# BCAST: all keys with a prefix, read or not; those of a turn come together. What another connection changes may come in a turn
+# with what it changes next: so c looks in between.
 @conn c
 @resp 3
 CLIENT TRACKING ON BCAST PREFIX a PREFIX b
@@ -15,6 +16,9 @@ PING
 @conn main
 DEL a nothing
 DEL nothing
+@conn c
+PING
+@conn main
 SET c 1
 RENAME ab c
 @conn c
@@ -46,6 +50,9 @@ PING
 @conn main
 SELECT 3
 SET any 1
+@conn c
+PING
+@conn main
 FLUSHDB
 @conn c
 PING
@@ -55,6 +62,8 @@ PING
 CLIENT TRACKING ON BCAST NOLOOP
 SET k 1
 PING
+@conn c
+PING
 @conn main
 SET k 2
 @conn d
@@ -63,6 +72,9 @@ PING
 PING
 @conn d
 SET k2 1 PX 30
+@conn c
+PING
+@conn d
 @sleep 100
 GET k2
 PING
