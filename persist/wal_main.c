@@ -280,9 +280,9 @@ void wal_main(const struct child_start *start)
     open_writer(w, start);
     while (!w->stop_asked && !w->orphan) {
         bool stuck = false, any = false;
-        if (w->wal->fault)
+        if (w->wal->fault) {
             writer_heal(w);
-        else {
+        } else {
             gather(w);
             any = writer_turn(w, &stuck);
         }

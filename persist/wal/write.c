@@ -165,14 +165,13 @@ static enum rc write_frame(struct writer *w)
 
 /* Records that the file has already, or a base that healed it, are stepped over: a writer may have died, or failed,
  * between writing and freeing them. */
-static enum rc write_records(struct writer *w, bool *any)
+static enum rc write_records(struct writer *w)
 {
     struct wal_record r;
     enum rc rc = RC_OK;
     frame_reset(&w->frame);
     w->records = 0;
     while (!rc && wal_reader_next(&w->reader, &r)) {
-        *any = true;
         w->records++;
         if (r.lsn <= w->last)
             continue;
@@ -226,10 +225,9 @@ static enum rc part_at_base(struct writer *w)
 bool writer_turn(struct writer *w, bool *stuck)
 {
     struct shm_wal *wal = w->wal;
-    bool any = false;
     settle_names_soon(w);
     wal_reader_look(&w->reader);
-    if (part_at_base(w) || write_records(w, &any)) {
+    if (part_at_base(w) || write_records(w)) {
         wal_reader_open(&w->reader, w->ctx.root); /* nothing was taken: it is all still there */
         *stuck = true;
         return false;
@@ -242,9 +240,9 @@ bool writer_turn(struct writer *w, bool *stuck)
     if (wal->written != wal->durable && (!writer_unsynced(w) || writer_sync_wanted(w)))
         writer_sync(w);
     note_delay(w);
-    if (any)
+    if (w->records)
         writer_count(w);
-    return any;
+    return w->records;
 }
 
 /* ---- after a fault ---- */
