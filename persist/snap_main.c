@@ -39,7 +39,6 @@ struct snapper {
     const struct shm_config *cfg;
     struct channel control;
     uint32_t kind;
-    bool logged; /* the log was on at the cut */
     int64_t now_ms;
     struct db_size *size;
     bool fields; /* of some hash expire */
@@ -133,7 +132,7 @@ static enum rc open_dirs(struct snapper *s)
     s->dirfd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (s->dirfd < 0)
         return fails(s, "Failed opening the directory of 'dir'", errno);
-    if (s->kind == SNAP_RDB && !s->logged)
+    if (s->kind == SNAP_RDB)
         return RC_OK;
     if (open_waldir(s) && errno == ENOENT && !mkdirat(s->dirfd, WAL_DIR_NAME, 0755))
         open_waldir(s);
@@ -247,7 +246,6 @@ static bool cut(struct snapper *s)
         if (gate_close(&s->ctx, GATE_WAIT_US)) {
             note_sizes(s);
             rc = snapshot_cut(&s->ctx);
-            s->logged = s->p->wal.on;
             gate_open(&s->ctx);
         }
         if (!rc)
@@ -312,17 +310,6 @@ static void becomes_base(struct snapper *s)
         __atomic_store_n(&w->heal, s->p->snap.lsn, __ATOMIC_RELEASE);
 }
 
-/* Without it the log only goes on being longer than it need be. */
-static void link_base(struct snapper *s)
-{
-    char name[WAL_NAME_MAX], tmp[WAL_NAME_MAX + 8];
-    base_names(s, name, tmp);
-    if (snap_file_link(s->dirfd, s->file.name, s->waldir, tmp, name))
-        log_warning("The file cannot become the log's base as well: %s", strerror(errno));
-    else
-        becomes_base(s);
-}
-
 static enum rc finish(struct snapper *s)
 {
     enum rc rc = rdb_out_end(&s->out);
@@ -330,13 +317,10 @@ static enum rc finish(struct snapper *s)
         rc = file_fails(s);
     if (rc)
         return rc;
-    if (s->kind == SNAP_BASE) {
+    if (s->kind == SNAP_BASE)
         becomes_base(s);
-    } else {
+    else
         log_notice("DB saved on disk");
-        if (s->logged)
-            link_base(s);
-    }
     return RC_OK;
 }
 

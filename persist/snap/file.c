@@ -74,18 +74,3 @@ enum rc snap_file_finish(struct snap_file *f)
     f->fd = -1;
     return fsync(f->dirfd) ? failed(f, "Failed syncing the directory") : RC_OK;
 }
-
-enum rc snap_file_link(int dirfd, const char *name, int to_dirfd, const char *tmp, const char *to_name)
-{
-    unlinkat(to_dirfd, tmp, 0);
-    if (linkat(dirfd, name, to_dirfd, tmp, 0))
-        return RC_IO;
-    if (renameat(to_dirfd, tmp, to_dirfd, to_name)) {
-        int e = errno;
-        unlinkat(to_dirfd, tmp, 0);
-        errno = e;
-        return RC_IO;
-    }
-    unlinkat(to_dirfd, tmp, 0); /* rename leaves it where both are names of the same file already */
-    return fsync(to_dirfd) ? RC_IO : RC_OK;
-}

@@ -28,7 +28,5 @@ enum rc snap_file_write(struct snap_file *f, const char *p, size_t n);
 /* Syncs, renames, syncs the directory. */
 enum rc snap_file_finish(struct snap_file *f);
 void snap_file_drop(struct snap_file *f);
-/* Gives a finished file, which nobody writes to any more, another name in another directory. On failure errno. */
-enum rc snap_file_link(int dirfd, const char *name, int to_dirfd, const char *tmp, const char *to_name);
 
 #endif
