@@ -2,7 +2,7 @@
 """A server under load whose processes are killed at random, again and again, while snapshots are made and the log is switched
 off and on; clients with ledgers say whether anything was lost, came back, or is there by halves.
 
-    torture.py build/skep [--minutes N | --seconds N] [--seed S] [--clients N]
+    tests/crash/torture [--minutes N | --seconds N] [--seed S] [--clients N] [BINARY]
 
 The seed is printed. After a failure the server's folder is kept, and its name printed."""
 
@@ -21,6 +21,7 @@ from persist import Lasting
 import resp
 import server
 
+BINARY = os.path.join(os.path.dirname(os.path.realpath(__file__)), "../../build-test/skep")
 START = ["--workers", "2", "--appendonly", "yes", "--appendfsync", "always", "--worker-watchdog-ms", "20000"]
 
 
@@ -293,7 +294,7 @@ def keep(world, seed):
 
 def main():
     p = argparse.ArgumentParser()
-    p.add_argument("program")
+    p.add_argument("program", nargs="?", default=BINARY)
     p.add_argument("--minutes", type=float)
     p.add_argument("--seconds", type=float, default=20)
     p.add_argument("--seed", type=int, default=random.randrange(1 << 30))
