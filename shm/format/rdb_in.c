@@ -465,11 +465,22 @@ static enum rc end_read(struct rdb_in *in)
     return RC_OK;
 }
 
-/* A module's own data: its id, when it is to be loaded (a number, so kind 2 stands before it), its parts. */
-static enum rc module_aux_skip(struct rdb_in *in)
+/* A module's id is its name, nine letters of six bits each, and ten bits for its version. */
+static struct bytes module_name(uint64_t id, char name[10])
 {
-    uint64_t kind;
-    TRY(skip_lengths(in, 1));
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    for (unsigned i = 0; i < 9; i++)
+        name[i] = letters[id >> (10 + 6 * (8 - i)) & 63];
+    name[9] = '\0';
+    return (struct bytes){name, 9};
+}
+
+/* A module's own data: its id, when it is to be loaded (a number, so kind 2 stands before it), its parts. */
+static enum rc module_aux_skip(struct rdb_in *in, struct bytes *name)
+{
+    uint64_t kind, id;
+    TRY(take_length(in, &id));
+    *name = module_name(id, in->digits[1]);
     size_t at = in->pos;
     TRY(take_length(in, &kind));
     if (kind != 2)
@@ -490,7 +501,7 @@ static inline enum rc attribute_read(struct rdb_in *in, unsigned op, struct rdb_
         return take_little(in, 8, &out->expiry_ms);
     case RDB_MARK_EXPIRY_S:
         TRY(take_little(in, 4, &out->expiry_ms));
-        out->expiry_ms *= out->expiry_ms == -1 ? 1 : 1000;
+        out->expiry_ms *= 1000;
         return RC_OK;
     case RDB_MARK_IDLE:
         TRY(take_length(in, &n));
@@ -527,7 +538,7 @@ static enum rc opcode_read(struct rdb_in *in, unsigned op, struct rdb_item *out)
         return take_text(in, &in->text, in->digits[1], &out->text);
     case RDB_MARK_MODULE_AUX:
         out->kind = RDB_ITEM_MODULE_AUX;
-        return module_aux_skip(in);
+        return module_aux_skip(in, &out->text);
     case RDB_MARK_END:
         out->kind = RDB_ITEM_END;
         return end_read(in);
@@ -694,13 +705,18 @@ const char *rdb_type_name(enum rdb_type type)
     return type < RDB_TYPE_LIMIT && name[type] ? name[type] : "unknown";
 }
 
-/* A long key is cut: the sentence goes into one line of the log. */
+/* A long key is cut: the sentence goes into one line of the log. The value of a module's type begins with its id. */
 enum rc rdb_refuse_type(struct rdb_in *in, const struct rdb_item *key)
 {
     char shown[4 * 32 + 3];
     struct bytes begin = {key->key.p, key->key.n < 32 ? key->key.n : 32};
-    size_t n = words_quote(begin, shown, sizeof(shown));
-    fault(in, in->pos, "the type %s of key %.*s%s is not supported yet", rdb_type_name(key->type), (int)n,
-          shown, begin.n < key->key.n ? "..." : "");
+    size_t n = words_quote(begin, shown, sizeof(shown)), at = in->pos;
+    bool of_module = key->type == RDB_MODULE_1 || key->type == RDB_MODULE_2;
+    const char *type = rdb_type_name(key->type);
+    uint64_t id;
+    if (of_module && !take_length(in, &id))
+        type = module_name(id, in->digits[1]).p;
+    fault(in, at, "the type %s%s of key %.*s%s is not supported yet", of_module ? "of a module, " : "", type,
+          (int)n, shown, begin.n < key->key.n ? "..." : "");
     return RC_NOTYPE;
 }

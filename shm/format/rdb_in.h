@@ -19,7 +19,7 @@ enum rdb_kind {
     RDB_ITEM_SELECT,     /* db */
     RDB_ITEM_SIZES,      /* keys, expires: how many db has; a hint */
     RDB_ITEM_FUNCTION,   /* text: the source of a library */
-    RDB_ITEM_MODULE_AUX, /* a module's own, which has been skipped */
+    RDB_ITEM_MODULE_AUX, /* text: the name of a module, whose own data have been skipped */
     RDB_ITEM_END,        /* the checksum was right; pos is behind it (an AOF may follow there) */
 };
 
@@ -84,7 +84,7 @@ enum rc rdb_skip_value(struct rdb_in *in, enum rdb_type type);
 
 /* What TYPE would say ("list"), or "module". */
 const char *rdb_type_name(enum rdb_type type);
-/* Puts "the type list of key "x" is not supported yet" into error; RC_NOTYPE. */
+/* Puts "the type list of key "x" is not supported yet" into error; the cursor stands before the value. RC_NOTYPE. */
 enum rc rdb_refuse_type(struct rdb_in *in, const struct rdb_item *key);
 
 #endif

@@ -258,6 +258,26 @@ def case_logfile(c):
     c.refused("Can't open the log file /no/such/log: No such file or directory", "--logfile", "/no/such/log")
 
 
+def case_file_that_cannot_be_loaded(c):
+    """Told as what it is, at once: a file that is refused is no crash, after which all would be begun again."""
+    path = c.path("dump.rdb")
+    args = ["--port", "0", "--unixsocket", "s"]
+    for records, wanted in (
+        (b"\0\1a\1b" * 2, "the file has the key 'a' of database 0 twice"),
+        (b"\3\1z\1\1m\4what", "a score is no number (at offset 15)"),
+    ):
+        with open(path, "wb") as f:
+            f.write(b"REDIS0009" + records + b"\xff" + bytes(8))
+        for workers in "1", "2":
+            c.refused("Loading %s: %s" % (path, wanted), "--workers", workers, *args)
+    with open(path, "wb") as f:
+        f.write(b"REDIS0009" + b"".join(b"\0\4%04d\x7f\xff" % i + bytes(0x3FFF) for i in range(3000)) + b"\xff" + bytes(8))
+    code, _, err = c.run("--workers", "1", "--arena-size", "32mb", *args)
+    c.expect("exit code of a file that is too big", 1, code)
+    told = re.sub(r"\d+ MB in use", "n MB in use", err)
+    c.expect("what is said of it", "skep: Loading %s: the arena is full (n MB in use): raise arena-size, or give the machine more memory\n" % path, told)
+
+
 def case_unixsocket_in_the_way(c):
     path = c.write("s", "precious")
     wanted = "cannot listen on %s: what stands in its place: Socket operation on non-socket" % path

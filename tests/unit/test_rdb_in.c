@@ -70,6 +70,10 @@ static void strings(void)
     byte(200);
     key(RDB_STRING, "int32");
     LIT("\xc2\0\0\0\x80");
+    byte(RDB_MARK_EXPIRY_S);
+    LIT("\xff\xff\xff\xff"); /* a second before the epoch, not "none" */
+    key(RDB_STRING, "past");
+    LIT("\xc0\1");
     byte(RDB_STRING);
     LIT("\xc1\x39\x30"); /* a key that is a number */
     LIT("\xc3\x09\x40\x64\x01xx\xe0W\0\x01xx");
@@ -246,6 +250,8 @@ static void expect_strings(const char *x100)
     CHECK(item.expiry_ms == 3600000 && item.idle_s == 258 && item.freq == -1);
     expect_integer("int32", INT32_MIN);
     CHECK(item.expiry_ms == -1 && item.idle_s == -1 && item.freq == 200);
+    expect_integer("past", 1);
+    CHECK(item.expiry_ms == -1000);
     expect_bytes("12345", x100);
     expect_bytes(x100, "abc");
     expect_bytes("long length", "abc");
@@ -291,6 +297,7 @@ static void reads_all(void)
     expect(RDB_ITEM_FUNCTION);
     CHECK(text_is(item.text, "#!lua name=x"));
     expect(RDB_ITEM_MODULE_AUX);
+    CHECK(text_is(item.text, "AQIDBAUGB")); /* 36 bits and what follows, six at a time */
     expect(RDB_ITEM_SELECT);
     CHECK(item.db == 0);
     expect(RDB_ITEM_SIZES);

@@ -99,31 +99,39 @@ __attribute__((noreturn)) static void bad_rdb(struct loader *l)
     load_fail(l, "Loading %s: %s (at offset %zu)", l->file->path, in->error, in->error_at);
 }
 
-/* RC_MISSING: a collection that is put as a whole has no elements; RC_RANGE: too many. */
-static enum rc put_all(struct loader *l, struct rdb_key *p, unsigned n)
+/* As many as can be put: *p moves to the one that cannot. */
+static enum rc put_batch(struct loader *l, struct rdb_key **at, unsigned n)
 {
-    enum rc rc = RC_OK;
     load_enter(l);
-    locate(p, n);
-    for (; n && !rc; p++, n--) {
-        rc = put(l, p);
+    locate(*at, n);
+    for (; n; ++*at, n--) {
+        struct rdb_key *p = *at;
+        enum rc rc = put(l, p);
         if (UNLIKELY(rc == RC_BUSY))
             rc = put_again(l, p, n);
-        if (rc == RC_NOMEM)
-            load_fail_full(l);
-        if (rc == RC_EXISTS)
-            load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
-                      (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
-        if (rc == RC_INVALID)
-            bad_rdb(l);
-        if (rc == RC_MISSING || rc == RC_RANGE)
-            break;
-        CHECK(!rc);
+        if (UNLIKELY(rc))
+            return rc;
         if (UNLIKELY(p->k.overflowed) && (!(p->k.hash & 7) || dir_buckets(p->k.dir) <= 16))
             table_adjust(&l->w.ctx, p->k.table, p->k.hash);
         l->load->loader[l->index].keys += !p->collection || !l->rdb->build.begun;
     }
+    return RC_OK;
+}
+
+/* RC_MISSING: a collection that is put as a whole has no elements; RC_RANGE: too many. What is refused ends this process,
+ * outside of its batch: inside it would be taken for a crash. */
+static enum rc put_all(struct loader *l, struct rdb_key *p, unsigned n)
+{
+    enum rc rc = put_batch(l, &p, n);
     load_leave(l);
+    if (rc == RC_NOMEM)
+        load_fail_full(l);
+    if (rc == RC_EXISTS)
+        load_fail(l, "Loading %s: the file has the key '%.*s' of database %u twice", l->file->path,
+                  (int)(p->k.key.n < 128 ? p->k.key.n : 128), p->k.key.p, p->k.db);
+    if (rc == RC_INVALID)
+        bad_rdb(l);
+    CHECK(!rc || rc == RC_MISSING || rc == RC_RANGE);
     return rc;
 }
 
@@ -243,10 +251,10 @@ static void delay(const struct loader *l)
 static void on_key(struct loader *l, const struct rdb_item *it)
 {
     struct rdb_batch *b = l->rdb;
-    if (it->type != RDB_STRING && rdb_collection_type(it->type) < 0)
-        load_fail(l, "The file %s holds the key '%.*s' of type %s, which this version cannot load yet",
-                  l->file->path, (int)(it->key.n < 128 ? it->key.n : 128), it->key.p,
-                  rdb_type_name(it->type));
+    if (it->type != RDB_STRING && rdb_collection_type(it->type) < 0) {
+        rdb_refuse_type(&b->in, it);
+        bad_rdb(l);
+    }
     uint64_t hash = key_hash(l->w.ctx.root, it->key);
     bool mine = load_share(l, hash) == l->index;
     bool over = it->expiry_ms != -1 && it->expiry_ms < b->now_ms && !b->keep_expired;
@@ -333,10 +341,8 @@ static void on_item(struct loader *l, const struct rdb_item *it)
         on_function(l, it);
         break;
     case RDB_ITEM_MODULE_AUX:
-        if (load_is_first(l))
-            log_warning("%s holds data of a module, which nobody here understands: they are left out",
-                        l->file->path);
-        break;
+        load_fail(l, "Loading %s: the file holds data of the module '%.*s', which nobody here understands",
+                  l->file->path, (int)it->text.n, it->text.p);
     case RDB_ITEM_SIZES:
     case RDB_ITEM_END:
         break;
