@@ -130,7 +130,7 @@ endif()
 if(TARGET skep)
   add_executable(load_dir ${CMAKE_CURRENT_LIST_DIR}/load_dir.c)
   target_link_libraries(load_dir ${SKEP_LIBS})
-  foreach(scenario rdb rdb_types rdb_empty crowded crowded_types usage rdb_refused functions rdb_damaged twice multipart single choice manifest aof_cut block_cut
+  foreach(scenario rdb rdb_types rdb_empty crowded crowded_types usage rdb_refused functions rdb_damaged twice multipart single scripts choice manifest aof_cut block_cut
                    aof_damaged surroundings full shares)
     add_test(NAME crash/load_${scenario} COMMAND python3 ${CMAKE_CURRENT_LIST_DIR}/load_files.py ${scenario}
                                                  $<TARGET_FILE:load_dir>)

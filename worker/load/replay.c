@@ -9,7 +9,7 @@
 #define ARGS_KEPT   16u /* a command with more is not gathered */
 #define ERRORS_SAID 10u
 
-command_fn cmd_mset, cmd_del, cmd_unlink;
+command_fn cmd_mset, cmd_del, cmd_unlink, cmd_script_load, cmd_script_flush;
 
 struct item {
     const struct command *cmd;
@@ -126,13 +126,14 @@ static void look_at_reply(struct loader *l, const struct command *cmd)
                 l->file->path, (int)(r->len > 3 ? r->len - 3 : 0), r->buf + 1);
 }
 
-/* Once more, outside of the batch, in pieces if need be, until it is done. */
+/* Once more, outside of the batch, in pieces if need be, until it is done. A script may work on keys that it has not told,
+ * and on whole databases. */
 static void run_patiently(struct loader *l, struct call *c)
 {
     enum rc rc = RC_BUSY;
     c->in_lane = true;
     for (unsigned tries = 0; rc == RC_BUSY; tries++) {
-        bool gate = c->cmd->flags & F_GATE;
+        bool gate = c->cmd->flags & (F_GATE | F_SCRIPT);
         struct timespec nap = {0, 50000};
         if (tries > 2)
             nanosleep(&nap, NULL);
@@ -140,7 +141,9 @@ static void run_patiently(struct loader *l, struct call *c)
         if (gate) {
             if (!gate_close(c->ctx, 1000))
                 continue;
+            l->w.gated = true;
             rc = call_run(c);
+            l->w.gated = false;
             gate_open(c->ctx);
         } else {
             load_enter(l);
@@ -334,6 +337,13 @@ static const struct command *find_row(struct loader *l)
     return cmd;
 }
 
+/* Before Redis 7 a log could hold programs instead of what they did, and what makes programs known. */
+static bool is_program(const struct command *cmd)
+{
+    return (cmd->flags & (F_SCRIPT | F_READONLY)) == F_SCRIPT || cmd->run == cmd_script_load ||
+           cmd->run == cmd_script_flush;
+}
+
 enum replay_result replay_next(struct loader *l, const char *p, size_t n, size_t *used)
 {
     enum replay_result res = read_command(l->replay, p, n, used);
@@ -346,6 +356,8 @@ enum replay_result replay_next(struct loader *l, const char *p, size_t n, size_t
     const struct command *cmd = find_row(l);
     if (LIKELY(cmd->flags & F_WRITE))
         run_command(l, cmd);
+    else if (is_program(cmd))
+        run_together(l, cmd);
     else if (!(cmd->flags & F_READONLY))
         load_fail(l, "The command '%s' in the append only file %s is none that changes keys",
                   command_fullname(cmd), l->file->path);

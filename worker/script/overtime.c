@@ -61,6 +61,8 @@ void overtime_look(struct run *r, lua_State *L)
     struct shm_slot *s = r->w->ctx.slot;
     uint64_t now = mono_ms();
     __atomic_store_n(&s->heartbeat_ms, now, __ATOMIC_RELAXED);
+    if (r->c->loading)
+        return; /* it has been run before: it comes to its end */
     /* What has begun to write since it was looked at goes on: it would end half done. */
     if (UNLIKELY(__atomic_load_n(&s->script_kill, __ATOMIC_ACQUIRE) == busy_mark(s->script_since_ms)) &&
         !r->wrote)
