@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 
 #include "shm/config.h"
+#include "shm/persist.h"
 #include "worker/commands/server_cmds.h"
 #include "worker/control.h"
 #include "worker/net/client.h"
@@ -160,13 +161,15 @@ static void set_locked(struct call *c, const struct config_pair *pairs, int n)
         reply_ok(c->reply);
 }
 
-/* Whether these pairs concern the log; *begins: it is off, and they switch it on. */
+/* Whether these pairs concern the log; *begins: it is off, and they switch it on. A name that nobody knows refuses them all. */
 static bool concerns_log(const struct call *c, bool *begins)
 {
     bool concerns = false;
     *begins = false;
     for (int i = 2; i + 1 < c->argc; i += 2) {
         int id = config_find(c->argv[i]);
+        if (id < 0)
+            return *begins = false;
         concerns |= id == D_appendonly || id == D_appendfsync || id == D_no_appendfsync_on_rewrite;
         if (id == D_appendonly)
             *begins = !c->cfg->appendonly && bytes_is(c->argv[i + 1], "yes");
@@ -204,12 +207,31 @@ static void have_noticed(struct call *c, size_t mark)
     ask_master(c, ASK_NOTICE, 0, answer);
 }
 
+/* Where files come from and whether there is a log stays as it is for as long as keys are loaded. What is refused in any
+ * case is told as such: names are looked at one after the other. */
+static bool loading_forbids(const struct call *c)
+{
+    bool may_protected = c->cfg->enable_protected_configs == PROTECTED_YES;
+    for (int i = 2; heeds(c->ctx->root, HEED_LOADING) && i + 1 < c->argc; i += 2) {
+        int id = config_find(c->argv[i]);
+        if (id < 0 || (id == D_dir && !may_protected))
+            return false;
+        if (id == D_dir || id == D_appendonly)
+            return true;
+    }
+    return false;
+}
+
 void cmd_config_set(struct call *c)
 {
     int n = (c->argc - 2) / 2;
     bool begins, noticed = false, log;
     if (c->argc % 2) {
         reply_error(c->reply, ERR_SYNTAX);
+        return;
+    }
+    if (loading_forbids(c)) {
+        reply_error(c->reply, ERR_LOADING);
         return;
     }
     log = concerns_log(c, &begins);

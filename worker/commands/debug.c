@@ -320,7 +320,7 @@ static void populate(struct call *c, int64_t count, struct bytes prefix, size_t 
 static void debug_populate(struct call *c)
 {
     if (heeds(c->ctx->root, HEED_LOADING)) { /* DEBUG itself is allowed then */
-        reply_error(c->reply, "LOADING Redis is loading the dataset in memory");
+        reply_error(c->reply, ERR_LOADING);
         return;
     }
     int64_t count, size = 0;

@@ -204,7 +204,7 @@ static bool disk_allows(struct client *cl, uint32_t flags)
         }
     }
     if (heeds(root, HEED_LOADING) && !(flags & F_LOADING)) {
-        reply_error(r, "LOADING Redis is loading the dataset in memory");
+        reply_error(r, ERR_LOADING);
         return false;
     }
     return true;

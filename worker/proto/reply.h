@@ -108,6 +108,7 @@ void reply_defer_set(struct reply *r, size_t mark, size_t n);
     "to disk. Commands that may modify the data set are disabled, because this instance is "                 \
     "configured to report errors during writes if RDB snapshotting fails (stop-writes-on-"                   \
     "bgsave-error option). Please check the Redis logs for details about the RDB error."
-#define ERR_OOM "OOM command not allowed when used memory > 'maxmemory'."
+#define ERR_OOM     "OOM command not allowed when used memory > 'maxmemory'."
+#define ERR_LOADING "LOADING Redis is loading the dataset in memory"
 
 #endif
