@@ -282,6 +282,7 @@ def every_command():
     out += [command("EXPIREAT", "m:51", FUTURE_MS // 1000), command("PEXPIREAT", "m:52", FUTURE_MS), command("PERSIST", "keep")]
     out += [command("SELECT", 7), command("SET", "dies", 1), command("FLUSHDB"), command("SET", "lives", 1)]
     out += [command("SWAPDB", 7, 8), command("SELECT", 8), command("SET", "swapped", 1), command("SELECT", 0)]
+    out += [command("RESTORE-ASKING", "moved", 0, b"\x00\x01v\t\x00A\xfa\x9f~M\xbe\xe9\x7f")]
     out += [command("MULTI"), command("SET", "t1", 1), command("INCR", "t1"), command("MSET", "t2", 2, "t3", 3), command("EXEC")]
     return out
 
