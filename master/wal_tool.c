@@ -1,5 +1,6 @@
 #include "master/wal_tool.h"
 #include "master/conf_file.h"
+#include "shm/base/number.h"
 #include "shm/format/rdb_in.h"
 #include "shm/format/wal_dir.h"
 #include "shm/format/wal_file.h"
@@ -83,21 +84,35 @@ static void unmap_file(struct mapped *m)
         munmap(m->p, m->n);
 }
 
-/* What a loader must find there: every item, and the checksum. */
-static bool base_good(const struct mapped *m, uint64_t *keys, char *why, size_t room)
+/* A base says itself up to which record it goes. Another one under its name is what no checksum tells. */
+static bool is_other(const struct rdb_item *item, uint64_t base, int64_t *lsn)
+{
+    return item->kind == RDB_ITEM_AUX && bytes_is(item->key, "skep-lsn") &&
+           number_to_int64(item->text, lsn) && (uint64_t)*lsn != base;
+}
+
+/* What a loader must find there: every item, the checksum, and the record that the name tells. */
+static bool base_good(const struct mapped *m, uint64_t base, uint64_t *keys, char *why, size_t room)
 {
     struct rdb_in in;
-    struct rdb_item item;
+    struct rdb_item item = {0};
+    int64_t lsn;
+    bool other = false;
     *keys = 0;
     enum rc rc = rdb_in_open(&in, (struct bytes){m->p, m->n}, true);
-    while (!rc && !(rc = rdb_next(&in, &item)) && item.kind != RDB_ITEM_END)
+    while (!rc && !other && !(rc = rdb_next(&in, &item)) && item.kind != RDB_ITEM_END) {
+        other = is_other(&item, base, &lsn);
         if (item.kind == RDB_ITEM_KEY) {
             rc = rdb_skip_value(&in, item.type);
             *keys += 1;
         }
+    }
     snprintf(why, room, "%s", rc ? in.error : "");
+    if (other)
+        snprintf(why, room, "it holds everything up to record %" PRId64 ", not %" PRIu64 " as its name says",
+                 lsn, base);
     rdb_in_close(&in);
-    return !rc;
+    return !rc && !other;
 }
 
 /* ---- reading as a loader does ---- */
@@ -259,7 +274,11 @@ static bool check_base(struct tool *t, bool says)
     }
     t->base = t->d.base[t->d.nbases - 1];
     wal_base_name(name, t->base);
-    bool good = map_file(t->dirfd, name, &m) && base_good(&m, &keys, why, sizeof(why));
+    if (!map_file(t->dirfd, name, &m)) {
+        t->verdict = cannot("read", name);
+        return false;
+    }
+    bool good = base_good(&m, t->base, &keys, why, sizeof(why));
     if (!good)
         bad(t, EXIT_DAMAGED, 0, 0, why);
     if (says)
@@ -299,7 +318,7 @@ static int examine(struct tool *t, bool says)
         return EXIT_SOUND;
     }
     if (!check_base(t, says))
-        return says ? say_verdict(t) : t->verdict;
+        return says && t->verdict != EXIT_UNREADABLE ? say_verdict(t) : t->verdict;
     find_first(t);
     if (says && t->first)
         printf("%u older segments wait for being deleted: the base holds all of them\n", t->first);

@@ -145,10 +145,20 @@ def gone(program, make_wal, skepctl):
         tool(skepctl, SOUND, "everything up to record 20", "repair", "--yes", f.dir)
         expect("loaded", 20, words(f.loads(*ON))["lsn"])
         base = f.path("skep-wal/base-%016x.rdb" % 10)
+        data = read(base)
         change(base, len(read(base)) - 1)
         tool(skepctl, DAMAGED, "its base is bad: ", "check", f.dir)
         tool(skepctl, UNREADABLE, "without a good base", "repair", "--yes", f.dir)
+        # One that says itself up to where it goes.
+        for number, code, said in ((10, SOUND, "is sound"), (9, DAMAGED, "its base is bad: it holds everything up to record 9, not 10 as its name says")):
+            write(base, data[:9] + b"\xfa\x08skep-lsn\xc0" + bytes([number]) + data[9:-8] + bytes(8))
+            tool(skepctl, code, said, "check", f.dir)
+        f.refuses("which is not the base that its name says", *ON)
         os.unlink(base)
+        os.mkdir(base)
+        tool(skepctl, UNREADABLE, "cannot read base-", "check", f.dir)
+        tool(skepctl, UNREADABLE, "cannot read base-", "repair", "--yes", f.dir)
+        os.rmdir(base)
         tool(skepctl, DAMAGED, "not the base that they follow", "check", f.dir)
 
 
