@@ -278,6 +278,25 @@ def case_file_that_cannot_be_loaded(c):
     c.expect("what is said of it", "skep: Loading %s: the arena is full (n MB in use): raise arena-size, or give the machine more memory\n" % path, told)
 
 
+def case_script_without_end_in_a_log(c):
+    """While it runs clients are told that the server loads, and the server can be ended."""
+    first = resp.encode([b"SET", b"a", b"1"])
+    with open(c.path("appendonly.aof"), "wb") as f:
+        f.write(first + resp.encode([b"EVAL", b"while true do end", b"0"]))
+    loading = "-LOADING Redis is loading the dataset in memory"
+    with c.serving("--appendonly", "yes") as s:
+        end, at = server.time.monotonic() + LIMIT_S, None
+        while at != str(len(first)) and server.time.monotonic() < end:
+            try:
+                at = s.info("persistence").get("loading_loaded_bytes")
+            except OSError:
+                server.time.sleep(0.02)
+        c.expect("where the loading stands", str(len(first)), at)
+        for _ in range(20):
+            server.time.sleep(0.01)
+            c.expect("the answer beside it", loading, s.ask("GET", "a"))
+
+
 def case_unixsocket_in_the_way(c):
     path = c.write("s", "precious")
     wanted = "cannot listen on %s: what stands in its place: Socket operation on non-socket" % path

@@ -126,14 +126,15 @@ static void look_at_reply(struct loader *l, const struct command *cmd)
                 l->file->path, (int)(r->len > 3 ? r->len - 3 : 0), r->buf + 1);
 }
 
-/* Once more, outside of the batch, in pieces if need be, until it is done. A script may work on keys that it has not told,
- * and on whole databases. */
+/* Once more, outside of the batch, in pieces if need be, until it is done. A script that works on whole databases wants the
+ * gate only then: while it is closed clients are not even told that we load. */
 static void run_patiently(struct loader *l, struct call *c)
 {
     enum rc rc = RC_BUSY;
     c->in_lane = true;
+    l->w.wants_gate = false;
     for (unsigned tries = 0; rc == RC_BUSY; tries++) {
-        bool gate = c->cmd->flags & (F_GATE | F_SCRIPT);
+        bool gate = c->cmd->flags & F_GATE || l->w.wants_gate;
         struct timespec nap = {0, 50000};
         if (tries > 2)
             nanosleep(&nap, NULL);
