@@ -279,6 +279,21 @@ def files(opts, rnd):
     return illness or ours.bad_end
 
 
+def old_files(opts, rnd):
+    """One file with all the encodings of old versions, by the names of the forms."""
+    body = b"".join(bytes([kind]) + old.string(b"%s %d" % (what.encode(), i)) + text for i, (what, kind, text) in enumerate(old_values(rnd)))
+    with server.Server(opts.server) as ours, server.Server("redis-server") as redis:
+        conns = {s: s.connect() for s in (ours, redis)}
+        for version in b"0006", b"0010":
+            for srv, conn in conns.items():
+                with open(os.path.join(srv.dir, "dump.rdb"), "wb") as f:
+                    f.write(b"REDIS" + version + body + b"\xff" + bytes(8))
+                value(conn, "DEBUG", "RELOAD", "NOSAVE")
+            same("loaded from a file of version %s" % version.decode(), contents(conns[redis]), contents(conns[ours]))
+        illness = ours.health()
+    return illness or ours.bad_end
+
+
 # ---- the log ----
 
 
@@ -308,7 +323,7 @@ def main():
         payloads(a, b)
         old_encodings(a, b, rnd)
         refusals(a, b, rnd)
-    sys.exit(files(opts, rnd) or log(opts, rnd) or 0)
+    sys.exit(files(opts, rnd) or old_files(opts, rnd) or log(opts, rnd) or 0)
 
 
 if __name__ == "__main__":
