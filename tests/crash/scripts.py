@@ -153,6 +153,12 @@ def wait_until(what, done):
         time.sleep(0.02)
 
 
+def cpu_ticks(pid):
+    """Hundredths of a second for which it has computed."""
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rsplit(")", 1)[1].split()[11])
+
+
 def lanes(s):
     return [pid for pid, title in children_of(s.server.proc.pid).items() if "slow lane" in title]
 
@@ -212,10 +218,13 @@ def taken(program, *_):
     with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "300") as s:
         c = s.start()
         c.command("MSET", "a", "1", "b", "1", "other", "1")
+        before = {pid: cpu_ticks(pid) for pid in lanes(s)}
         asked = evals(s, ENDLESS, ENDLESS)
         time.sleep(0.1)
         waiting = evals(s, (LONG, b"0"))[0]
         wait_until("nobody was told that scripts are busy", lambda: c.command("KEYS", "*").kind == "error")
+        # The kill spares what has just begun: both have computed for longer than the threshold, besides the one that may have waited.
+        wait_until("a lane does not compute", lambda: all(cpu_ticks(pid) - before[pid] > 60 for pid in before))
         if waiting.read().value.split()[0] not in (b"BUSY", b"4"):
             raise Failed("what has waited for a lane got something else")
         expect("keys", b"BUSY", c.command("KEYS", "*").value.split()[0])
@@ -329,13 +338,8 @@ def ended(program, *_):
 def busy_lane(s):
     """The lane that computes: the others hardly do."""
     lanes = [pid for pid, title in children_of(s.server.proc.pid).items() if "lane" in title]
-
-    def ticks(pid):
-        with open("/proc/%d/stat" % pid) as f:
-            return int(f.read().rsplit(")", 1)[1].split()[11])
-
-    before = {pid: ticks(pid) for pid in lanes}
-    return wait_for("one computes", lambda: [pid for pid in lanes if ticks(pid) - before[pid] > 20])[0]
+    before = {pid: cpu_ticks(pid) for pid in lanes}
+    return wait_for("one computes", lambda: [pid for pid in lanes if cpu_ticks(pid) - before[pid] > 20])[0]
 
 
 def moved(program, *_):
