@@ -260,8 +260,35 @@ def patient(program, *_):
         waiting[3].send([b"DEBUG", b"ARENA", b"CHECK"])
         expect("the script", b"3", script.read().value)
         for what, kind, w in zip(("KEYS", "SORT", "another script", "the check"), ("array", "error", "int", "status"), waiting):
-            expect(what, kind, w.read().kind)
+            answer = w.read()
+            expect("%s: %.100r" % (what, answer.value), kind, answer.kind)
         c.command("FLUSHALL")
+        s.end()
+
+
+def gated(program, *_):
+    """What a lane has taken waits for as long as another one keeps the gate closed."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--worker-watchdog-ms", "60000") as s:
+        c = s.start()
+        c.command("SET", "k", "1")
+        stopped = lanes(s)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        # Few requests go to one of the two: of so many each has some.
+        lasts = b"while tonumber(redis.call('time')[1]) < %d do end return 4" % (time.time() + 4)
+        closing, waiting = [[resp.Connection(port=s.server.port) for _ in range(50)] for _ in range(2)]
+        for a, b in zip(closing, waiting):
+            for words in ([b"MULTI"], [b"SWAPDB", b"1", b"2"], [b"EVAL", lasts, b"0"], [b"EXEC"]):
+                a.send(words)
+            b.send([b"KEYS", b"*"])
+        time.sleep(0.5)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        for a, b in zip(closing, waiting):
+            done, keys = [a.read() for _ in range(4)][3], b.read()
+            expect("a transaction: %.100r" % done.value, "array", done.kind)
+            expect("KEYS: %.100r" % keys.value, "array", keys.kind)
+        check_arena(c)
         s.end()
 
 
@@ -375,4 +402,4 @@ def many(program, *_):
 
 if __name__ == "__main__":
     sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many, "ended": ended, "beside": beside, "taken": taken,
-                   "spared": spared, "untaken": untaken, "patient": patient, "rolled": rolled, "ended_within": ended_within}, sys.argv))
+                   "spared": spared, "untaken": untaken, "patient": patient, "rolled": rolled, "ended_within": ended_within, "gated": gated}, sys.argv))
