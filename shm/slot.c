@@ -79,8 +79,11 @@ bool gate_close(struct shm_ctx *ctx, unsigned wait_us)
 {
     struct shm_root *r = ctx->root;
     uint64_t open = 0;
-    if (!__atomic_compare_exchange_n(&r->gate, &open, ctx->id + 1, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST))
+    if (!__atomic_compare_exchange_n(&r->gate, &open, ctx->id + 1, false, __ATOMIC_SEQ_CST,
+                                     __ATOMIC_SEQ_CST)) {
+        ctx->held_by = (uint32_t)open;
         return false;
+    }
     STEP(ctx, GATE_CLOSED);
     int64_t until = mono_us() + wait_us;
     for (uint32_t i = 0; i < r->nslots;) {

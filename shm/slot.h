@@ -288,7 +288,8 @@ void life_lock_take(struct shm_slot *slot);
 bool batch_enter(struct shm_ctx *ctx);
 void batch_leave(struct shm_ctx *ctx);
 
-/* Closes the gate: true when every process is outside. Gives up after about wait_us and opens it again. */
+/* Closes the gate: true when every process is outside. Gives up after about wait_us and opens it again, or when somebody else has it
+ * closed; held_by says who was in the way. */
 bool gate_close(struct shm_ctx *ctx, unsigned wait_us);
 void gate_open(struct shm_ctx *ctx);
 

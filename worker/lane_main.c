@@ -121,12 +121,21 @@ static enum rc run_gated(struct call *c)
     return rc;
 }
 
+/* Whoever has closed the gate is waited for like one who has a latch. */
+static bool enter(struct shm_ctx *ctx)
+{
+    if (LIKELY(batch_enter(ctx)))
+        return true;
+    ctx->held_by = (uint32_t)__atomic_load_n(&ctx->root->gate, __ATOMIC_RELAXED);
+    return false;
+}
+
 static enum rc run_patiently(struct call *c)
 {
     enum rc rc = RC_BUSY;
     unsigned tries = 0;
     do {
-        if (!batch_enter(c->ctx))
+        if (!enter(c->ctx))
             continue;
         rc = call_run(c);
         batch_leave(c->ctx);

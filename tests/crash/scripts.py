@@ -153,6 +153,12 @@ def wait_until(what, done):
         time.sleep(0.02)
 
 
+def cpu_ticks(pid):
+    """Hundredths of a second for which it has computed."""
+    with open("/proc/%d/stat" % pid) as f:
+        return int(f.read().rsplit(")", 1)[1].split()[11])
+
+
 def lanes(s):
     return [pid for pid, title in children_of(s.server.proc.pid).items() if "slow lane" in title]
 
@@ -212,10 +218,13 @@ def taken(program, *_):
     with Skep(program, "--workers", "2", "--slow-lanes", "2", "--busy-reply-threshold", "300") as s:
         c = s.start()
         c.command("MSET", "a", "1", "b", "1", "other", "1")
+        before = {pid: cpu_ticks(pid) for pid in lanes(s)}
         asked = evals(s, ENDLESS, ENDLESS)
         time.sleep(0.1)
         waiting = evals(s, (LONG, b"0"))[0]
         wait_until("nobody was told that scripts are busy", lambda: c.command("KEYS", "*").kind == "error")
+        # The kill spares what has just begun: both have computed for longer than the threshold, besides the one that may have waited.
+        wait_until("a lane does not compute", lambda: all(cpu_ticks(pid) - before[pid] > 60 for pid in before))
         if waiting.read().value.split()[0] not in (b"BUSY", b"4"):
             raise Failed("what has waited for a lane got something else")
         expect("keys", b"BUSY", c.command("KEYS", "*").value.split()[0])
@@ -251,8 +260,35 @@ def patient(program, *_):
         waiting[3].send([b"DEBUG", b"ARENA", b"CHECK"])
         expect("the script", b"3", script.read().value)
         for what, kind, w in zip(("KEYS", "SORT", "another script", "the check"), ("array", "error", "int", "status"), waiting):
-            expect(what, kind, w.read().kind)
+            answer = w.read()
+            expect("%s: %.100r" % (what, answer.value), kind, answer.kind)
         c.command("FLUSHALL")
+        s.end()
+
+
+def gated(program, *_):
+    """What a lane has taken waits for as long as another one keeps the gate closed."""
+    with Skep(program, "--workers", "2", "--slow-lanes", "2", "--worker-watchdog-ms", "60000") as s:
+        c = s.start()
+        c.command("SET", "k", "1")
+        stopped = lanes(s)
+        for pid in stopped:
+            os.kill(pid, signal.SIGSTOP)
+        # Few requests go to one of the two: of so many each has some.
+        lasts = b"while tonumber(redis.call('time')[1]) < %d do end return 4" % (time.time() + 4)
+        closing, waiting = [[resp.Connection(port=s.server.port) for _ in range(50)] for _ in range(2)]
+        for a, b in zip(closing, waiting):
+            for words in ([b"MULTI"], [b"SWAPDB", b"1", b"2"], [b"EVAL", lasts, b"0"], [b"EXEC"]):
+                a.send(words)
+            b.send([b"KEYS", b"*"])
+        time.sleep(0.5)
+        for pid in stopped:
+            os.kill(pid, signal.SIGCONT)
+        for a, b in zip(closing, waiting):
+            done, keys = [a.read() for _ in range(4)][3], b.read()
+            expect("a transaction: %.100r" % done.value, "array", done.kind)
+            expect("KEYS: %.100r" % keys.value, "array", keys.kind)
+        check_arena(c)
         s.end()
 
 
@@ -329,13 +365,8 @@ def ended(program, *_):
 def busy_lane(s):
     """The lane that computes: the others hardly do."""
     lanes = [pid for pid, title in children_of(s.server.proc.pid).items() if "lane" in title]
-
-    def ticks(pid):
-        with open("/proc/%d/stat" % pid) as f:
-            return int(f.read().rsplit(")", 1)[1].split()[11])
-
-    before = {pid: ticks(pid) for pid in lanes}
-    return wait_for("one computes", lambda: [pid for pid in lanes if ticks(pid) - before[pid] > 20])[0]
+    before = {pid: cpu_ticks(pid) for pid in lanes}
+    return wait_for("one computes", lambda: [pid for pid in lanes if cpu_ticks(pid) - before[pid] > 20])[0]
 
 
 def moved(program, *_):
@@ -371,4 +402,4 @@ def many(program, *_):
 
 if __name__ == "__main__":
     sys.exit(main({"kills": kills, "long": long, "moved": moved, "many": many, "ended": ended, "beside": beside, "taken": taken,
-                   "spared": spared, "untaken": untaken, "patient": patient, "rolled": rolled, "ended_within": ended_within}, sys.argv))
+                   "spared": spared, "untaken": untaken, "patient": patient, "rolled": rolled, "ended_within": ended_within, "gated": gated}, sys.argv))

@@ -10,6 +10,9 @@ function(crash_test name seconds)
   target_link_libraries(${name} skep_shm pthread)
   add_test(NAME crash/${name} COMMAND ${name} ${ARGN})
   set_tests_properties(crash/${name} PROPERTIES LABELS crash TIMEOUT ${seconds})
+  if(SKEP_SANITIZE) # they fork many thousand times, and a fork takes the longer the more freed memory is kept
+    set_tests_properties(crash/${name} PROPERTIES ENVIRONMENT ASAN_OPTIONS=quarantine_size_mb=1)
+  endif()
 endfunction()
 
 if(SKEP_DEBUG) # the named crash points are compiled into test builds alone
@@ -121,7 +124,7 @@ if(TARGET skep)
   foreach(scenario kills counted moved bound)
     server_test(bank ${scenario})
   endforeach()
-  foreach(scenario kills long moved many ended beside untaken taken patient spared rolled ended_within)
+  foreach(scenario kills long moved many ended beside untaken taken patient spared gated rolled ended_within)
     server_test(scripts ${scenario})
   endforeach()
 endif()

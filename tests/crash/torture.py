@@ -88,7 +88,8 @@ class World:
 
     def command(self, *argv):
         """Asked again when the worker or lane that had it was killed."""
-        for _ in range(50):
+        end = time.monotonic() + WAIT_S
+        while time.monotonic() < end:
             try:
                 c = self.admin()
                 try:

@@ -33,7 +33,7 @@ enum lane_load {
     LANE_SCRIPTS, /* a script, which may take for ever */
     LANE_OVER,    /* a script, for longer than busy-reply-threshold */
 };
-/* Of who held the latch that was not had last, or stayed inside as the gate was to close (held_by). */
+/* Of who held the latch that was not had last, or stayed inside as the gate was to close, or has it closed (held_by). */
 enum lane_load busy_holder(const struct shm_ctx *ctx, const struct shm_config *cfg);
 enum lane_load busy_lane(const struct shm_slot *s, const struct shm_config *cfg);
 

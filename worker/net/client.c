@@ -134,6 +134,7 @@ void client_close_soon(struct client *cl)
 /* The turn is over: nobody on the stack refers to them any more. */
 void clients_bury(struct worker *w)
 {
+    output_forget_closed(w->net);
     while (w->net->dead) {
         struct client *cl = w->net->dead;
         w->net->dead = cl->next;

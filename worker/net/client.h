@@ -197,6 +197,8 @@ void output_append(struct client *cl, const void *p, size_t n); /* outside of a 
 void output_push(struct client *cl, const void *p, size_t n);
 void output_push_late(struct client *cl); /* the slow lane's reply is complete */
 void output_flush_turn(struct worker *w);
+/* Before clients are freed: mail that is read behind the turn's replies may have put some of them on the list anew. */
+void output_forget_closed(struct net *net);
 size_t output_pending(const struct client *cl);
 void output_cut(struct client *cl, size_t at); /* forgets what is unsent behind so many bytes */
 void output_again(struct client *cl);          /* something that was held back may go */

@@ -278,6 +278,19 @@ void output_flush_turn(struct worker *w)
         reply_free(&w->out);
 }
 
+void output_forget_closed(struct net *net)
+{
+    struct client *cl = net->flush, *next;
+    net->flush = NULL;
+    net->flush_tail = &net->flush;
+    for (; cl; cl = next) {
+        next = cl->next_flush;
+        cl->in_flush_list = false;
+        if (!cl->closed)
+            want_flush(cl);
+    }
+}
+
 void client_settle(struct client *cl)
 {
     if (!cl->in_flush_list && !cl->closed)

@@ -48,7 +48,7 @@ CLIENT GETNAME
 QUIT
 @conn sixth
 @raw-silent "*10\r\n"
-@raw "PING\r\n"
+@raw-until-close "PING\r\n"
 @conn main
 CONFIG SET requirepass ""
 @conn seventh

@@ -11,6 +11,7 @@ DBSIZE
 @until "# Keyspace\r\ndb0:keys=1,expires=0,avg_ttl=0\r\n"
 INFO keyspace
 HGETALL h
+@until
 @match expired_keys:0\r\nexpired_subkeys:3\r\n
 INFO stats
 # Events: h is the class of hashes, g that of del

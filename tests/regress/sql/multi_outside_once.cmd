@@ -19,6 +19,7 @@ CONFIG GET bind
 CONFIG SET bind 127.0.0.1
 @nothing 200
 CONFIG GET bind
+@until +OK
 SCRIPT KILL
 @conn a
 @match Error running script|killed by user

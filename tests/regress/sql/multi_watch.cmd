@@ -106,18 +106,18 @@ MULTI
 PING
 EXEC
 @pipeline begin
-SET e v PX 200
+SET e v PX 1000
 WATCH e
 @pipeline end
-@sleep 250
+@sleep 1050
 MULTI
 PING
 EXEC
 @pipeline begin
-SET e v PX 200
+SET e v PX 1000
 WATCH e
 @pipeline end
-@sleep 250
+@sleep 1050
 GET e
 MULTI
 PING

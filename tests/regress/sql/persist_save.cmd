@@ -26,7 +26,7 @@ INFO persistence
 # in the background
 BGSAVE x
 BGSAVE SCHEDULE x
-CONFIG SET rdb-key-save-delay 5000000
+CONFIG SET rdb-key-save-delay 20000000
 BGSAVE
 @match rdb_bgsave_in_progress:1\r\n
 INFO persistence

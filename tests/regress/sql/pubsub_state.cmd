@@ -53,6 +53,9 @@ SPUBLISH one x
 @conn main
 @until (empty array)
 PUBSUB SHARDCHANNELS
+@until
+@match \A[^\n]*\n[^\n]*\n\Z
+CLIENT LIST TYPE pubsub
 @match (sub=2 psub=1.*sub=2 psub=2|sub=2 psub=2.*sub=2 psub=1)
 CLIENT LIST TYPE pubsub
 @match ^[^P]*$
@@ -60,7 +63,9 @@ CLIENT LIST TYPE normal
 CLIENT KILL TYPE pubsub
 @until (empty array)
 PUBSUB CHANNELS
+@until :0
 PUBSUB NUMPAT
+@until ""
 CLIENT LIST TYPE pubsub
 # a subscriber of many
 @conn many

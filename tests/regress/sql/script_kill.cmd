@@ -30,7 +30,7 @@ script kill
 @conn a
 @recv
 # One that has written is not ended: it ends by itself here.
-@send eval "redis.call('set', KEYS[1], 'w') local t = redis.call('time')[1] + 3 while tonumber(redis.call('time')[1]) < t do end return 'done'" 1 k
+@send eval "redis.call('set', KEYS[1], 'w') local t = redis.call('time')[1] + 6 while tonumber(redis.call('time')[1]) < t do end return 'done'" 1 k
 @conn b
 @until -BUSY Redis is busy running a script. You can only call SCRIPT KILL or SHUTDOWN NOSAVE.
 get k

@@ -130,10 +130,10 @@ PING
 # time
 DEBUG SET-ACTIVE-EXPIRE 0
 @pipeline begin
-SET t 1 PX 500
+SET t 1 PX 1000
 GET t
 @pipeline end
-@sleep 600
+@sleep 1050
 GET t
 GET t
 @conn main
