@@ -363,10 +363,14 @@ def ended(program, *_):
 
 
 def busy_lane(s):
-    """The lane that computes: the others hardly do."""
-    lanes = [pid for pid, title in children_of(s.server.proc.pid).items() if "lane" in title]
-    before = {pid: cpu_ticks(pid) for pid in lanes}
-    return wait_for("one computes", lambda: [pid for pid in lanes if cpu_ticks(pid) - before[pid] > 20])[0]
+    """The lane that computes: the others hardly do. Workers serve before the last lane has been forked and bears its title."""
+    before = {}
+
+    def computing():
+        now = {pid: cpu_ticks(pid) for pid in lanes(s)}
+        return [pid for pid, n in now.items() if n - before.setdefault(pid, n) > 20]
+
+    return wait_for("one computes", computing)[0]
 
 
 def moved(program, *_):
