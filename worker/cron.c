@@ -112,7 +112,7 @@ static void note_excess(struct worker *w, bool over)
 
 /* Takes keys until the limit is kept, or a few at least; where none can be taken, commands that need memory
  * are refused. */
-void memory_limit(struct worker *w)
+bool memory_limit(struct worker *w)
 {
     static uint64_t commands; /* at the last call */
     uint64_t limit = w->cfg->maxmemory, now = w->ctx.slot->stats.commands;
@@ -121,14 +121,15 @@ void memory_limit(struct worker *w)
     if (LIKELY(!limit) || heeds(w->ctx.root, HEED_LOADING) || root_paused(w->ctx.root, w->now_ms)) {
         w->over_maxmemory = false;
         note_excess(w, false);
-        return;
+        return false;
     }
     if (!batch_enter(&w->ctx))
-        return;
+        return false;
     w->ctx.gone = tell_evicted;
     enum rc rc = evict_some(&w->ctx, w->cfg, w->now_ms, (int64_t)limit, most, &evicted);
     batch_leave(&w->ctx);
     w->over_maxmemory = rc == RC_NOMEM;
     note_excess(w, rc != RC_OK);
     w->ctx.slot->stats.evicted += evicted;
+    return rc == RC_BUSY;
 }

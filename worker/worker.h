@@ -76,7 +76,8 @@ static inline struct call worker_call(struct worker *w, struct shm_session *s, s
 void worker_clock(struct worker *w);  /* from now_ms: the clock that entries get */
 void worker_cron(struct worker *w);   /* ten times a second */
 bool worker_expire(struct worker *w); /* a slice of what the last cron allows; true: there is more to do */
-void memory_limit(struct worker *w);  /* once a turn: evicts, and sets over_maxmemory */
+bool memory_limit(
+    struct worker *w); /* once a turn: evicts, and sets over_maxmemory; true: there is more to do */
 
 /* net/hold.c, after a turn: wakes the log's writer if somebody waits for what was logged. */
 void log_kick(struct worker *w);

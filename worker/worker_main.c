@@ -139,6 +139,15 @@ static void follow_config(struct worker *w)
     worker_clock(w); /* by the policy */
 }
 
+static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
+{
+    if (ev_is_active(&net->retry) && ev_timer_remaining(loop, &net->retry) <= seconds)
+        return;
+    ev_timer_stop(loop, &net->retry);
+    ev_timer_set(&net->retry, seconds, 0);
+    ev_timer_start(loop, &net->retry);
+}
+
 static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
 {
     struct worker *w = check->data;
@@ -150,7 +159,8 @@ static void on_check(struct ev_loop *loop, struct ev_check *check, int events)
     w->net->closed = 0;
     if (UNLIKELY(w->cfg_generation != w->cfg->generation))
         follow_config(w);
-    memory_limit(w);
+    if (memory_limit(w))
+        turn_again(w->net, loop, 0.001);
 }
 
 /* Those who cannot be moved: a command of theirs runs in the lane, or there is no memory for the parcel. Those who
@@ -164,15 +174,6 @@ static void part(struct worker *w)
         if (net->moving ? late : (late || !output_pending(cl)) && cl->wait != WAIT_LANE)
             client_close(cl);
     }
-}
-
-static void turn_again(struct net *net, struct ev_loop *loop, double seconds)
-{
-    if (ev_is_active(&net->retry) && ev_timer_remaining(loop, &net->retry) <= seconds)
-        return;
-    ev_timer_stop(loop, &net->retry);
-    ev_timer_set(&net->retry, seconds, 0);
-    ev_timer_start(loop, &net->retry);
 }
 
 static void leave_if_done(struct worker *w)

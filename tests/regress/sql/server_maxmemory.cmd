@@ -22,3 +22,9 @@ PING
 CONFIG SET maxmemory 0
 SET k w
 GET k
+# with a policy keys go until the limit is kept, also while nobody asks for anything
+DEBUG POPULATE 200000
+CONFIG SET maxmemory-policy allkeys-random
+CONFIG SET maxmemory 1
+@until :0
+DBSIZE
