@@ -109,6 +109,19 @@ static bool may_fold(const struct shm_root *r)
     return cfg->huge_pages && mono_us() >= refused_until_us;
 }
 
+/* What is done here is done in no batch. So none of it begins while the gate is closed: who has closed it may look at the whole
+ * arena, as soon as what had begun has ended. He closes and then looks for open nests; here it is the other way round. */
+static bool aside_begin(struct shm_ctx *ctx)
+{
+    if (nest_begin(ctx, &ctx->root->trim_latch))
+        return false;
+    __atomic_thread_fence(__ATOMIC_SEQ_CST);
+    if (LIKELY(!__atomic_load_n(&ctx->root->gate, __ATOMIC_RELAXED)))
+        return true;
+    nest_rollback(ctx);
+    return false;
+}
+
 /* MADV_COLLAPSE (Linux 6.1) needs no setting of the system's, unlike MADV_HUGEPAGE. It wants one page that this process
  * has mapped; what was missing of the chunk are zeros then. */
 static bool fold(const struct shm_root *r, uint64_t chunk)
@@ -126,8 +139,7 @@ static bool fold(const struct shm_root *r, uint64_t chunk)
 static bool chunk_obtain_ahead(struct shm_ctx *ctx, uint64_t chunk)
 {
     const struct shm_root *r = ctx->root;
-    if (chunk_bits(r->unit_used, chunk) || chunk_bits(r->unit_present, chunk) ||
-        nest_begin(ctx, &ctx->root->trim_latch))
+    if (chunk_bits(r->unit_used, chunk) || chunk_bits(r->unit_present, chunk) || !aside_begin(ctx))
         return false;
     int64_t began = clock_us(CLOCK_THREAD_CPUTIME_ID);
     bool there = fold(r, chunk);
@@ -146,7 +158,7 @@ static bool chunk_obtain_ahead(struct shm_ctx *ctx, uint64_t chunk)
  * the pages back between here and the note that they are there. */
 static bool unit_obtain_ahead(struct shm_ctx *ctx, uint64_t u)
 {
-    if (nest_begin(ctx, &ctx->root->trim_latch))
+    if (!aside_begin(ctx))
         return false;
     bool there = unit_fallocate(u) && unit_fallocate(u);
     STEP(ctx, AHEAD_OBTAINED);
@@ -180,7 +192,7 @@ bool pages_ahead(struct shm_ctx *ctx, uint64_t *seen)
         want = AHEAD_UNITS;
     else if (want && want < CHUNK_UNITS && large(r, at))
         want = CHUNK_UNITS; /* as far as the next chunk */
-    for (uint64_t u = at; u < r->nunits && want && !__atomic_load_n(&r->gate, __ATOMIC_RELAXED); u++) {
+    for (uint64_t u = at; u < r->nunits && want; u++) {
         if (bit_get(r->unit_used, u))
             continue;
         if (!bit_get(r->unit_present, u) && !obtain_ahead(ctx, u))
@@ -210,7 +222,7 @@ bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
     *from = chunk < last ? chunk : 0;
     if (chunk >= end)
         return false;
-    if (nest_begin(ctx, &ctx->root->trim_latch))
+    if (!aside_begin(ctx))
         return false;
     if (worth_folding(r, chunk)) /* still, now that nothing is trimmed */
         fold(r, chunk);
@@ -224,7 +236,7 @@ bool pages_fold(struct shm_ctx *ctx, uint64_t *from)
 static unsigned trim_range(struct shm_ctx *ctx, uint64_t u, unsigned n)
 {
     struct shm_root *r = ctx->root;
-    if (nest_begin(ctx, &r->trim_latch))
+    if (!aside_begin(ctx))
         return 0;
     if (nest_also(ctx, &r->arena_latch)) {
         nest_rollback(ctx);

@@ -793,7 +793,7 @@ def together(start):
                 raise Failure("appendonly is no, but the log is on")
             s.port = server.free_port()
             expect(c, "+OK", "CONFIG", "SET", "appendonly", "yes", "port", str(s.port))
-            wait_for("the log is on", lambda: info(c, "wal_state") == "on")
+            wait_for("the log is on", lambda: info(c, "wal_state") == "on" and info(c, "aof_rewrite_in_progress") == "0")
             begun = info(c, "aof_rewrites")
             expect(c, "-ERR CONFIG SET failed (possibly related to argument 'port') - Unable to listen on this port. Check server "
                    "logs.", "CONFIG", "SET", "appendonly", "no", "port", str(taken.getsockname()[1]))  # fmt: skip

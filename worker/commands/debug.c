@@ -367,8 +367,8 @@ struct check {
     char why[1024];
 };
 
-/* A lane that obtains memory ahead is in no batch, and needs dozens of milliseconds for a piece where the host gives it late;
- * while the gate is closed it begins no other one. */
+/* A lane that obtains memory ahead or gives some back is in no batch, and needs dozens of milliseconds for a piece where the host
+ * gives it late; while the gate is closed it begins no other one. */
 static void let_nests_end(const struct shm_root *r)
 {
     const struct timespec nap = {0, 1000000};
