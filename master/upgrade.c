@@ -129,13 +129,15 @@ static void run_binary(struct master *m, int exe, const char *option, int state)
     free(argv);
 }
 
-/* All but the log's writer have been killed. It finds its pipe closed and writes what the ring holds, unless that is
- * what cannot be trusted: so it is given up when it gets nowhere. */
+/* All but the log's writer have been killed. It finds its sockets closed, repairs what they left and writes what the ring holds, unless
+ * that is what cannot be trusted: so it is given up when it gets nowhere. */
 static void wait_for_children(struct master *m)
 {
     const struct shm_wal *w = &persist(m->root)->wal;
     uint64_t written = 0;
     double until = 0;
+    for (uint32_t i = 0; i < m->nslots; i++)
+        child_disconnect(m, &m->child[i]);
     close(m->durable.alive[0]);
     close(m->durable.alive[1]);
     for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) >= 0 || errno == EINTR;) {
@@ -160,8 +162,6 @@ void rebuild_begin(struct master *m, const char *why)
     m->durable.load_tries += m->durable.step != LOADED;
     children_kill(m);
     wait_for_children(m);
-    for (uint32_t i = 0; i < m->nslots; i++)
-        child_disconnect(m, &m->child[i]);
     for (uint32_t x = 0; x < m->root->nsessions; x++)
         if (m->client_fd[x] >= 0)
             close(m->client_fd[x]);

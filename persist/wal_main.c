@@ -219,8 +219,8 @@ __attribute__((noreturn)) static void leave(struct writer *w)
     __atomic_store_n(&w->wal->writer, 0, __ATOMIC_SEQ_CST);
     bool good = !w->wal->fault;
     if (w->orphan)
-        log_warning("The master has gone. The log is %s up to record %llu.", good ? "complete" : "incomplete",
-                    (unsigned long long)w->wal->durable);
+        log_warning("All others have ended. The log is %s up to record %llu.",
+                    good ? "complete" : "incomplete", (unsigned long long)w->wal->durable);
     mags_drain(&w->ctx);
     struct control_msg left = {.kind = CTL_LEFT};
     channel_send(&w->control, &left, -1);

@@ -502,12 +502,15 @@ def loader(start):
 def rebuilt(start):
     """crash-policy rebuild: memory is not trusted, but what the log holds is."""
     with start("--workers", "2", "--crash-policy", "rebuild", "--appendonly", "yes") as s:
-        for _ in range(2):
+        for n in range(2):
             crowd = run_to_the_end(s)
             starts = s.said("Ready to accept connections")
             os.kill(all_running(Watch(s), 2)[0]["pid"], signal.SIGABRT)
             crowd.stop(raising=False)
             wait_for("it is ready again", lambda: s.said("Ready to accept connections") > starts)
+            # Also what stood in the ring behind a transaction that was cut off.
+            if s.said("The log is complete up to record") != n + 1:
+                raise Failure("the writer did not come to the ring's end")
             check_span(crowd, s.connect())
             expect(s.connect(), "+OK", "FLUSHALL")
 
