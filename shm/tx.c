@@ -300,6 +300,12 @@ static void index_follow(struct tx *tx)
         *index_place(tx, tx->redo[tx->indexed].at) = tx->indexed + 1;
 }
 
+void tx_thread_ends(void)
+{
+    free(redo_index.at);
+    redo_index = (struct redo_index){0};
+}
+
 static struct lane_redo *redo_find(struct tx *tx, const uint64_t *at, unsigned from)
 {
     shm_ref r = shm_ref_of(at);

@@ -106,6 +106,8 @@ void tx_redo_last(struct tx *tx, uint64_t *at, uint64_t word);
 void tx_wal_finish(struct tx *tx); /* shm/wal.c: numbers the record, and has the commit show it */
 void tx_commit(struct tx *tx);
 void tx_abort(struct tx *tx);
+/* Gives back what transactions have kept for a thread that ends before its process. */
+void tx_thread_ends(void);
 /* The one or the other, as what was done came out. */
 static inline enum rc tx_end(struct tx *tx, enum rc rc)
 {

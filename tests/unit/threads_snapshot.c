@@ -384,6 +384,7 @@ static void *work(void *arg)
         __atomic_fetch_add(&operations[ctx.id], 10, __ATOMIC_RELAXED);
         sched_yield(); /* here rather than in a batch, which the gate would wait for */
     }
+    tx_thread_ends();
     return NULL;
 }
 

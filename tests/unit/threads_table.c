@@ -146,6 +146,7 @@ static void *work(void *arg)
         if (r % 500 == 0 && gate_close(&ctx, 1000))
             gate_open(&ctx);
     }
+    tx_thread_ends();
     return NULL;
 }
 
