@@ -1,6 +1,5 @@
 #include "master/wal_tool.h"
 #include "master/conf_file.h"
-#include "shm/base/number.h"
 #include "shm/format/rdb_in.h"
 #include "shm/format/wal_dir.h"
 #include "shm/format/wal_file.h"
@@ -84,13 +83,6 @@ static void unmap_file(struct mapped *m)
         munmap(m->p, m->n);
 }
 
-/* A base says itself up to which record it goes. Another one under its name is what no checksum tells. */
-static bool is_other(const struct rdb_item *item, uint64_t base, int64_t *lsn)
-{
-    return item->kind == RDB_ITEM_AUX && bytes_is(item->key, "skep-lsn") &&
-           number_to_int64(item->text, lsn) && (uint64_t)*lsn != base;
-}
-
 /* What a loader must find there: every item, the checksum, and the record that the name tells. */
 static bool base_good(const struct mapped *m, uint64_t base, uint64_t *keys, char *why, size_t room)
 {
@@ -101,7 +93,7 @@ static bool base_good(const struct mapped *m, uint64_t base, uint64_t *keys, cha
     *keys = 0;
     enum rc rc = rdb_in_open(&in, (struct bytes){m->p, m->n}, true);
     while (!rc && !other && !(rc = rdb_next(&in, &item)) && item.kind != RDB_ITEM_END) {
-        other = is_other(&item, base, &lsn);
+        other = rdb_tells_lsn(&item, &lsn) && (uint64_t)lsn != base;
         if (item.kind == RDB_ITEM_KEY) {
             rc = rdb_skip_value(&in, item.type);
             *keys += 1;

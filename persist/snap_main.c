@@ -179,7 +179,7 @@ static enum rc open_rdb(struct snapper *s)
     s->out.compress = s->cfg->rdbcompression;
     s->out.checksum = s->cfg->rdbchecksum;
     rc = rdb_out_header(&s->out, &facts);
-    return rc ? rc : rdb_out_aux_integer(&s->out, "skep-lsn", (int64_t)s->p->snap.lsn);
+    return rc ? rc : rdb_out_aux_integer(&s->out, RDB_AUX_LSN, (int64_t)s->p->snap.lsn);
 }
 
 /* Handed-over entries come from all databases by turns: the sizes are told but once. */

@@ -183,8 +183,7 @@ struct shm_ctx {
     enum rc (*gone)(struct tx *tx, uint32_t db, const struct bytes *key, unsigned n);
     /* Likewise of a hash that has lost fields; emptied: and itself, with them. */
     enum rc (*fields_gone)(struct tx *tx, uint32_t db, struct bytes key, bool emptied);
-    uint32_t
-        held_by; /* slot + 1 of who held the latch that was not had last, or kept the gate open, or closed */
+    uint32_t held_by; /* slot + 1 of who held the latch that was not had last, or had to do with the gate */
     const char *built_from; /* what the value was copied from that lies in lane.built; NULL: none does */
 };
 

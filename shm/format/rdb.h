@@ -58,4 +58,7 @@ enum rdb_mark {
     RDB_MARK_END = 255,
 };
 
+/* A base of our log says in this one up to which record it goes. */
+#define RDB_AUX_LSN "skep-lsn"
+
 #endif

@@ -705,6 +705,11 @@ const char *rdb_type_name(enum rdb_type type)
     return type < RDB_TYPE_LIMIT && name[type] ? name[type] : "unknown";
 }
 
+bool rdb_tells_lsn(const struct rdb_item *it, int64_t *lsn)
+{
+    return it->kind == RDB_ITEM_AUX && bytes_is(it->key, RDB_AUX_LSN) && number_to_int64(it->text, lsn);
+}
+
 /* A long key is cut: the sentence goes into one line of the log. The value of a module's type begins with its id. */
 enum rc rdb_refuse_type(struct rdb_in *in, const struct rdb_item *key)
 {

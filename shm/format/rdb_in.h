@@ -82,6 +82,9 @@ enum rc rdb_string_peek(struct rdb_in *in, uint64_t *length);
 /* Any type, without looking inside. RC_NOTYPE (with error): RDB_MODULE_1 does not tell where it ends. */
 enum rc rdb_skip_value(struct rdb_in *in, enum rdb_type type);
 
+/* What the base of a log says of itself: up to which record it goes. Another one under its name is what no checksum tells. */
+bool rdb_tells_lsn(const struct rdb_item *it, int64_t *lsn);
+
 /* What TYPE would say ("list"), or "module". */
 const char *rdb_type_name(enum rdb_type type);
 /* Puts "the type list of key "x" is not supported yet" into error; the cursor stands before the value. RC_NOTYPE. */

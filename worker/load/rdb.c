@@ -286,7 +286,7 @@ static void check_base(struct loader *l, int64_t lsn)
 static void on_aux(struct loader *l, const struct rdb_item *it)
 {
     int64_t v;
-    if (bytes_is(it->key, "skep-lsn") && number_to_int64(it->text, &v))
+    if (rdb_tells_lsn(it, &v))
         check_base(l, v);
     if (!load_is_first(l))
         return;
